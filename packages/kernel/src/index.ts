@@ -1,0 +1,30 @@
+export { decodeBase32, encodeBase32 } from './base32.js';
+export { concatBytes, equalBytes, toHex } from './bytes.js';
+export {
+  assert,
+  ConclaveError,
+  InvariantViolation,
+  isConclaveError,
+  isErrorCode,
+  required,
+  toConclaveError,
+} from './errors.js';
+export type { ErrorDetails, ErrorOptions } from './errors.js';
+export { ERROR_TABLE, errorRow } from './error-table.js';
+export type { ErrorCode, ErrorKind, ErrorRow, StatusName } from './error-table.js';
+export { createId, ID_BYTES, isId } from './ids.js';
+export * as limits from './limits.js';
+export { SILENT_LOGGER } from './logger.js';
+export type { LogFields, Logger } from './logger.js';
+export {
+  byteLength,
+  canonicalName,
+  checkLabels,
+  checkObjectName,
+  checkSecretName,
+  checkTarget,
+} from './names.js';
+export { jitter } from './random.js';
+export type { Random } from './random.js';
+export { delay } from './time.js';
+export type { CancelSignal, Clock, TimerHandle, Timers } from './time.js';

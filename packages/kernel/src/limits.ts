@@ -1,0 +1,69 @@
+/** Every bound of the product with its reason. Relations are asserted in the package's tests. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bytes of a secret name, segments and slashes together. */
+export const SECRET_NAME_BYTES_MAX: number = 253;
+/** Characters of one segment of a secret name: a file name on every system. */
+export const SECRET_SEGMENT_LENGTH_MAX: number = 63;
+/** Characters of a service, node or stack name. */
+export const OBJECT_NAME_LENGTH_MAX: number = 63;
+/** Label pairs per object. */
+export const LABEL_COUNT_MAX: number = 64;
+/** Bytes of a label key (1..128). */
+export const LABEL_KEY_BYTES_MAX: number = 128;
+/** Bytes of a label value (0..256). */
+export const LABEL_VALUE_BYTES_MAX: number = 256;
+/** Bytes of a description. */
+export const DESCRIPTION_BYTES_MAX: number = 1024;
+/** Bytes of a secret value unless the cluster setting says otherwise. */
+export const SECRET_VALUE_BYTES_DEFAULT: number = MIB;
+/** The most that the cluster setting may allow. */
+export const SECRET_VALUE_BYTES_MAX: number = 8 * MIB;
+/** Bytes of the file name of a binding. */
+export const TARGET_BYTES_MAX: number = 255;
+/** Bindings of one service. */
+export const BINDING_COUNT_MAX: number = 200;
+/** Placement constraints of one service. */
+export const CONSTRAINT_COUNT_MAX: number = 32;
+/** Replicas of one service. */
+export const REPLICA_COUNT_MAX: number = 10_000;
+/** Words of a command, and bytes of all of them. */
+export const COMMAND_WORD_COUNT_MAX: number = 256;
+/** Bytes of a command line and of its environment. */
+export const COMMAND_BYTES_MAX: number = 64 * KIB;
+/** Environment variables of a service. */
+export const ENVIRONMENT_COUNT_MAX: number = 256;
+/** Finished tasks kept per slot. */
+export const TASK_HISTORY_COUNT: number = 5;
+/** Uses of one join token. */
+export const TOKEN_USES_MAX: number = 10_000;
+/** Milliseconds that a join token may live. */
+export const TOKEN_TTL_MS_MAX: number = 30 * 24 * 3_600_000;
+/** Remembered idempotency keys; older ones are forgotten in log order. */
+export const IDEMPOTENCY_KEYS_MAX: number = 10_000;
+/** Bytes of an idempotency key. */
+export const IDEMPOTENCY_KEY_BYTES_MAX: number = 64;
+/** Bytes of one proposal: the largest default value with its envelope. */
+export const PROPOSAL_BYTES_DEFAULT: number = MIB + 64 * KIB;
+/** Bytes of one gRPC request on the control API: a sealed value and its fields. */
+export const REQUEST_BYTES_MAX: number = SECRET_VALUE_BYTES_MAX + 64 * KIB;
+/** Bytes of one chunk of a snapshot. */
+export const SNAPSHOT_CHUNK_BYTES_MAX: number = MIB;
+/** Bytes of one sealed part of a delivered value. */
+export const DELIVERY_PART_BYTES_MAX: number = 256 * KIB;
+/** Items in one message of an assignment stream. */
+export const ASSIGNMENT_ITEMS_MAX: number = 256;
+/** Bytes queued for a slow reader of a stream before it is dropped. */
+export const STREAM_QUEUE_BYTES_MAX: number = 2 * MIB;
+/** Changes kept for watchers that resume. */
+export const WATCH_HISTORY_MAX: number = 10_000;
+/** Managers in one cluster: 7 voters and their successors while they join. */
+export const MANAGER_COUNT_MAX: number = 9;
+/** Bytes of output kept per task, over all rotated parts. */
+export const TASK_OUTPUT_BYTES_MAX: number = 2 * MIB;
+/** Heartbeat period of an agent with few agents around. */
+export const HEARTBEAT_PERIOD_MS: number = 1_500;
+/** Missed heartbeat periods after which a node is DOWN. */
+export const HEARTBEAT_MISSES_MAX: number = 3;
