@@ -1,0 +1,35 @@
+import type { MethodDefinition } from '@grpc/grpc-js';
+
+/** How many messages go each way. */
+export type MethodKind = 'unary' | 'server-stream' | 'client-stream' | 'bidi';
+
+/**
+ * One method of a service, with its codec. The caller gives a `RequestInput` and gets a `Response`;
+ * the handler gets a `Request` and gives a `ResponseInput`.
+ */
+export interface Method<Kind extends MethodKind, RequestInput, Request, ResponseInput, Response> {
+  readonly kind: Kind;
+  /** `/conclave.v1.Service/Method` */
+  readonly path: string;
+  readonly encodeRequest: (value: RequestInput) => Buffer;
+  readonly decodeRequest: (bytes: Buffer) => Request;
+  readonly encodeResponse: (value: ResponseInput) => Buffer;
+  readonly decodeResponse: (bytes: Buffer) => Response;
+}
+
+/** Any method, where the messages do not matter. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- variance: both directions at once
+export type AnyMethod = Method<MethodKind, any, any, any, any>;
+
+/** The form that grpc-js takes, for servers and clients alike. */
+export function grpcDefinition(method: AnyMethod): MethodDefinition<unknown, unknown> {
+  return {
+    path: method.path,
+    requestStream: method.kind === 'client-stream' || method.kind === 'bidi',
+    responseStream: method.kind === 'server-stream' || method.kind === 'bidi',
+    requestSerialize: method.encodeRequest,
+    requestDeserialize: method.decodeRequest,
+    responseSerialize: method.encodeResponse,
+    responseDeserialize: method.decodeResponse,
+  };
+}
