@@ -12,11 +12,6 @@ export type {
 } from './generated/conclave/v1/AgentHeartbeat.js';
 export type { AgentHello, AgentHelloInput } from './generated/conclave/v1/AgentHello.js';
 export type { AgentMessage, AgentMessageInput } from './generated/conclave/v1/AgentMessage.js';
-export type { AgentReports, AgentReportsInput } from './generated/conclave/v1/AgentReports.js';
-export type {
-  AgentReportsResult,
-  AgentReportsResultInput,
-} from './generated/conclave/v1/AgentReportsResult.js';
 export type { AssignmentAck, AssignmentAckInput } from './generated/conclave/v1/AssignmentAck.js';
 export type {
   AssignmentChunk,
@@ -34,14 +29,6 @@ export type {
 export type { ClusterInfo, ClusterInfoInput } from './generated/conclave/v1/ClusterInfo.js';
 export type { ClusterStatus, ClusterStatusInput } from './generated/conclave/v1/ClusterStatus.js';
 export type { Committed, CommittedInput } from './generated/conclave/v1/Committed.js';
-export type {
-  ConfirmRequest,
-  ConfirmRequestInput,
-} from './generated/conclave/v1/ConfirmRequest.js';
-export type {
-  ConfirmResponse,
-  ConfirmResponseInput,
-} from './generated/conclave/v1/ConfirmResponse.js';
 export type {
   CreateServiceRequest,
   CreateServiceRequestInput,
@@ -152,41 +139,25 @@ export type {
   ManagerAddressInput,
 } from './generated/conclave/v1/ManagerAddress.js';
 export type {
-  ManagerLeaveRequest,
-  ManagerLeaveRequestInput,
-} from './generated/conclave/v1/ManagerLeaveRequest.js';
-export type {
-  ManagerLeaveResponse,
-  ManagerLeaveResponseInput,
-} from './generated/conclave/v1/ManagerLeaveResponse.js';
-export type {
   ManagerMessage,
   ManagerMessageInput,
 } from './generated/conclave/v1/ManagerMessage.js';
-export type {
-  ManagerReadyRequest,
-  ManagerReadyRequestInput,
-} from './generated/conclave/v1/ManagerReadyRequest.js';
-export type {
-  ManagerReadyResponse,
-  ManagerReadyResponseInput,
-} from './generated/conclave/v1/ManagerReadyResponse.js';
 export type { ManagerStatus, ManagerStatusInput } from './generated/conclave/v1/ManagerStatus.js';
 export type { Node, NodeInput } from './generated/conclave/v1/Node.js';
 export type {
   NodeExposureRequest,
   NodeExposureRequestInput,
 } from './generated/conclave/v1/NodeExposureRequest.js';
-export type {
-  NodeReceiptReports,
-  NodeReceiptReportsInput,
-} from './generated/conclave/v1/NodeReceiptReports.js';
-export type {
-  NodeTaskReports,
-  NodeTaskReportsInput,
-} from './generated/conclave/v1/NodeTaskReports.js';
 export type { OnChange, OnChangeInput } from './generated/conclave/v1/OnChange.js';
 export type { Problem, ProblemInput } from './generated/conclave/v1/Problem.js';
+export type {
+  ProposeRequest,
+  ProposeRequestInput,
+} from './generated/conclave/v1/ProposeRequest.js';
+export type {
+  ProposeResponse,
+  ProposeResponseInput,
+} from './generated/conclave/v1/ProposeResponse.js';
 export type { RaftAck, RaftAckInput } from './generated/conclave/v1/RaftAck.js';
 export type { RaftBatch, RaftBatchInput } from './generated/conclave/v1/RaftBatch.js';
 export type { RaftPeer, RaftPeerInput } from './generated/conclave/v1/RaftPeer.js';
@@ -250,8 +221,17 @@ export type {
   ServiceResponseInput,
 } from './generated/conclave/v1/ServiceResponse.js';
 export type { ServiceSpec, ServiceSpecInput } from './generated/conclave/v1/ServiceSpec.js';
+export type { SessionClosed, SessionClosedInput } from './generated/conclave/v1/SessionClosed.js';
 export type { SessionInfo, SessionInfoInput } from './generated/conclave/v1/SessionInfo.js';
-export type { SessionReport, SessionReportInput } from './generated/conclave/v1/SessionReport.js';
+export type { SessionOpened, SessionOpenedInput } from './generated/conclave/v1/SessionOpened.js';
+export type {
+  SessionsRequest,
+  SessionsRequestInput,
+} from './generated/conclave/v1/SessionsRequest.js';
+export type {
+  SessionsResponse,
+  SessionsResponseInput,
+} from './generated/conclave/v1/SessionsResponse.js';
 export type {
   SetSecretRequest,
   SetSecretRequestInput,

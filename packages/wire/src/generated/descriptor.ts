@@ -1612,53 +1612,65 @@ export const DESCRIPTOR: { readonly nested: Readonly<Record<string, unknown>> } 
       },
       "Managers": {
        "methods": {
-        "Report": {
-         "requestType": "AgentReports",
-         "responseType": "AgentReportsResult"
+        "Propose": {
+         "requestType": "ProposeRequest",
+         "responseType": "ProposeResponse"
+        },
+        "Beat": {
+         "requestType": "SessionsRequest",
+         "responseType": "SessionsResponse"
         },
         "GetRing": {
          "requestType": "GetRingRequest",
          "responseType": "GetRingResponse"
         },
-        "Ready": {
-         "requestType": "ManagerReadyRequest",
-         "responseType": "ManagerReadyResponse"
-        },
-        "Leave": {
-         "requestType": "ManagerLeaveRequest",
-         "responseType": "ManagerLeaveResponse"
-        },
         "TaskLogs": {
          "requestType": "LogRequest",
          "responseType": "LogReply",
          "responseStream": true
-        },
-        "Confirm": {
-         "requestType": "ConfirmRequest",
-         "responseType": "ConfirmResponse"
         }
        }
       },
-      "AgentReports": {
+      "ProposeRequest": {
        "fields": {
-        "sessions": {
-         "rule": "repeated",
-         "type": "SessionReport",
+        "command": {
+         "type": "bytes",
+         "id": 1
+        }
+       }
+      },
+      "ProposeResponse": {
+       "fields": {
+        "result": {
+         "type": "bytes",
          "id": 1
         },
-        "tasks": {
+        "index": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
+      "SessionsRequest": {
+       "fields": {
+        "opened": {
          "rule": "repeated",
-         "type": "NodeTaskReports",
+         "type": "SessionOpened",
+         "id": 1
+        },
+        "alive": {
+         "rule": "repeated",
+         "type": "string",
          "id": 2
         },
-        "receipts": {
+        "closed": {
          "rule": "repeated",
-         "type": "NodeReceiptReports",
+         "type": "SessionClosed",
          "id": 3
         }
        }
       },
-      "SessionReport": {
+      "SessionOpened": {
        "fields": {
         "nodeId": {
          "type": "string",
@@ -1668,69 +1680,42 @@ export const DESCRIPTOR: { readonly nested: Readonly<Record<string, unknown>> } 
          "type": "string",
          "id": 2
         },
-        "opened": {
-         "type": "bool",
-         "id": 3
-        },
-        "closed": {
-         "type": "bool",
-         "id": 4
-        },
         "hostname": {
          "type": "string",
-         "id": 5
+         "id": 3
         },
         "platformOs": {
          "type": "string",
-         "id": 6
+         "id": 4
         },
         "version": {
          "type": "string",
-         "id": 7
+         "id": 5
         },
         "executors": {
          "rule": "repeated",
          "type": "string",
-         "id": 8
+         "id": 6
         }
        }
       },
-      "NodeTaskReports": {
+      "SessionClosed": {
        "fields": {
         "nodeId": {
          "type": "string",
          "id": 1
         },
-        "reports": {
-         "rule": "repeated",
-         "type": "TaskReport",
-         "id": 2
-        }
-       }
-      },
-      "NodeReceiptReports": {
-       "fields": {
-        "nodeId": {
+        "sessionId": {
          "type": "string",
-         "id": 1
-        },
-        "reports": {
-         "rule": "repeated",
-         "type": "ReceiptReport",
          "id": 2
         }
        }
       },
-      "AgentReportsResult": {
+      "SessionsResponse": {
        "fields": {
         "index": {
          "type": "uint64",
          "id": 1
-        },
-        "sessionsInvalid": {
-         "rule": "repeated",
-         "type": "string",
-         "id": 2
         }
        }
       },
@@ -1745,48 +1730,6 @@ export const DESCRIPTOR: { readonly nested: Readonly<Record<string, unknown>> } 
         },
         "generation": {
          "type": "uint32",
-         "id": 2
-        }
-       }
-      },
-      "ManagerReadyRequest": {
-       "fields": {
-        "ringGeneration": {
-         "type": "uint32",
-         "id": 1
-        }
-       }
-      },
-      "ManagerReadyResponse": {
-       "fields": {
-        "membership": {
-         "type": "string",
-         "id": 1
-        }
-       }
-      },
-      "ManagerLeaveRequest": {
-       "fields": {}
-      },
-      "ManagerLeaveResponse": {
-       "fields": {
-        "index": {
-         "type": "uint64",
-         "id": 1
-        }
-       }
-      },
-      "ConfirmRequest": {
-       "fields": {}
-      },
-      "ConfirmResponse": {
-       "fields": {
-        "term": {
-         "type": "uint64",
-         "id": 1
-        },
-        "commitIndex": {
-         "type": "uint64",
          "id": 2
         }
        }

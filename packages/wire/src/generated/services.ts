@@ -2,15 +2,11 @@
 
 import type { Method } from '../method.js';
 import type { AgentMessage, AgentMessageInput } from './conclave/v1/AgentMessage.js';
-import type { AgentReports, AgentReportsInput } from './conclave/v1/AgentReports.js';
-import type { AgentReportsResult, AgentReportsResultInput } from './conclave/v1/AgentReportsResult.js';
 import type { ChallengeRequest, ChallengeRequestInput } from './conclave/v1/ChallengeRequest.js';
 import type { ChallengeResponse, ChallengeResponseInput } from './conclave/v1/ChallengeResponse.js';
 import type { ClusterInfo, ClusterInfoInput } from './conclave/v1/ClusterInfo.js';
 import type { ClusterStatus, ClusterStatusInput } from './conclave/v1/ClusterStatus.js';
 import type { Committed, CommittedInput } from './conclave/v1/Committed.js';
-import type { ConfirmRequest, ConfirmRequestInput } from './conclave/v1/ConfirmRequest.js';
-import type { ConfirmResponse, ConfirmResponseInput } from './conclave/v1/ConfirmResponse.js';
 import type { CreateServiceRequest, CreateServiceRequestInput } from './conclave/v1/CreateServiceRequest.js';
 import type { CreateTokenRequest, CreateTokenRequestInput } from './conclave/v1/CreateTokenRequest.js';
 import type { CreateTokenResponse, CreateTokenResponseInput } from './conclave/v1/CreateTokenResponse.js';
@@ -44,13 +40,11 @@ import type { LocalStatusRequest, LocalStatusRequestInput } from './conclave/v1/
 import type { LogChunk, LogChunkInput } from './conclave/v1/LogChunk.js';
 import type { LogReply, LogReplyInput } from './conclave/v1/LogReply.js';
 import type { LogRequest, LogRequestInput } from './conclave/v1/LogRequest.js';
-import type { ManagerLeaveRequest, ManagerLeaveRequestInput } from './conclave/v1/ManagerLeaveRequest.js';
-import type { ManagerLeaveResponse, ManagerLeaveResponseInput } from './conclave/v1/ManagerLeaveResponse.js';
 import type { ManagerMessage, ManagerMessageInput } from './conclave/v1/ManagerMessage.js';
-import type { ManagerReadyRequest, ManagerReadyRequestInput } from './conclave/v1/ManagerReadyRequest.js';
-import type { ManagerReadyResponse, ManagerReadyResponseInput } from './conclave/v1/ManagerReadyResponse.js';
 import type { Node, NodeInput } from './conclave/v1/Node.js';
 import type { NodeExposureRequest, NodeExposureRequestInput } from './conclave/v1/NodeExposureRequest.js';
+import type { ProposeRequest, ProposeRequestInput } from './conclave/v1/ProposeRequest.js';
+import type { ProposeResponse, ProposeResponseInput } from './conclave/v1/ProposeResponse.js';
 import type { RaftAck, RaftAckInput } from './conclave/v1/RaftAck.js';
 import type { RaftBatch, RaftBatchInput } from './conclave/v1/RaftBatch.js';
 import type { RemoveNodeRequest, RemoveNodeRequestInput } from './conclave/v1/RemoveNodeRequest.js';
@@ -70,6 +64,8 @@ import type { SecretUse, SecretUseInput } from './conclave/v1/SecretUse.js';
 import type { Service, ServiceInput } from './conclave/v1/Service.js';
 import type { ServiceLogsRequest, ServiceLogsRequestInput } from './conclave/v1/ServiceLogsRequest.js';
 import type { ServiceResponse, ServiceResponseInput } from './conclave/v1/ServiceResponse.js';
+import type { SessionsRequest, SessionsRequestInput } from './conclave/v1/SessionsRequest.js';
+import type { SessionsResponse, SessionsResponseInput } from './conclave/v1/SessionsResponse.js';
 import type { SetSecretRequest, SetSecretRequestInput } from './conclave/v1/SetSecretRequest.js';
 import type { SetSecretResponse, SetSecretResponseInput } from './conclave/v1/SetSecretResponse.js';
 import type { SnapshotChunk, SnapshotChunkInput } from './conclave/v1/SnapshotChunk.js';
@@ -107,12 +103,10 @@ export interface Services {
     Leave: Method<'unary', LeaveClusterRequestInput, LeaveClusterRequest, LeaveClusterResponseInput, LeaveClusterResponse>;
   };
   Managers: {
-    Report: Method<'unary', AgentReportsInput, AgentReports, AgentReportsResultInput, AgentReportsResult>;
+    Propose: Method<'unary', ProposeRequestInput, ProposeRequest, ProposeResponseInput, ProposeResponse>;
+    Beat: Method<'unary', SessionsRequestInput, SessionsRequest, SessionsResponseInput, SessionsResponse>;
     GetRing: Method<'unary', GetRingRequestInput, GetRingRequest, GetRingResponseInput, GetRingResponse>;
-    Ready: Method<'unary', ManagerReadyRequestInput, ManagerReadyRequest, ManagerReadyResponseInput, ManagerReadyResponse>;
-    Leave: Method<'unary', ManagerLeaveRequestInput, ManagerLeaveRequest, ManagerLeaveResponseInput, ManagerLeaveResponse>;
     TaskLogs: Method<'server-stream', LogRequestInput, LogRequest, LogReplyInput, LogReply>;
-    Confirm: Method<'unary', ConfirmRequestInput, ConfirmRequest, ConfirmResponseInput, ConfirmResponse>;
   };
   Nodes: {
     Get: Method<'unary', GetNodeRequestInput, GetNodeRequest, NodeInput, Node>;
