@@ -1,0 +1,145 @@
+import { mkdtemp, mkdir, readFile, readdir, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Host } from './host.js';
+import { loopbackNetwork, namespaceNetwork } from './network.js';
+import type { HostNetwork } from './network.js';
+import { run } from './run.js';
+
+const TMPFS = 0x01021994;
+const RAMFS = 0x858458f6;
+
+export interface FarmOptions {
+  readonly names: readonly string[];
+  /** The folder that holds the bundled command and daemon. */
+  readonly bundle: string;
+  /** `auto`: namespaces where root and kernel allow, else loopback. */
+  readonly network?: 'auto' | 'namespaces' | 'loopback';
+  readonly daemonArgs?: readonly string[];
+  /** Short and unique on this machine, letters and digits. */
+  readonly tag: string;
+}
+
+/** Several hosts on one machine: folders, network, processes, and the cleaning up of all of it. */
+export class Farm {
+  readonly hosts: readonly Host[];
+  readonly network: HostNetwork;
+  readonly folder: string;
+  readonly memoryFolder: string;
+  /** Why loopback is used although namespaces were wanted; empty: they were not, or they work. */
+  readonly networkNotice: string;
+
+  private constructor(fields: {
+    hosts: readonly Host[];
+    network: HostNetwork;
+    folder: string;
+    memoryFolder: string;
+    networkNotice: string;
+  }) {
+    this.hosts = fields.hosts;
+    this.network = fields.network;
+    this.folder = fields.folder;
+    this.memoryFolder = fields.memoryFolder;
+    this.networkNotice = fields.networkNotice;
+  }
+
+  /** Prepares everything, starts nothing. */
+  static async create(options: FarmOptions): Promise<Farm> {
+    const { network, notice } = await chooseNetwork(options);
+    const folder = await mkdtemp(join(tmpdir(), `${options.tag}-`));
+    const memoryFolder = await mkdtemp(join(await memoryRoot(), `${options.tag}-`));
+    const hosts: Host[] = [];
+    for (const [number, name] of options.names.entries()) {
+      await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+      hosts.push(
+        new Host({
+          name,
+          number,
+          network,
+          bundle: options.bundle,
+          dataDir: join(folder, name, 'data'),
+          runDir: join(memoryFolder, name),
+          logFile: join(folder, name, 'log'),
+          ...(options.daemonArgs === undefined ? {} : { daemonArgs: options.daemonArgs }),
+        }),
+      );
+    }
+    return new Farm({ hosts, network, folder, memoryFolder, networkNotice: notice });
+  }
+
+  /** The host of this name. */
+  host(name: string): Host {
+    const host = this.hosts.find((candidate) => candidate.name === name);
+    if (host === undefined) throw new Error(`no host ${name}`);
+    return host;
+  }
+
+  /** Process ids of everything that was started below this farm's folders, daemons included. */
+  async processes(): Promise<number[]> {
+    const found: number[] = [];
+    for (const name of await readdir('/proc')) {
+      if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
+      const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
+      const mounts = await readFile(`/proc/${name}/mountinfo`, 'utf8').catch(() => '');
+      const isTask = mounts.includes(' /run/secrets ') && mounts.includes(this.memoryFolder);
+      if (line.includes(this.memoryFolder) || isTask) found.push(Number(name));
+    }
+    return found;
+  }
+
+  /** Ends every process, takes every mount down and removes every folder. */
+  async close(): Promise<void> {
+    await Promise.all(this.hosts.map((host) => host.stop('SIGTERM', 10_000)));
+    for (const pid of await this.processes()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // Ended meanwhile.
+      }
+    }
+    for (const path of await mountsBelow(this.memoryFolder)) await run(['umount', path]);
+    await this.network.close();
+    await rm(this.memoryFolder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function chooseNetwork(
+  options: FarmOptions,
+): Promise<{ network: HostNetwork; notice: string }> {
+  const wanted = options.network ?? 'auto';
+  if (wanted === 'loopback') return { network: loopbackNetwork(), notice: '' };
+  const made = await namespaceNetwork(options.names.length, options.tag);
+  if (!('missing' in made)) return { network: made, notice: '' };
+  if (wanted === 'namespaces') throw new Error(made.missing);
+  return { network: loopbackNetwork(), notice: made.missing };
+}
+
+/** A folder in memory that this user may write. */
+async function memoryRoot(): Promise<string> {
+  const candidates = [process.env['XDG_RUNTIME_DIR'], '/dev/shm', '/run', tmpdir()];
+  for (const path of candidates) {
+    if (path === undefined || path === '') continue;
+    const type = await statfs(path).then(
+      (found) => found.type >>> 0,
+      () => 0,
+    );
+    if (type !== TMPFS && type !== RAMFS) continue;
+    try {
+      const probe = await mkdtemp(join(path, 'conclave-probe-'));
+      await rm(probe, { recursive: true });
+      return path;
+    } catch {
+      // Not ours to write: try the next.
+    }
+  }
+  throw new Error('no writable folder in memory: mount a tmpfs at /dev/shm');
+}
+
+async function mountsBelow(folder: string): Promise<string[]> {
+  const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
+  return lines
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`))
+    .sort((a, b) => b.length - a.length);
+}

@@ -1,0 +1,10 @@
+export { LeakScanner } from './leak-scan.js';
+export type { Leak, Marker, ScanReport } from './leak-scan.js';
+export { loopbackNetwork, namespaceNetwork } from './network.js';
+export type { HostNetwork } from './network.js';
+export { cleanEnvironment, eventually, run, runOk } from './run.js';
+export type { RunOptions, RunResult } from './run.js';
+export { Farm } from './farm.js';
+export type { FarmOptions } from './farm.js';
+export { Host } from './host.js';
+export type { HostOptions } from './host.js';
