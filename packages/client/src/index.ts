@@ -1,0 +1,46 @@
+export { createClient } from './client.js';
+export type { ConclaveClient } from './client.js';
+export type { ClusterApi, WatchKind, WatchOptions } from './cluster.js';
+export type { CallOptions, ClientEnvironment, ReadOptions, WriteOptions } from './context.js';
+export type { DeliveryProgress, WaitOptions } from './delivery.js';
+export type { InitSpec, JoinSpec, LocalApi } from './local.js';
+export type { ListNodesOptions, NodeChange, NodesApi } from './nodes.js';
+export type { AttemptOptions, RpcPort, StreamMethod, UnaryMethod } from './port.js';
+export { intakeContext } from './seal-value.js';
+export type { ListSecretsOptions, SecretChange, SecretsApi, SetSecretOptions } from './secrets.js';
+export type { ListServicesOptions, LogsOptions, ServiceChange, ServicesApi } from './services.js';
+export type { ListTasksOptions, TasksApi } from './tasks.js';
+export type { CreatedToken, TokensApi, TokenSpec } from './tokens.js';
+// The objects of the API are the messages of the wire.
+export type {
+  Actor,
+  Binding,
+  BindingInput,
+  ClusterInfo,
+  ClusterStatus,
+  Committed,
+  ExposedVersion,
+  InitResponse,
+  JoinClusterResponse,
+  LeaveClusterResponse,
+  LocalStatus,
+  LogChunk,
+  ManagerStatus,
+  Node,
+  OnChange,
+  Problem,
+  RemoveNodeResponse,
+  Secret,
+  SecretEvent,
+  SecretUse,
+  SecretVersion,
+  Service,
+  ServiceResponse,
+  ServiceSpec,
+  ServiceSpecInput,
+  SetSecretResponse,
+  Task,
+  TaskReceipt,
+  Token,
+  WatchEvent,
+} from '@conclave/wire';

@@ -1,0 +1,89 @@
+import { ConclaveError, delay, isConclaveError } from '@conclave/kernel';
+import type { CancelSignal, ErrorCode } from '@conclave/kernel';
+import { ATTEMPTS_MAX, BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from './limits.js';
+import type { ClientContext } from './context.js';
+
+/** Codes after which the same call may succeed; safe for writes because of their idempotency key. */
+const RETRIED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CV_NO_LEADER',
+  'CV_NOT_LEADER',
+  'CV_OUTCOME_UNKNOWN',
+  'CV_PEER_UNREACHABLE',
+  'CV_STATE_STALE',
+]);
+
+/** Codes that leave it open whether the manager did what was asked. */
+const UNCERTAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CV_DEADLINE',
+  'CV_OUTCOME_UNKNOWN',
+  'CV_PEER_UNREACHABLE',
+]);
+
+/** How long and for whom to try. */
+export interface RetryOptions {
+  /** Milliseconds for all attempts together. */
+  readonly deadlineMs: number;
+  readonly signal?: CancelSignal | undefined;
+  /** Given for writes: named in the error when the outcome stays open. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** The error of a call that its caller gave up. */
+export function cancelled(): ConclaveError {
+  return new ConclaveError('CV_CANCELLED', 'the call was cancelled');
+}
+
+/**
+ * A write that ends with "no leader" after an attempt that may have arrived is not known to have
+ * failed, so the last error alone would lie.
+ */
+function finalError(error: ConclaveError, isUncertain: boolean, key?: string): ConclaveError {
+  if (key === undefined || !isUncertain) return error;
+  return new ConclaveError(
+    'CV_OUTCOME_UNKNOWN',
+    `the write may or may not be done: ${error.message}`,
+    {
+      hint: `Repeat it with the idempotency key ${key}; it is done once at most.`,
+      details: { idempotencyKey: key, lastCode: error.code },
+      cause: error,
+    },
+  );
+}
+
+/**
+ * Runs `attempt` until it answers, fails for good, or `deadlineMs` is over. Between attempts it
+ * pauses at random within a ceiling that doubles, and at least as long as the answer asked for.
+ * @throws CV_CANCELLED when `signal` fires
+ * @throws CV_OUTCOME_UNKNOWN when an attempt of a write may have arrived and none answered
+ * @throws the last error otherwise
+ */
+export async function withRetry<T>(
+  context: ClientContext,
+  options: RetryOptions,
+  attempt: (remainingMs: number) => Promise<T>,
+): Promise<T> {
+  const endsAt = context.clock.monotonic() + options.deadlineMs;
+  let ceilingMs = BACKOFF_FIRST_MS;
+  let isUncertain = false;
+  for (let attemptCount = 1; ; attemptCount += 1) {
+    if (options.signal?.aborted === true) throw cancelled();
+    try {
+      return await attempt(Math.max(1, endsAt - context.clock.monotonic()));
+    } catch (error) {
+      if (!isConclaveError(error)) throw error;
+      isUncertain ||= UNCERTAIN.has(error.code);
+      const pauseMs = Math.max(error.retryAfterMs ?? 0, 1 + context.random.below(ceilingMs));
+      const isLate = context.clock.monotonic() + pauseMs >= endsAt;
+      if (!RETRIED.has(error.code)) {
+        throw error.code === 'CV_DEADLINE'
+          ? finalError(error, isUncertain, options.idempotencyKey)
+          : error;
+      }
+      if (isLate || attemptCount >= ATTEMPTS_MAX) {
+        throw finalError(error, isUncertain, options.idempotencyKey);
+      }
+      if ((await delay(context.timers, pauseMs, options.signal)) === 'aborted') throw cancelled();
+      ceilingMs = Math.min(2 * ceilingMs, BACKOFF_MAX_MS);
+    }
+  }
+}
