@@ -1,0 +1,21 @@
+import type { LogLevel, MemoryStorage, Message, RaftError, RawNode } from '../index.js';
+import type { ResolvedOptions } from './options.js';
+
+/** What the parts of one running member share. */
+export interface MemberContext {
+  readonly options: ResolvedOptions;
+  readonly raw: RawNode;
+  /** The stored part of the log as the core reads it; follows the log store. */
+  readonly memory: MemoryStorage;
+  /** False after a failure or at the end of `stop`; nothing may be started or sent any more. */
+  readonly isOpen: () => boolean;
+  /** False from the beginning of `stop` on; what was taken in before is finished. */
+  readonly isAccepting: () => boolean;
+  /** Schedules one round of input and Ready. */
+  readonly wake: () => void;
+  /** Gives a local response to the core. */
+  readonly stepLocal: (message: Message) => void;
+  /** Ends the member for good. The first error counts. */
+  readonly fail: (error: RaftError) => void;
+  readonly log: (level: LogLevel, text: () => string) => void;
+}
