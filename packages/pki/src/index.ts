@@ -1,0 +1,19 @@
+export { identityOf } from './identity.js';
+export type { CertificateIdentity } from './identity.js';
+export {
+  CERTIFICATE_SKEW_MS,
+  createRoot,
+  issueCertificate,
+  ROOT_LIFE_MS,
+  SERIAL_BYTES,
+} from './issue.js';
+export type { CertificateSubject, CreatedRoot, IssueRequest, RootRequest } from './issue.js';
+export { adminUri, isCertificateLabel, managerName, nodeUri } from './names.js';
+export type { CertificateRole } from './names.js';
+export { generateNodeKey, proveKey, verifyKeyProof } from './node-key.js';
+export type { NodeKey } from './node-key.js';
+export { fromPem, toPem } from './pem.js';
+export type { PemLabel } from './pem.js';
+export { rootPin } from './root.js';
+export { verifyChain } from './verify-chain.js';
+export type { ChainRequest } from './verify-chain.js';
