@@ -40,11 +40,11 @@ export class LogImage implements LoadedLog {
       this.snapshot = batch.snapshot;
       this.entries = [];
     }
+    this.#append(batch.entries);
     if (batch.ownSnapshot !== undefined) {
       this.#checkSnapshot(batch.ownSnapshot);
       this.snapshot = batch.ownSnapshot;
     }
-    this.#append(batch.entries);
     this.hardState = batch.hardState ?? this.hardState;
     this.appliedIndex = batch.appliedIndex ?? this.appliedIndex;
     const commit = Math.max(this.hardState?.commit ?? 0, this.#snapshotIndex());

@@ -128,7 +128,8 @@ export interface ResolvedOptions extends NodeOptions {
  * @throws DriverError OPTIONS when a limit is not a positive number or two limits contradict each other
  */
 export function resolveOptions(options: NodeOptions): ResolvedOptions {
-  const limits: NodeLimits = { ...DEFAULT_LIMITS, ...options.limits };
+  const given = Object.entries(options.limits ?? {}).filter(([, value]) => value !== undefined);
+  const limits: NodeLimits = { ...DEFAULT_LIMITS, ...Object.fromEntries(given) };
   for (const [name, value] of Object.entries(limits)) {
     const min = name === 'keepEntries' ? 0 : 1;
     if (!Number.isSafeInteger(value) || value < min) {

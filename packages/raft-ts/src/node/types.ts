@@ -16,7 +16,7 @@ import type {
 /**
  * One atomic write: after a crash all of it is there or nothing of it.
  *
- * The order of effects is `snapshot`, `ownSnapshot`, `entries`, `hardState`, `appliedIndex`.
+ * The order of effects is `snapshot`, `entries`, `ownSnapshot`, `hardState`, `appliedIndex`.
  */
 export interface LogBatch {
   /**
