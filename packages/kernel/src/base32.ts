@@ -1,5 +1,5 @@
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
-const VALUE_OF = new Map([...ALPHABET].map((letter, value) => [letter, value]));
+const VALUE_OF = new Map(ALPHABET.split('').map((letter, value) => [letter, value]));
 
 /** Lower-case base32 (RFC 4648 alphabet) without padding. */
 export function encodeBase32(bytes: Uint8Array): string {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Random } from '@conclave/kernel';
 import { openSealed, SecretBytes } from '@conclave/sealed';
-import type { Entry } from 'raft-ts';
+import type { Entry, Snapshot } from 'raft-ts';
 import { LevelStore } from '../src/index.js';
 
 export const RANDOM: Random = {
@@ -59,7 +59,7 @@ export const entry = (index: number, term = 1, text = `entry ${index}`): Entry =
   data: Uint8Array.from(Buffer.from(text)),
 });
 
-export const snapshotAt = (index: number, term = 1): import('raft-ts').Snapshot => ({
+export const snapshotAt = (index: number, term = 1): Snapshot => ({
   data: Uint8Array.of(1, 2, 3),
   metadata: {
     index,

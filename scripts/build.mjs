@@ -1,0 +1,4 @@
+import { build, ensureInstalled } from './lib/ensure.mjs';
+
+ensureInstalled();
+build();
