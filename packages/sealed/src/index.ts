@@ -14,6 +14,8 @@ export {
 export type { RecipientAlgorithm, RecipientKeyPair } from './encapsulation.js';
 export { encodeFields } from './fields.js';
 export type { Field } from './fields.js';
+export { FrameOpener, FrameSealer, REKEY_BYTES, REKEY_FRAME_COUNT } from './frames.js';
+export type { FrameRequest, FrameValueRequest } from './frames.js';
 export { hash, HASH_BYTES, hashFields, keyedHash, RunningHash } from './hash.js';
 export { sealIntake } from './intake.js';
 export type { IntakeSealRequest } from './intake.js';
@@ -25,6 +27,22 @@ export type { Purpose } from './purpose.js';
 export { openFromRecipient, sealToRecipient } from './recipient.js';
 export type { RecipientOpenRequest, RecipientSealRequest } from './recipient.js';
 export { SecretBytes } from './secret-bytes.js';
+export {
+  agentHello,
+  agentOpen,
+  managerAccept,
+  SESSION_NONCE_BYTES,
+  signTranscript,
+  verifyTranscript,
+} from './session.js';
+export type {
+  AcceptedSession,
+  AgentHello,
+  OpenedSession,
+  SessionAccept,
+  SessionBinding,
+  SessionHello,
+} from './session.js';
 export { createSigningKey, sign, signingPublicKey, verify } from './signing.js';
 export type { SigningKey } from './signing.js';
 export { openSealed } from './sodium.js';
