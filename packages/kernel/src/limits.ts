@@ -67,3 +67,9 @@ export const TASK_OUTPUT_BYTES_MAX: number = 2 * MIB;
 export const HEARTBEAT_PERIOD_MS: number = 1_500;
 /** Missed heartbeat periods after which a node is DOWN. */
 export const HEARTBEAT_MISSES_MAX: number = 3;
+/** Lines kept of the history of one secret; the oldest go. */
+export const SECRET_HISTORY_COUNT_MAX: number = 1_000;
+/** Records of which node was given which version; the ones longest without renewal go. */
+export const EXPOSURE_COUNT_MAX: number = 250_000;
+/** Join tokens on record; those that admit nobody any more make room. */
+export const TOKEN_COUNT_MAX: number = 1_000;

@@ -1,0 +1,190 @@
+import type {
+  Actor,
+  CertificateRow,
+  ClusterRow,
+  ClusterSettings,
+  NodeRow,
+  ReceiptRow,
+  SealedValueRow,
+  ServiceSpec,
+  TaskState,
+  TokenRow,
+} from './rows.js';
+
+/**
+ * What a log entry may say. Ids and times were drawn by the leader before it proposed; apply never
+ * draws anything. Preconditions are decided in apply, where order is final; a refused command
+ * changes nothing and answers with a code of kernel's table.
+ */
+export interface CommandBase {
+  /** Leader's clock at proposal, milliseconds since 1970. */
+  readonly atMs: number;
+  readonly by: Actor;
+  /** With a key, a repetition answers what the first one did. */
+  readonly request: { readonly key: string; readonly fingerprint: string } | undefined;
+}
+
+export type Command = CommandBase & CommandBody;
+
+export type CommandBody =
+  | {
+      readonly kind: 'cluster.create';
+      readonly cluster: Omit<ClusterRow, 'objectVersion'>;
+      readonly node: Omit<NodeRow, 'objectVersion'>;
+    }
+  | { readonly kind: 'cluster.settings'; readonly settings: ClusterSettings }
+  // --- secrets
+  | {
+      readonly kind: 'secret.set';
+      /** Id for the case that the name is new. */
+      readonly newId: string;
+      readonly name: string;
+      /**
+       * Sealed for `secretId` and `version`: the leader seals for what it expects next; when another
+       * entry came in between, apply answers CV_VERSION_STALE with `details.retry` and the leader
+       * seals again.
+       */
+      readonly secretId: string;
+      readonly version: number;
+      readonly sealed: SealedValueRow;
+      readonly digest: Uint8Array;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly description: string;
+      readonly createOnly: boolean;
+      readonly force: boolean;
+      /** 0: whatever is current. */
+      readonly objectVersion: number;
+    }
+  | {
+      readonly kind: 'secret.update';
+      readonly id: string;
+      readonly objectVersion: number;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly description: string;
+    }
+  | {
+      readonly kind: 'secret.rollback';
+      readonly id: string;
+      /** 0: the previous one */ readonly version: number;
+    }
+  | {
+      readonly kind: 'secret.destroy-version';
+      readonly id: string;
+      readonly version: number;
+      readonly force: boolean;
+    }
+  | { readonly kind: 'secret.remove'; readonly id: string }
+  // --- services
+  | { readonly kind: 'service.create'; readonly id: string; readonly spec: ServiceSpec }
+  | {
+      readonly kind: 'service.update';
+      readonly id: string;
+      readonly spec: ServiceSpec;
+      /** 0: whatever is current */ readonly objectVersion: number;
+    }
+  | {
+      readonly kind: 'service.update-state';
+      readonly id: string;
+      readonly specVersion: number;
+      readonly state: 'updating' | 'paused' | 'completed' | 'rolled-back';
+      readonly message: string;
+    }
+  | { readonly kind: 'service.remove'; readonly id: string }
+  // --- tasks: what the scheduler decides, one entry per round
+  | { readonly kind: 'tasks.schedule'; readonly changes: readonly TaskChange[] }
+  // --- what agents report; refused lines are skipped, the others applied
+  | { readonly kind: 'tasks.report'; readonly reports: readonly TaskReport[] }
+  | {
+      readonly kind: 'receipts.report';
+      readonly receipts: readonly (Omit<ReceiptRow, 'index'> & { readonly nodeId: string })[];
+    }
+  // --- nodes and membership
+  | {
+      readonly kind: 'node.join';
+      /** Consumes one use of the token and creates the node, or does neither. Role from the record. */
+      readonly tokenId: string;
+      readonly node: Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'>;
+    }
+  | {
+      readonly kind: 'node.update';
+      readonly id: string;
+      readonly objectVersion: number;
+      readonly availability: NodeRow['availability'] | undefined;
+      readonly labelsSet: Readonly<Record<string, string>>;
+      readonly labelsRemove: readonly string[];
+    }
+  | {
+      readonly kind: 'node.renew';
+      readonly id: string;
+      readonly certificate: CertificateRow;
+      readonly previousUntilMs: number;
+    }
+  | { readonly kind: 'nodes.observe'; readonly nodes: readonly NodeObservation[] }
+  | {
+      readonly kind: 'node.membership';
+      readonly id: string;
+      readonly membership: 'learner' | 'voter' | 'removing';
+      readonly ringGeneration: number | undefined;
+    }
+  | {
+      readonly kind: 'node.addresses';
+      readonly id: string;
+      readonly clusterAddress: string;
+      readonly joinAddress: string;
+    }
+  | { readonly kind: 'node.remove'; readonly id: string; readonly force: boolean }
+  // --- tokens
+  | { readonly kind: 'token.create'; readonly token: Omit<TokenRow, 'objectVersion'> }
+  | { readonly kind: 'token.revoke'; readonly id: string };
+
+export type TaskChange =
+  | {
+      readonly kind: 'create';
+      readonly id: string;
+      readonly serviceId: string;
+      readonly slot: number;
+      readonly nodeId: string;
+      /** Service's specVersion that it was made for; stale ones are skipped. */
+      readonly specVersion: number;
+      readonly notBeforeMs: number;
+      readonly message: string;
+    }
+  /** NEW/PENDING to ASSIGNED; skipped when the task or node is not as it was. */
+  | { readonly kind: 'assign'; readonly id: string; readonly nodeId: string }
+  /** Why it still waits. */
+  | { readonly kind: 'explain'; readonly id: string; readonly message: string }
+  | { readonly kind: 'desire'; readonly id: string; readonly desiredState: 'SHUTDOWN' | 'REMOVE' }
+  /** Ends a task that no agent answers for: never assigned, or its node is gone. */
+  | {
+      readonly kind: 'end';
+      readonly id: string;
+      readonly state: 'SHUTDOWN' | 'ORPHANED' | 'REJECTED' | 'FAILED';
+      readonly message: string;
+    }
+  | { readonly kind: 'delete'; readonly id: string };
+
+export interface TaskReport {
+  readonly nodeId: string;
+  readonly taskId: string;
+  readonly state: TaskState;
+  readonly message: string;
+  readonly error: string;
+  readonly exitCode: number | undefined;
+  readonly atMs: number;
+}
+
+export interface NodeObservation {
+  readonly id: string;
+  readonly state: 'READY' | 'DOWN';
+  readonly message: string;
+  /** With a new session: its identity and what the agent said of itself. */
+  readonly session:
+    | {
+        readonly id: string;
+        readonly hostname: string;
+        readonly platformOs: string;
+        readonly daemonVersion: string;
+        readonly executors: readonly string[];
+      }
+    | undefined;
+}

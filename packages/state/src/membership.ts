@@ -1,0 +1,67 @@
+import type { CommandResult } from './rows.js';
+import type { CommandOf, Scope } from './scope.js';
+import { done, refused } from './scope.js';
+
+/** First entry of a cluster: its row and the node that made it. */
+export function createCluster(scope: Scope, command: CommandOf<'cluster.create'>): CommandResult {
+  const { tables, journal, index } = scope;
+  if (tables.clusterRow() !== undefined) {
+    return refused('CV_ALREADY_INITIALIZED', 'the cluster exists already');
+  }
+  const { manager } = command.node;
+  if (command.node.role !== 'manager' || manager === undefined) {
+    return refused('CV_ARGUMENT_INVALID', 'node: the first node must be a manager', {
+      field: 'node',
+    });
+  }
+  journal.put(tables.cluster, { ...command.cluster, objectVersion: index });
+  journal.put(tables.nodes, { ...command.node, objectVersion: index });
+  journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: command.node.id });
+  return done(scope, { id: command.cluster.id, nodeId: command.node.id });
+}
+
+/** Replaces the settings of the cluster. */
+export function setClusterSettings(
+  scope: Scope,
+  command: CommandOf<'cluster.settings'>,
+): CommandResult {
+  const { tables, journal, index } = scope;
+  const row = tables.clusterRow();
+  if (row === undefined) return refused('CV_NOT_INITIALIZED', 'the cluster does not exist yet');
+  journal.put(tables.cluster, { ...row, settings: command.settings, objectVersion: index });
+  return done(scope, { id: row.id });
+}
+
+/** Notes what the Raft configuration or the ring of a manager has become. */
+export function setMembership(scope: Scope, command: CommandOf<'node.membership'>): CommandResult {
+  const { tables, journal, index } = scope;
+  const row = tables.nodes.get(command.id);
+  if (row === undefined) return refused('CV_NODE_NOT_FOUND', 'no node has this id');
+  if (row.manager === undefined) {
+    return refused('CV_ARGUMENT_INVALID', 'id: the node is not a manager', { field: 'id' });
+  }
+  const ringGeneration = command.ringGeneration ?? row.manager.ringGeneration;
+  const isSame =
+    row.manager.membership === command.membership && row.manager.ringGeneration === ringGeneration;
+  if (isSame) return done(scope, { id: row.id, unchanged: true });
+  const manager = { ...row.manager, membership: command.membership, ringGeneration };
+  journal.put(tables.nodes, { ...row, manager, objectVersion: index });
+  return done(scope, { id: row.id, unchanged: false });
+}
+
+/** Notes under which addresses a manager is reached. */
+export function setAddresses(scope: Scope, command: CommandOf<'node.addresses'>): CommandResult {
+  const { tables, journal, index } = scope;
+  const row = tables.nodes.get(command.id);
+  if (row === undefined) return refused('CV_NODE_NOT_FOUND', 'no node has this id');
+  if (row.manager === undefined) {
+    return refused('CV_ARGUMENT_INVALID', 'id: the node is not a manager', { field: 'id' });
+  }
+  const { clusterAddress, joinAddress } = command;
+  const isSame =
+    row.manager.clusterAddress === clusterAddress && row.manager.joinAddress === joinAddress;
+  if (isSame) return done(scope, { id: row.id, unchanged: true });
+  const manager = { ...row.manager, clusterAddress, joinAddress };
+  journal.put(tables.nodes, { ...row, manager, objectVersion: index });
+  return done(scope, { id: row.id, unchanged: false });
+}

@@ -1,0 +1,200 @@
+import type {
+  ClusterRow,
+  ExposureRow,
+  NodeRow,
+  ReceiptRow,
+  SecretEventRow,
+  SecretRow,
+  SecretVersionRow,
+  ServiceRow,
+  TaskRow,
+  TokenRow,
+} from './rows.js';
+import type { GroupIndex, Table } from './table.js';
+import { rowsOf } from './tables.js';
+import type { Tables } from './tables.js';
+
+/** How many rows there are. */
+export interface StateCounts {
+  readonly secrets: number;
+  readonly versions: number;
+  readonly services: number;
+  readonly tasks: number;
+  readonly nodes: number;
+  readonly tokens: number;
+  readonly receipts: number;
+  readonly exposures: number;
+  readonly requests: number;
+}
+
+/** A first row by one key of an index. */
+function firstOf<Row extends object>(
+  table: Table<Row>,
+  index: GroupIndex<Row>,
+  group: string,
+): Row | undefined {
+  return rowsOf(table, index.keys(group))[0];
+}
+
+/** Everything that can be asked of a state. Rows are immutable; lists are new arrays. */
+export class Queries {
+  readonly #tables: Tables;
+
+  constructor(tables: Tables) {
+    this.#tables = tables;
+  }
+
+  /** Undefined until the cluster was created. */
+  cluster(): ClusterRow | undefined {
+    return this.#tables.clusterRow();
+  }
+
+  secretById(id: string): SecretRow | undefined {
+    return this.#tables.secrets.get(id);
+  }
+
+  /** Upper and lower case are equal. */
+  secretByName(name: string): SecretRow | undefined {
+    return this.#tables.secretByName(name);
+  }
+
+  secretVersion(id: string, version: number): SecretVersionRow | undefined {
+    return this.#tables.version(id, version);
+  }
+
+  /** Oldest first; destroyed ones have no sealed value. */
+  secretVersions(id: string): SecretVersionRow[] {
+    return rowsOf(this.#tables.versions, this.#tables.indexes.versionsBySecret.keys(id));
+  }
+
+  /** Oldest first; the oldest lines go when there are too many. */
+  secretHistory(id: string): SecretEventRow[] {
+    return rowsOf(this.#tables.events, this.#tables.indexes.eventsBySecret.keys(id));
+  }
+
+  /**
+   * Secrets whose names begin with `prefix` (in any case), in natural order of names. Writes may
+   * happen while it is read: each secret comes at most once, in the row of that moment.
+   */
+  *secrets(prefix: string = ''): Generator<SecretRow, void, undefined> {
+    for (const id of this.#tables.indexes.secretsByName.names.ids(prefix)) {
+      const row = this.#tables.secrets.get(id);
+      if (row !== undefined) yield row;
+    }
+  }
+
+  serviceById(id: string): ServiceRow | undefined {
+    return this.#tables.services.get(id);
+  }
+
+  /** Upper and lower case are equal. */
+  serviceByName(name: string): ServiceRow | undefined {
+    return this.#tables.serviceByName(name);
+  }
+
+  /** In natural order of names; also those that are being removed. */
+  services(): ServiceRow[] {
+    return rowsOf(this.#tables.services, this.#tables.indexes.servicesByName.names.ids(''));
+  }
+
+  /** Services whose spec binds the secret, also those that are being removed. */
+  servicesUsingSecret(secretId: string): ServiceRow[] {
+    const keys = this.#tables.indexes.servicesBySecret.keys(secretId);
+    return rowsOf(this.#tables.services, keys);
+  }
+
+  taskById(id: string): TaskRow | undefined {
+    return this.#tables.tasks.get(id);
+  }
+
+  /** In the order of their creation. */
+  tasks(): IterableIterator<TaskRow> {
+    return this.#tables.tasks.values();
+  }
+
+  tasksOfService(serviceId: string): TaskRow[] {
+    return rowsOf(this.#tables.tasks, this.#tables.indexes.tasksByService.keys(serviceId));
+  }
+
+  tasksOfNode(nodeId: string): TaskRow[] {
+    return rowsOf(this.#tables.tasks, this.#tables.indexes.tasksByNode.keys(nodeId));
+  }
+
+  /** Tasks that have not ended and bind the secret. */
+  tasksUsingSecret(secretId: string): TaskRow[] {
+    return rowsOf(this.#tables.tasks, this.#tables.indexes.tasksBySecret.keys(secretId));
+  }
+
+  nodeById(id: string): NodeRow | undefined {
+    return this.#tables.nodes.get(id);
+  }
+
+  /** Hostnames need not be unique. */
+  nodeByHostname(hostname: string): NodeRow[] {
+    return rowsOf(this.#tables.nodes, this.#tables.indexes.nodesByHostname.keys(hostname));
+  }
+
+  nodeByRaftId(raftId: number): NodeRow | undefined {
+    return firstOf(this.#tables.nodes, this.#tables.indexes.nodesByRaftId, String(raftId));
+  }
+
+  /**
+   * The node whose current or previous certificate has this serial (lower-case hex). Whether the
+   * previous one is still valid is for the caller to see: `previousUntilMs`.
+   */
+  nodeBySerial(serial: string): NodeRow | undefined {
+    return firstOf(this.#tables.nodes, this.#tables.indexes.nodesBySerial, serial);
+  }
+
+  /** In the order in which they joined. */
+  nodes(): IterableIterator<NodeRow> {
+    return this.#tables.nodes.values();
+  }
+
+  /** True for every Raft id that a manager has or had. */
+  isRetiredRaftId(raftId: number): boolean {
+    return this.#tables.raftIds.has(String(raftId));
+  }
+
+  tokenById(id: string): TokenRow | undefined {
+    return this.#tables.tokens.get(id);
+  }
+
+  /** In the order of their creation. */
+  tokens(): IterableIterator<TokenRow> {
+    return this.#tables.tokens.values();
+  }
+
+  receiptsOfTask(taskId: string): ReceiptRow[] {
+    return rowsOf(this.#tables.receipts, this.#tables.indexes.receiptsByTask.keys(taskId));
+  }
+
+  receiptsOfSecret(secretId: string): ReceiptRow[] {
+    return rowsOf(this.#tables.receipts, this.#tables.indexes.receiptsBySecret.keys(secretId));
+  }
+
+  /** Also for nodes that were removed. */
+  exposureOfNode(nodeId: string): ExposureRow[] {
+    return rowsOf(this.#tables.exposure, this.#tables.indexes.exposureByNode.keys(nodeId));
+  }
+
+  /** Also for secrets that were removed. */
+  exposureOfSecret(secretId: string): ExposureRow[] {
+    return rowsOf(this.#tables.exposure, this.#tables.indexes.exposureBySecret.keys(secretId));
+  }
+
+  counts(): StateCounts {
+    const tables = this.#tables;
+    return {
+      secrets: tables.secrets.size,
+      versions: tables.versions.size,
+      services: tables.services.size,
+      tasks: tables.tasks.size,
+      nodes: tables.nodes.size,
+      tokens: tables.tokens.size,
+      receipts: tables.receipts.size,
+      exposures: tables.exposure.size,
+      requests: tables.requests.size,
+    };
+  }
+}

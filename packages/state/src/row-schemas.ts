@@ -1,0 +1,278 @@
+import type {
+  Actor,
+  BindingSpec,
+  CertificateRow,
+  ClusterRow,
+  ClusterSettings,
+  CommandResult,
+  ExposureRow,
+  ManagerRow,
+  NodeRow,
+  OnChange,
+  ReceiptRow,
+  RequestRow,
+  RestartSpec,
+  SealedValueRow,
+  SecretEventRow,
+  SecretRow,
+  SecretVersionRow,
+  ServiceRow,
+  ServiceSpec,
+  TaskRow,
+  TokenRow,
+  UpdateSpec,
+} from './rows.js';
+import { TASK_STATES } from './rows.js';
+import type { Fields, Parser } from './schema.js';
+import {
+  bytes,
+  count,
+  fields,
+  flag,
+  list,
+  oneOf,
+  optional,
+  record,
+  text,
+  variants,
+  whole,
+  yes,
+} from './schema.js';
+import type { RaftIdRow } from './tables.js';
+
+export const labels: Parser<Readonly<Record<string, string>>> = record(text);
+
+export const actor: Parser<Actor> = fields<Actor>({
+  kind: oneOf('admin', 'node', 'system'),
+  id: text,
+});
+
+export const settings: Parser<ClusterSettings> = fields<ClusterSettings>({
+  secretValueBytesMax: count,
+  heartbeatPeriodMs: count,
+  raftTimeScale: count,
+});
+
+export const clusterFields: Fields<ClusterRow> = {
+  id: text,
+  createdAtMs: count,
+  epoch: count,
+  rootCertificate: bytes,
+  rootKeySealed: bytes,
+  ringGeneration: count,
+  settings,
+  objectVersion: count,
+};
+
+export const secretRow: Parser<SecretRow> = fields<SecretRow>({
+  id: text,
+  name: text,
+  labels,
+  description: text,
+  currentVersion: count,
+  previousVersion: count,
+  latestVersion: count,
+  createdAtMs: count,
+  updatedAtMs: count,
+  objectVersion: count,
+});
+
+export const sealedValue: Parser<SealedValueRow> = fields<SealedValueRow>({
+  keyId: count,
+  wrappedDek: bytes,
+  envelope: bytes,
+  size: count,
+});
+
+export const versionRow: Parser<SecretVersionRow> = fields<SecretVersionRow>({
+  secretId: text,
+  version: count,
+  sealed: optional(sealedValue),
+  digest: bytes,
+  createdAtMs: count,
+  createdBy: actor,
+  index: count,
+});
+
+export const eventRow: Parser<SecretEventRow> = fields<SecretEventRow>({
+  secretId: text,
+  revision: count,
+  what: oneOf('set', 'rollback', 'destroy', 'update'),
+  version: count,
+  atMs: count,
+  by: actor,
+  index: count,
+});
+
+const onChange: Parser<OnChange> = variants<OnChange>('kind', {
+  none: fields<Extract<OnChange, { kind: 'none' }>>({ kind: oneOf('none') }),
+  signal: fields<Extract<OnChange, { kind: 'signal' }>>({ kind: oneOf('signal'), signal: text }),
+  exec: fields<Extract<OnChange, { kind: 'exec' }>>({ kind: oneOf('exec'), command: text }),
+  restart: fields<Extract<OnChange, { kind: 'restart' }>>({ kind: oneOf('restart') }),
+});
+
+const binding: Parser<BindingSpec> = fields<BindingSpec>({
+  secretId: text,
+  secretName: text,
+  version: count,
+  target: text,
+  uid: optional(count),
+  gid: optional(count),
+  mode: count,
+  onChange,
+  isOptional: flag,
+});
+
+export const serviceSpec: Parser<ServiceSpec> = fields<ServiceSpec>({
+  name: text,
+  runtime: oneOf('process', 'container'),
+  command: list(text),
+  image: text,
+  env: labels,
+  workingDirectory: text,
+  user: text,
+  mode: oneOf('replicated', 'global'),
+  replicas: count,
+  replicasPerNodeMax: count,
+  bindings: list(binding),
+  constraints: list(text),
+  restart: fields<RestartSpec>({
+    condition: oneOf('none', 'on-failure', 'any'),
+    delayMs: count,
+    attemptsMax: count,
+    windowMs: count,
+  }),
+  update: fields<UpdateSpec>({
+    parallelism: count,
+    delayMs: count,
+    order: oneOf('stop-first', 'start-first'),
+    failureAction: oneOf('pause', 'continue', 'rollback'),
+  }),
+  stopSignal: text,
+  stopGraceMs: count,
+  labels,
+});
+
+export const serviceFields: Omit<Fields<ServiceRow>, 'spec' | 'previousSpec'> = {
+  id: text,
+  specVersion: count,
+  updateState: oneOf('', 'updating', 'paused', 'completed', 'rolled-back'),
+  updateMessage: text,
+  isRemoving: flag,
+  createdAtMs: count,
+  updatedAtMs: count,
+  objectVersion: count,
+};
+
+export const taskState: Parser<TaskRow['state']> = oneOf(...TASK_STATES);
+
+export const taskFields: Omit<Fields<TaskRow>, 'spec'> = {
+  id: text,
+  serviceId: text,
+  serviceName: text,
+  slot: count,
+  nodeId: text,
+  specVersion: count,
+  desiredState: oneOf('RUNNING', 'SHUTDOWN', 'REMOVE'),
+  state: taskState,
+  message: text,
+  error: text,
+  exitCode: optional(whole),
+  notBeforeMs: count,
+  createdAtMs: count,
+  stateAtMs: count,
+  objectVersion: count,
+};
+
+export const certificate: Parser<CertificateRow> = fields<CertificateRow>({
+  serial: text,
+  notAfterMs: count,
+  publicKeyHash: text,
+});
+
+export const nodeFields: Fields<NodeRow> = {
+  id: text,
+  hostname: text,
+  role: oneOf('manager', 'worker'),
+  state: oneOf('UNKNOWN', 'READY', 'DOWN'),
+  stateAtMs: count,
+  message: text,
+  availability: oneOf('active', 'pause', 'drain'),
+  labels,
+  platformOs: text,
+  daemonVersion: text,
+  executors: list(text),
+  certificate,
+  previousCertificate: optional(certificate),
+  previousUntilMs: count,
+  manager: optional(
+    fields<ManagerRow>({
+      raftId: count,
+      clusterAddress: text,
+      joinAddress: text,
+      staticPublicKey: bytes,
+      signingPublicKey: bytes,
+      membership: oneOf('joining', 'learner', 'voter', 'removing'),
+      ringGeneration: count,
+    }),
+  ),
+  sessionId: text,
+  sessionCount: count,
+  tokenId: text,
+  createdAtMs: count,
+  objectVersion: count,
+};
+
+export const raftIdRow: Parser<RaftIdRow> = fields<RaftIdRow>({ raftId: count, nodeId: text });
+
+export const tokenFields: Fields<TokenRow> = {
+  id: text,
+  role: oneOf('manager', 'worker'),
+  publicKey: bytes,
+  expiresAtMs: count,
+  usesLeft: count,
+  isRevoked: flag,
+  admittedNodes: list(text),
+  createdAtMs: count,
+  createdBy: actor,
+  objectVersion: count,
+};
+
+export const receiptFields: Fields<ReceiptRow> = {
+  taskId: text,
+  target: text,
+  secretId: text,
+  version: count,
+  outcome: oneOf('delivered', 'reloaded', 'failed'),
+  detail: text,
+  atMs: count,
+  index: count,
+};
+
+export const exposureRow: Parser<ExposureRow> = fields<ExposureRow>({
+  nodeId: text,
+  secretId: text,
+  secretName: text,
+  version: count,
+  firstAtMs: count,
+  lastAtMs: count,
+});
+
+type Accepted = Extract<CommandResult, { ok: true }>;
+
+/** Only what was carried out is remembered. */
+const accepted: Parser<CommandResult> = fields<Accepted>({
+  ok: yes,
+  index: count,
+  values: record((value, lenient) => {
+    if (typeof value === 'string' || typeof value === 'boolean') return value;
+    return count(value, lenient);
+  }),
+});
+
+export const requestRow: Parser<RequestRow> = fields<RequestRow>({
+  key: text,
+  fingerprint: text,
+  result: accepted,
+  index: count,
+});

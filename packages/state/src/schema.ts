@@ -1,0 +1,126 @@
+/** Bytes that decode but do not have the shape that is asked for. Never leaves this package. */
+export class ShapeError extends Error {
+  override readonly name = 'ShapeError';
+  /** From the outside in. */
+  readonly path: string[] = [];
+  readonly rule: string;
+
+  constructor(rule: string) {
+    super(rule);
+    this.rule = rule;
+  }
+
+  /** Where and what, never the value. */
+  describe(): string {
+    return `${this.path.join('.')}: ${this.rule}`;
+  }
+}
+
+/**
+ * Checks a decoded value and gives it its type. Parsers that are `lenient` drop fields that they do
+ * not know, which a newer minor version may have; the others refuse them.
+ */
+export type Parser<T> = (value: unknown, lenient: boolean) => T;
+
+function fail(rule: string): never {
+  throw new ShapeError(rule);
+}
+
+function at<T>(parser: Parser<T>, value: unknown, place: { key: string; lenient: boolean }): T {
+  try {
+    return parser(value, place.lenient);
+  } catch (error) {
+    if (error instanceof ShapeError) error.path.unshift(place.key);
+    throw error;
+  }
+}
+
+export const text: Parser<string> = (value) =>
+  typeof value === 'string' ? value : fail('must be a text');
+
+export const flag: Parser<boolean> = (value) =>
+  typeof value === 'boolean' ? value : fail('must be true or false');
+
+export const yes: Parser<true> = (value) => (value === true ? true : fail('must be true'));
+
+export const bytes: Parser<Uint8Array> = (value) =>
+  value instanceof Uint8Array ? value : fail('must be bytes');
+
+/** A whole number from 0. */
+export const count: Parser<number> = (value) =>
+  Number.isSafeInteger(value) && (value as number) >= 0
+    ? (value as number)
+    : fail('must be a whole number from 0');
+
+/** A whole number with a sign. */
+export const whole: Parser<number> = (value) =>
+  Number.isSafeInteger(value) ? (value as number) : fail('must be a whole number');
+
+export function oneOf<const T extends string>(...words: readonly T[]): Parser<T> {
+  return (value) => {
+    const word = words.find((known) => known === value);
+    return word ?? fail(`must be one of ${words.join(', ')}`);
+  };
+}
+
+export function optional<T>(parser: Parser<T>): Parser<T | undefined> {
+  return (value, lenient) => (value === undefined ? undefined : parser(value, lenient));
+}
+
+export function list<T>(parser: Parser<T>): Parser<readonly T[]> {
+  return (value, lenient) => {
+    if (!Array.isArray(value)) return fail('must be a list');
+    return value.map((item: unknown, place) => at(parser, item, { key: String(place), lenient }));
+  };
+}
+
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Uint8Array)
+  );
+}
+
+/** Any keys, values of one kind. */
+export function record<T>(parser: Parser<T>): Parser<Readonly<Record<string, T>>> {
+  return (value, lenient) => {
+    if (!isPlain(value)) return fail('must be a map');
+    // From entries: a key called __proto__ is a key like any other.
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, at(parser, item, { key, lenient })]),
+    );
+  };
+}
+
+/** One parser for every field of `T`. */
+export type Fields<T> = { readonly [Key in keyof T]-?: Parser<T[Key]> };
+
+/** Exactly these fields; the result has all of them, in this order, absent ones as undefined. */
+export function fields<T extends object>(parsers: Fields<T>): Parser<T> {
+  const known = Object.entries(parsers) as [string, Parser<unknown>][];
+  const names = new Set(known.map(([name]) => name));
+  return (value, lenient) => {
+    if (!isPlain(value)) return fail('must be a map');
+    const parsed: Record<string, unknown> = {};
+    for (const [key, parser] of known) parsed[key] = at(parser, value[key], { key, lenient });
+    if (!lenient) refuseUnknown(value, names);
+    return parsed as T;
+  };
+}
+
+function refuseUnknown(value: object, names: ReadonlySet<string>): void {
+  for (const key of Object.keys(value)) if (!names.has(key)) fail('has an unknown field');
+}
+
+/** A union told apart by the field `tag`. */
+export function variants<T>(tag: string, parsers: Readonly<Record<string, Parser<T>>>): Parser<T> {
+  return (value, lenient) => {
+    if (!isPlain(value)) return fail('must be a map');
+    const word = value[tag];
+    const parser =
+      typeof word === 'string' && Object.hasOwn(parsers, word) ? parsers[word] : undefined;
+    return parser === undefined ? fail(`has an unknown ${tag}`) : parser(value, lenient);
+  };
+}

@@ -1,0 +1,103 @@
+import { limits } from '@conclave/kernel';
+import { encodeCbor } from './cbor.js';
+import type { ServiceSpec } from './rows.js';
+import type { Tables } from './tables.js';
+
+/** Version of the stream of records; another one is refused. */
+export const SNAPSHOT_FORMAT = 1;
+
+/** Tables in the order in which a snapshot has them. */
+export const SNAPSHOT_TABLES = [
+  'cluster',
+  'secrets',
+  'versions',
+  'events',
+  'services',
+  'tasks',
+  'nodes',
+  'raftIds',
+  'tokens',
+  'receipts',
+  'exposure',
+  'requests',
+] as const;
+
+/** The state as it was at one index, whatever is written since. */
+export interface SnapshotView {
+  readonly index: number;
+  /** {@link stateDigest} of that index. */
+  readonly digest: string;
+  /** The state as bytes, each part at most 1 MiB, encoded while it is read; may be read again. */
+  chunks(): Iterable<Uint8Array>;
+}
+
+/** A row of any table, or a record that is none. */
+type Item = readonly [string, ...unknown[]];
+
+/** Keeps the rows of now: one array of references per table, nothing is encoded yet. */
+export function freezeTables(
+  tables: Tables,
+  at: { readonly index: number; readonly digest: string },
+): SnapshotView {
+  const frozen = SNAPSHOT_TABLES.map((name) => ({ name, rows: tables[name].freeze() }));
+  return { ...at, chunks: () => chunksOf(items(at, frozen)) };
+}
+
+interface FrozenTable {
+  readonly name: (typeof SNAPSHOT_TABLES)[number];
+  readonly rows: readonly object[];
+}
+
+function* items(
+  at: { readonly index: number; readonly digest: string },
+  frozen: readonly FrozenTable[],
+): Generator<Item, void, undefined> {
+  yield ['begin', { format: SNAPSHOT_FORMAT, index: at.index }];
+  // Thousands of tasks share the spec of their service: each goes in once, before its first use.
+  const specs = new Map<ServiceSpec, number>();
+  let rowCount = 0;
+  for (const { name, rows } of frozen) {
+    for (const row of rows) {
+      const written: Record<string, unknown> = { ...row };
+      for (const field of ['spec', 'previousSpec']) {
+        const spec = written[field] as ServiceSpec | undefined;
+        if (spec === undefined) continue;
+        let place = specs.get(spec);
+        if (place === undefined) {
+          place = specs.size;
+          specs.set(spec, place);
+          yield ['spec', spec];
+        }
+        written[field] = place;
+      }
+      rowCount += 1;
+      yield [name, written];
+    }
+  }
+  yield ['end', { index: at.index, digest: at.digest, rowCount }];
+}
+
+/** Records, each behind its length (32 bits, big endian), cut into chunks wherever they are full. */
+function* chunksOf(records: Iterable<Item>): Generator<Uint8Array, void, undefined> {
+  let chunk = new Uint8Array(limits.SNAPSHOT_CHUNK_BYTES_MAX);
+  let used = 0;
+  for (const record of records) {
+    const body = encodeCbor(record);
+    const size = new Uint8Array(4);
+    new DataView(size.buffer).setUint32(0, body.length);
+    for (const part of [size, body]) {
+      let offset = 0;
+      while (offset < part.length) {
+        const taken = Math.min(part.length - offset, chunk.length - used);
+        chunk.set(part.subarray(offset, offset + taken), used);
+        used += taken;
+        offset += taken;
+        if (used < chunk.length) continue;
+        yield chunk;
+        chunk = new Uint8Array(limits.SNAPSHOT_CHUNK_BYTES_MAX);
+        used = 0;
+      }
+    }
+  }
+  if (used > 0) yield chunk.slice(0, used);
+}

@@ -1,0 +1,205 @@
+import type { RowChange, SecretVersionInfo } from './changes.js';
+import type {
+  ClusterRow,
+  ExposureRow,
+  NodeRow,
+  ReceiptRow,
+  RequestRow,
+  SecretEventRow,
+  SecretRow,
+  SecretVersionRow,
+  ServiceRow,
+  TaskRow,
+  TaskState,
+  TokenRow,
+} from './rows.js';
+import { TASK_STATES } from './rows.js';
+import { GroupIndex, NameIndex, Table } from './table.js';
+
+/** A Raft id that a manager had, so that no other gets it. */
+export interface RaftIdRow {
+  readonly raftId: number;
+  readonly nodeId: string;
+}
+
+const STATE_RANKS: Readonly<Record<string, number>> = Object.fromEntries(
+  TASK_STATES.map((state, rank) => [state, rank]),
+);
+
+/** Place of a task state in its order, from 0. */
+export function stateRank(state: TaskState): number {
+  return STATE_RANKS[state] ?? -1;
+}
+
+/** True for the states that a task never leaves. */
+export function isEnded(state: TaskState): boolean {
+  return stateRank(state) > stateRank('RUNNING');
+}
+
+/** True from ASSIGNED to RUNNING: the task's node has to do with it. */
+export function isOnNode(state: TaskState): boolean {
+  return !isEnded(state) && stateRank(state) >= stateRank('ASSIGNED');
+}
+
+/** Key of a version row. */
+export function versionKey(secretId: string, version: number): string {
+  return `${secretId}@${version}`;
+}
+
+function infoOf(row: SecretVersionRow | undefined): SecretVersionInfo | undefined {
+  if (row === undefined) return undefined;
+  const { sealed, ...rest } = row;
+  return { ...rest, isDestroyed: sealed === undefined };
+}
+
+function versionInfo(change: RowChange<SecretVersionRow>): RowChange<SecretVersionInfo> {
+  return { ...change, before: infoOf(change.before), after: infoOf(change.after) };
+}
+
+/** Ids of the secrets that a spec binds, each once. */
+export function boundSecrets(spec: ServiceRow['spec']): readonly string[] {
+  return [...new Set(spec.bindings.map((binding) => binding.secretId))];
+}
+
+function certificatesOf(row: NodeRow): NodeRow['certificate'][] {
+  return row.previousCertificate === undefined
+    ? [row.certificate]
+    : [row.certificate, row.previousCertificate];
+}
+
+/** The indexes by which rows are found other than by their key. */
+export class Indexes {
+  readonly secretsByName: NameIndex<SecretRow> = new NameIndex((row) => row.name);
+  readonly versionsBySecret: GroupIndex<SecretVersionRow> = new GroupIndex((row) => [row.secretId]);
+  readonly eventsBySecret: GroupIndex<SecretEventRow> = new GroupIndex((row) => [row.secretId]);
+  readonly servicesByName: NameIndex<ServiceRow> = new NameIndex((row) => row.spec.name);
+  readonly servicesBySecret: GroupIndex<ServiceRow> = new GroupIndex((row) =>
+    boundSecrets(row.spec),
+  );
+  readonly tasksByService: GroupIndex<TaskRow> = new GroupIndex((row) => [row.serviceId]);
+  readonly tasksByNode: GroupIndex<TaskRow> = new GroupIndex((row) =>
+    row.nodeId === '' ? [] : [row.nodeId],
+  );
+  /** Only tasks that have not ended. */
+  readonly tasksBySecret: GroupIndex<TaskRow> = new GroupIndex((row) =>
+    isEnded(row.state) ? [] : boundSecrets(row.spec),
+  );
+  readonly nodesByHostname: GroupIndex<NodeRow> = new GroupIndex((row) => [row.hostname]);
+  readonly nodesBySerial: GroupIndex<NodeRow> = new GroupIndex((row) =>
+    certificatesOf(row).map((certificate) => certificate.serial),
+  );
+  readonly nodesByPublicKey: GroupIndex<NodeRow> = new GroupIndex((row) =>
+    certificatesOf(row).map((certificate) => certificate.publicKeyHash),
+  );
+  readonly nodesByRaftId: GroupIndex<NodeRow> = new GroupIndex((row) =>
+    row.manager === undefined ? [] : [String(row.manager.raftId)],
+  );
+  readonly receiptsByTask: GroupIndex<ReceiptRow> = new GroupIndex((row) => [row.taskId]);
+  readonly receiptsBySecret: GroupIndex<ReceiptRow> = new GroupIndex((row) => [row.secretId]);
+  readonly exposureByNode: GroupIndex<ExposureRow> = new GroupIndex((row) => [row.nodeId]);
+  readonly exposureBySecret: GroupIndex<ExposureRow> = new GroupIndex((row) => [row.secretId]);
+}
+
+/** Every replicated table. */
+export class Tables {
+  readonly indexes: Indexes = new Indexes();
+  readonly cluster: Table<ClusterRow> = new Table({
+    name: 'cluster',
+    keyOf: (row) => row.id,
+    changeOf: (change) => ({ kind: 'cluster', ...change }),
+  });
+  readonly secrets: Table<SecretRow> = new Table({
+    name: 'secret',
+    keyOf: (row) => row.id,
+    indexes: [this.indexes.secretsByName],
+    changeOf: (change) => ({ kind: 'secret', ...change }),
+  });
+  readonly versions: Table<SecretVersionRow> = new Table({
+    name: 'version',
+    keyOf: (row) => versionKey(row.secretId, row.version),
+    indexes: [this.indexes.versionsBySecret],
+    changeOf: (change) => ({ kind: 'version', ...versionInfo(change) }),
+  });
+  readonly events: Table<SecretEventRow> = new Table({
+    name: 'event',
+    keyOf: (row) => `${row.secretId}#${row.revision}`,
+    indexes: [this.indexes.eventsBySecret],
+  });
+  readonly services: Table<ServiceRow> = new Table({
+    name: 'service',
+    keyOf: (row) => row.id,
+    indexes: [this.indexes.servicesByName, this.indexes.servicesBySecret],
+    changeOf: (change) => ({ kind: 'service', ...change }),
+  });
+  readonly tasks: Table<TaskRow> = new Table({
+    name: 'task',
+    keyOf: (row) => row.id,
+    indexes: [this.indexes.tasksByService, this.indexes.tasksByNode, this.indexes.tasksBySecret],
+    changeOf: (change) => ({ kind: 'task', ...change }),
+  });
+  readonly nodes: Table<NodeRow> = new Table({
+    name: 'node',
+    keyOf: (row) => row.id,
+    indexes: [
+      this.indexes.nodesByHostname,
+      this.indexes.nodesBySerial,
+      this.indexes.nodesByPublicKey,
+      this.indexes.nodesByRaftId,
+    ],
+    changeOf: (change) => ({ kind: 'node', ...change }),
+  });
+  readonly raftIds: Table<RaftIdRow> = new Table({
+    name: 'raft-id',
+    keyOf: (row) => String(row.raftId),
+  });
+  readonly tokens: Table<TokenRow> = new Table({
+    name: 'token',
+    keyOf: (row) => row.id,
+    changeOf: (change) => ({ kind: 'token', ...change }),
+  });
+  readonly receipts: Table<ReceiptRow> = new Table({
+    name: 'receipt',
+    keyOf: (row) => `${row.taskId}/${row.target}`,
+    indexes: [this.indexes.receiptsByTask, this.indexes.receiptsBySecret],
+    changeOf: (change) => ({ kind: 'receipt', ...change }),
+  });
+  readonly exposure: Table<ExposureRow> = new Table({
+    name: 'exposure',
+    keyOf: (row) => `${row.nodeId}/${versionKey(row.secretId, row.version)}`,
+    indexes: [this.indexes.exposureByNode, this.indexes.exposureBySecret],
+    isRecencyOrdered: true,
+  });
+  readonly requests: Table<RequestRow> = new Table({
+    name: 'request',
+    keyOf: (row) => row.key,
+  });
+
+  /** The one row of the cluster, once it was created. */
+  clusterRow(): ClusterRow | undefined {
+    return this.cluster.values().next().value;
+  }
+
+  secretByName(name: string): SecretRow | undefined {
+    const id = this.indexes.secretsByName.names.find(name);
+    return id === undefined ? undefined : this.secrets.get(id);
+  }
+
+  serviceByName(name: string): ServiceRow | undefined {
+    const id = this.indexes.servicesByName.names.find(name);
+    return id === undefined ? undefined : this.services.get(id);
+  }
+
+  version(secretId: string, version: number): SecretVersionRow | undefined {
+    return this.versions.get(versionKey(secretId, version));
+  }
+}
+
+/** The rows behind `keys`. */
+export function rowsOf<Row extends object>(table: Table<Row>, keys: Iterable<string>): Row[] {
+  const rows: Row[] = [];
+  for (const key of keys) {
+    const row = table.get(key);
+    if (row !== undefined) rows.push(row);
+  }
+  return rows;
+}
