@@ -7,11 +7,7 @@ export abstract class RaftError extends Error {
 
 /** Why a proposal was not accepted. */
 export type ProposalDroppedReason =
-  | 'noLeader'
-  | 'forwardingDisabled'
-  | 'notMember'
-  | 'transferInProgress'
-  | 'uncommittedLimit';
+  'noLeader' | 'forwardingDisabled' | 'notMember' | 'transferInProgress' | 'uncommittedLimit';
 
 /** A proposal is certainly not in the log of this node and was not forwarded. */
 export class ProposalDroppedError extends RaftError {

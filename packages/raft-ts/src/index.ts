@@ -48,3 +48,29 @@ export {
 } from './errors.js';
 export type { ProposalDroppedReason, StepErrorCode } from './errors.js';
 export { message } from './messages.js';
+export { MemoryStorage } from './memory-storage.js';
+export { RawNode } from './raw-node.js';
+export type { BootstrapPeer, SnapshotStatus } from './raw-node.js';
+export { quorum } from './quorum.js';
+export type { QuorumFunctions, VoteResult, VoterSets } from './quorum.js';
+export { confchange } from './confchange.js';
+export type { ChangerState, ConfChangeFunctions } from './confchange.js';
+export type { InflightLimits } from './inflights.js';
+export { decodeConfChange, encodeConfChange, LEAVE_JOINT } from './codec/conf-change.js';
+export type { EncodedConfChange } from './codec/conf-change.js';
+export { entriesSize, entrySize } from './sizes.js';
+export {
+  describeConfChange,
+  describeConfig,
+  describeConfState,
+  describeProgress,
+} from './describe-config.js';
+export {
+  describeEntries,
+  describeEntry,
+  describeHardState,
+  describeMessage,
+  describeReady,
+  describeSnapshot,
+  describeSoftState,
+} from './describe.js';

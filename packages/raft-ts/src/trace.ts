@@ -59,10 +59,4 @@ export interface TraceReady {
 
 /** A transition inside a node, in the order in which they happen. */
 export type TraceEvent =
-  | TraceRole
-  | TraceCommit
-  | TraceAppend
-  | TraceConfig
-  | TraceSend
-  | TraceReceive
-  | TraceReady;
+  TraceRole | TraceCommit | TraceAppend | TraceConfig | TraceSend | TraceReceive | TraceReady;
