@@ -118,7 +118,7 @@ export class AppendWorker {
 
   async #run(): Promise<void> {
     // The rest of this turn may queue more; besides, the caller has not stored the promise yet.
-    await undefined;
+    await Promise.resolve();
     try {
       while (this.#queue.length > 0 && this.#context.isOpen()) await this.#writeNext();
     } catch (error) {

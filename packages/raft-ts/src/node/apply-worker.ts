@@ -124,7 +124,8 @@ export class ApplyWorker {
   }
 
   async #run(): Promise<void> {
-    await undefined;
+    // The caller has not stored the promise yet.
+    await Promise.resolve();
     try {
       for (;;) {
         const job = this.#queue.shift();

@@ -11,7 +11,7 @@ import type {
 } from '../index.js';
 import { onAbort } from './abort.js';
 import type { MemberContext } from './context.js';
-import { ProposalIds } from './proposal-ids.js';
+import type { ProposalIds } from './proposal-ids.js';
 import type { CancelSignal, ProposalResult, RejectReason, UnknownReason } from './types.js';
 
 interface Pending {

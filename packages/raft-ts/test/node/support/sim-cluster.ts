@@ -54,17 +54,22 @@ export class SimCluster {
     this.world = new SimWorld(options.seed ?? 1);
   }
 
-  /** Creates a cluster and waits for its first leader. */
+  /** Creates a cluster and waits until its first leader has committed an entry. */
   static async start(options: SimClusterOptions = {}): Promise<SimCluster> {
     const cluster = new SimCluster(options);
     const ids = Array.from({ length: options.size ?? 3 }, (_, i) => i + 1);
     for (const id of ids) await cluster.boot(id, ids);
     await cluster.leader();
+    await cluster.world.advance(200);
     return cluster;
   }
 
   /** Starts a new member, or an old one with what it has stored. */
-  async boot(id: number, bootstrap?: readonly number[]): Promise<SimMember> {
+  async boot(
+    id: number,
+    bootstrap?: readonly number[],
+    overrides: Partial<NodeOptions> = {},
+  ): Promise<SimMember> {
     const member = this.members.get(id) ?? this.#create(id);
     if (member.node !== undefined) throw new Error(`member ${id} is up`);
     const life = ++this.#lives;
@@ -85,6 +90,7 @@ export class SimCluster {
       ...(bootstrap === undefined ? {} : { bootstrap: bootstrap.map((peer) => ({ id: peer })) }),
       ...(this.#options.logger === undefined ? {} : { logger: this.#options.logger }),
       ...this.#options.node,
+      ...overrides,
     });
     member.node = node;
     void node.fatal.then((error) => {
