@@ -1,3 +1,5 @@
+export { deliveryFields, sessionContext } from './delivery.js';
+export type { DeliveryPlace, SessionContext } from './delivery.js';
 export {
   envelopeKeyId,
   envelopeOverhead,
