@@ -26,6 +26,9 @@ export interface Ready {
   readonly committedEntries: readonly Entry[];
   /** To be sent in order. A MsgSnap must be followed by `reportSnapshot`. */
   readonly messages: readonly Message[];
-  /** False: only the commit index changed, and the write may be delayed or lost. */
+  /**
+   * False: of `hardState` only the commit index changed and there are no `entries`, so that this
+   * write may be delayed or lost. A `snapshot` has to be durable in any case.
+   */
   readonly mustSync: boolean;
 }

@@ -59,14 +59,20 @@ export class Reader {
     return new Reader(this.#buffer, this.#at - length, this.#at);
   }
 
-  /** Adds the present field to a list of numbers, which may be packed or not. */
-  uintsInto(list: number[]): void {
-    if (this.#wireType === VARINT) {
-      list.push(this.#varint());
-      return;
-    }
-    const packed = this.nested();
-    while (packed.#at < packed.#end) list.push(packed.#varint());
+  /**
+   * Adds the present field to a list of numbers, which may be packed or not.
+   *
+   * @param list gets the numbers
+   * @param countMax limit for the length of the list
+   */
+  uintsInto(list: number[], countMax: number): void {
+    const isPacked = this.#wireType !== VARINT;
+    const numbers = isPacked ? this.nested() : this;
+    do {
+      if (isPacked && numbers.#at >= numbers.#end) return;
+      if (list.length >= countMax) throw new RaftCodecError('list too long');
+      list.push(numbers.#varint());
+    } while (isPacked);
   }
 
   /** Passes over a field of an unknown number. */
