@@ -1,0 +1,180 @@
+import { ConclaveError, toConclaveError } from '@conclave/kernel';
+import type { Logger, TimerHandle, Timers } from '@conclave/kernel';
+import { statusOf } from '@conclave/wire';
+import type { MethodKind } from '@conclave/wire';
+import { Metadata, ServerInterceptingCall } from '@grpc/grpc-js';
+import type { ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
+import { authorise } from './authority.js';
+import type { AuthorityView } from './authority.js';
+import type { ListenerKind } from './authorisation.js';
+import { createContext, readMetadata } from './call-context.js';
+import type { CallContext } from './call-context.js';
+import type { Connection, OpenCall } from './connection.js';
+import type { Connections } from './connections.js';
+import * as limits from './limits.js';
+
+/** What one listener admits calls with. */
+export interface AdmissionOptions {
+  readonly listener: ListenerKind;
+  readonly connections: Connections;
+  readonly view: AuthorityView;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** How many messages each method takes. */
+  readonly kindOf: (path: string) => MethodKind | undefined;
+}
+
+/** A call that may run. Ends exactly once. */
+export interface AdmittedCall {
+  readonly context: CallContext;
+  readonly trailers: Metadata;
+  /** Nobody waits for an answer any more. */
+  readonly isOver: boolean;
+  /** The request message is complete: the handler runs from here on. */
+  started(): void;
+  /** Ends the call with the status of `error`, and logs what the peer does not get to see. */
+  fail(error: unknown): void;
+  /** Ends the call although the peer does not read: its connection may go with it. */
+  cut(error: ConclaveError): void;
+}
+
+/** grpc-js keeps the encoding to itself; a test sends a compressed message and sees it refused. */
+function encodingOf(call: ServerInterceptingCallInterface): unknown {
+  return (call as { readonly incomingEncoding?: unknown }).incomingEncoding;
+}
+
+class Call implements OpenCall, AdmittedCall {
+  readonly context: CallContext;
+  readonly trailers: Metadata = new Metadata();
+  readonly #options: AdmissionOptions;
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #connection: Connection;
+  readonly #controller = new AbortController();
+  readonly #recheck: () => void;
+  #readDeadline: TimerHandle | undefined;
+  #deadline: TimerHandle | undefined;
+  #isOver = false;
+
+  constructor(
+    options: AdmissionOptions,
+    call: ServerInterceptingCallInterface,
+    request: { readonly path: string; readonly metadata: Metadata },
+  ) {
+    const { path, metadata } = request;
+    const connection = options.connections.find(call.getConnectionInfo());
+    if (connection === undefined) {
+      throw new ConclaveError('CV_UNAUTHENTICATED', 'the connection has no known peer');
+    }
+    const { peer } = connection;
+    const parts = readMetadata(metadata);
+    const isForwarded = parts.forwardedFor !== undefined;
+    this.#recheck = () =>
+      authorise({ path, listener: options.listener, peer, isForwarded }, options.view);
+    this.#recheck();
+    if (encodingOf(call) !== 'identity') {
+      throw new ConclaveError('CV_UNSUPPORTED', 'compressed messages are not accepted');
+    }
+    this.#options = options;
+    this.#call = call;
+    this.#connection = connection;
+    const { signal } = this.#controller;
+    const { trailers } = this;
+    this.context = createContext({ ...parts, path, peer, signal, metadata, trailers });
+    connection.opened(this);
+    this.#startDeadlines(options.kindOf(path));
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  recheck(): void {
+    this.#recheck();
+  }
+
+  started(): void {
+    this.#readDeadline?.cancel();
+  }
+
+  end(error: ConclaveError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.logger.info('transport.call-cut', { method: this.context.path, error });
+    this.#sendStatus(error);
+    this.#controller.abort(error);
+  }
+
+  cut(error: ConclaveError): void {
+    this.#connection.cut(this, error);
+  }
+
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const known = toConclaveError(error);
+    const level = known.kind === 'defect' ? 'error' : 'debug';
+    this.#options.logger[level]('transport.call-failed', { method: this.context.path, error });
+    this.#sendStatus(known);
+    this.#controller.abort(known);
+  }
+
+  /** The stream of the call is closed, for whatever reason. */
+  ended(): void {
+    this.#isOver = true;
+    this.#readDeadline?.cancel();
+    this.#deadline?.cancel();
+    this.#connection.ended(this);
+    if (this.#controller.signal.aborted) return;
+    this.#controller.abort(new ConclaveError('CV_CANCELLED', 'the caller gave up'));
+  }
+
+  #startDeadlines(kind: MethodKind | undefined): void {
+    const { timers } = this.#options;
+    const late = (ms: number, message: string): TimerHandle =>
+      timers.after(ms, () => this.cut(new ConclaveError('CV_DEADLINE', message)));
+    if (kind === 'unary' || kind === 'server-stream') {
+      this.#readDeadline = late(limits.REQUEST_READ_MS_MAX, 'the request took too long to arrive');
+    }
+    if (kind === 'unary') this.#deadline = late(limits.UNARY_MS_MAX, 'the answer took too long');
+  }
+
+  #sendStatus(error: ConclaveError): void {
+    const status = statusOf(error);
+    status.metadata.merge(this.trailers);
+    this.#call.sendStatus(status);
+  }
+}
+
+/** Finds the admitted call of a handler by the metadata object that both get. */
+export type AdmittedCalls = WeakMap<Metadata, AdmittedCall>;
+
+/**
+ * The gate in front of every handler: peer, metadata, encoding and right are checked when the
+ * headers are there, before any message is read or parsed.
+ */
+export function admissionInterceptor(
+  options: AdmissionOptions,
+  admitted: AdmittedCalls,
+): ServerInterceptor {
+  return (method, nextCall) => {
+    let call: Call | undefined;
+    return new ServerInterceptingCall(nextCall, {
+      start: (next) => {
+        next({
+          onReceiveMetadata: (metadata, proceed) => {
+            try {
+              call = new Call(options, nextCall, { path: method.path, metadata });
+            } catch (error) {
+              options.logger.info('transport.call-refused', { method: method.path, error });
+              nextCall.sendStatus(statusOf(error));
+              return;
+            }
+            admitted.set(metadata, call);
+            proceed(metadata);
+          },
+          onCancel: () => call?.ended(),
+        });
+      },
+    });
+  };
+}

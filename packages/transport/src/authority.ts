@@ -1,0 +1,87 @@
+import { ConclaveError } from '@conclave/kernel';
+import type { Clock } from '@conclave/kernel';
+import type { CertificateIdentity } from '@conclave/pki';
+import { authorisationRow } from './authorisation.js';
+import type { Caller, ListenerKind } from './authorisation.js';
+import type { Peer } from './peer.js';
+
+/** What committed state says now about the holder of a certificate. */
+export interface CurrentIdentity {
+  readonly kind: 'node' | 'admin';
+  readonly id: string;
+  /** Of a node. An administrator has none. */
+  readonly role?: 'manager' | 'worker' | undefined;
+  /** Listed and not removed. */
+  readonly isActive: boolean;
+  /** The serial of the certificate is one that the record of the node accepts. */
+  readonly isSerialCurrent: boolean;
+}
+
+/** Committed state, as the transport asks it for every call. Answers at once. */
+export interface Authority {
+  /** `undefined`: nobody that this cluster knows. */
+  currentIdentity(identity: CertificateIdentity): CurrentIdentity | undefined;
+  /**
+   * Calls `listener` after each committed change that may take a right away: a node removed, demoted
+   * or with another serial. Open calls are checked again then. Returns how to stop.
+   */
+  onChange(listener: () => void): () => void;
+}
+
+function callerOf(current: CurrentIdentity, isForwarded: boolean): Caller | undefined {
+  if (current.kind === 'admin') return 'admin';
+  if (current.role === 'manager') return isForwarded ? 'forwarding-manager' : 'manager';
+  return current.role;
+}
+
+function refuse(path: string): never {
+  throw new ConclaveError('CV_ROLE_FORBIDDEN', 'this identity may not make this call', {
+    details: { method: path },
+  });
+}
+
+/** One call that asks to begin or to go on. */
+export interface CallRequest {
+  readonly path: string;
+  readonly listener: ListenerKind;
+  readonly peer: Peer;
+  /** The call names somebody else whom the peer speaks for. */
+  readonly isForwarded: boolean;
+}
+
+/** What calls are checked against. */
+export interface AuthorityView {
+  /** Absent on listeners without certificates. */
+  readonly authority: Authority | undefined;
+  readonly clock: Clock;
+}
+
+function currentCaller(request: CallRequest, view: AuthorityView): Caller {
+  const { peer, path } = request;
+  if (request.isForwarded && peer.kind !== 'certificate') refuse(path);
+  if (peer.kind === 'local') return 'local';
+  if (peer.kind === 'anonymous') return 'anonymous';
+  if (view.clock.now() > peer.identity.notAfterMs) {
+    throw new ConclaveError('CV_CERTIFICATE_EXPIRED', 'the certificate has expired');
+  }
+  const current = view.authority?.currentIdentity(peer.identity);
+  if (current === undefined || !current.isActive || !current.isSerialCurrent) {
+    throw new ConclaveError('CV_UNAUTHENTICATED', 'the certificate is not accepted any more');
+  }
+  const { kind, id } = peer.identity;
+  if (current.kind !== kind || current.id !== id) refuse(path);
+  return callerOf(current, request.isForwarded) ?? refuse(path);
+}
+
+/**
+ * Returns when the call may go on. The role is that of committed state, never that of the
+ * certificate alone.
+ * @throws CV_CERTIFICATE_EXPIRED when the connection has outlived its certificate.
+ * @throws CV_UNAUTHENTICATED for an unknown, removed or replaced identity.
+ * @throws CV_ROLE_FORBIDDEN for a method that has no row or whose row does not name the caller.
+ */
+export function authorise(request: CallRequest, view: AuthorityView): void {
+  const caller = currentCaller(request, view);
+  const row = authorisationRow(request.path);
+  if (row?.[request.listener]?.includes(caller) !== true) refuse(request.path);
+}

@@ -1,0 +1,124 @@
+import { byteLength, ConclaveError, limits as kernelLimits } from '@conclave/kernel';
+import { Metadata } from '@grpc/grpc-js';
+import * as limits from './limits.js';
+import { actorOf } from './peer.js';
+import type { CallActor, Peer } from './peer.js';
+
+/** Request metadata: the key under which a repeated write is recognised. */
+export const IDEMPOTENCY_KEY = 'conclave-idempotency-key';
+/** Request metadata: the administrator for whom a manager passes a call on. */
+export const FORWARDED_FOR = 'conclave-forwarded-for';
+/** Response trailer: the manager that answered. */
+export const SERVED_BY = 'conclave-served-by';
+/** Response trailer: the index of the log that the answer shows. */
+export const INDEX = 'conclave-index';
+
+const FORWARDED_FORM = /^admin:([a-z0-9][a-z0-9.-]{0,63})$/;
+const PRINTABLE = /^[\x21-\x7e]+$/;
+
+/** The text that stands for an actor in {@link FORWARDED_FOR}. */
+export function forwardedForText(actor: CallActor): string {
+  return `${actor.kind}:${actor.id}`;
+}
+
+function textOf(metadata: Metadata, key: string): string | undefined {
+  const values = metadata.get(key);
+  if (values.length > 1) {
+    throw new ConclaveError('CV_ARGUMENT_INVALID', `${key} is given more than once`);
+  }
+  const [value] = values;
+  return typeof value === 'string' ? value : undefined;
+}
+
+function forwardedFor(metadata: Metadata): CallActor | undefined {
+  const text = textOf(metadata, FORWARDED_FOR);
+  if (text === undefined) return undefined;
+  const id = FORWARDED_FORM.exec(text)?.[1];
+  if (id === undefined) {
+    throw new ConclaveError('CV_ARGUMENT_INVALID', `${FORWARDED_FOR} names no administrator`);
+  }
+  return { kind: 'admin', id };
+}
+
+function idempotencyKey(metadata: Metadata): string | undefined {
+  const text = textOf(metadata, IDEMPOTENCY_KEY);
+  if (text === undefined) return undefined;
+  if (!PRINTABLE.test(text) || byteLength(text) > kernelLimits.IDEMPOTENCY_KEY_BYTES_MAX) {
+    throw new ConclaveError(
+      'CV_ARGUMENT_INVALID',
+      `${IDEMPOTENCY_KEY} must be 1..${kernelLimits.IDEMPOTENCY_KEY_BYTES_MAX} printable letters`,
+    );
+  }
+  return text;
+}
+
+function checkSize(metadata: Metadata): void {
+  let size = 0;
+  for (const [key, values] of Object.entries(metadata.toHttp2Headers())) {
+    for (const value of Array.isArray(values) ? values : [values]) {
+      size += key.length + String(value).length;
+    }
+  }
+  if (size <= limits.METADATA_BYTES_MAX) return;
+  throw new ConclaveError(
+    'CV_LIMIT_EXCEEDED',
+    `the metadata of the call is larger than ${limits.METADATA_BYTES_MAX} bytes`,
+  );
+}
+
+/** What a handler knows of its call besides the message. */
+export interface CallContext {
+  /** `/conclave.v1.Service/Method` */
+  readonly path: string;
+  readonly peer: Peer;
+  /** Who acts: the peer, or the administrator for whom a manager passes the call on. */
+  readonly actor: CallActor;
+  /** Set when a manager passes the call on. */
+  readonly forwardedFor: CallActor | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** Fires when nobody waits any more: cancelled, too late, cut, or the listener closes. */
+  readonly signal: AbortSignal;
+  /** A text of the request's metadata. */
+  metadata(key: string): string | undefined;
+  /** Sets a text that leaves with the status, also with that of a failure. */
+  setTrailer(key: string, value: string): void;
+}
+
+/** The parts of a context that come from the request's metadata; checked. */
+export interface CallMetadata {
+  readonly forwardedFor: CallActor | undefined;
+  readonly idempotencyKey: string | undefined;
+}
+
+/**
+ * @throws CV_ARGUMENT_INVALID for a malformed or repeated value of ours.
+ * @throws CV_LIMIT_EXCEEDED when all of it is larger than `METADATA_BYTES_MAX`.
+ */
+export function readMetadata(metadata: Metadata): CallMetadata {
+  checkSize(metadata);
+  return { forwardedFor: forwardedFor(metadata), idempotencyKey: idempotencyKey(metadata) };
+}
+
+/** Arguments of {@link createContext}. */
+export interface ContextParts extends CallMetadata {
+  readonly path: string;
+  readonly peer: Peer;
+  readonly signal: AbortSignal;
+  readonly metadata: Metadata;
+  readonly trailers: Metadata;
+}
+
+/** The context of one call. */
+export function createContext(parts: ContextParts): CallContext {
+  const { path, peer, signal, forwardedFor: forwarded } = parts;
+  return {
+    path,
+    peer,
+    actor: forwarded ?? actorOf(peer),
+    forwardedFor: forwarded,
+    idempotencyKey: parts.idempotencyKey,
+    signal,
+    metadata: (key) => textOf(parts.metadata, key),
+    setTrailer: (key, value) => parts.trailers.set(key, value),
+  };
+}

@@ -1,0 +1,85 @@
+import { ConclaveError } from '@conclave/kernel';
+import type { Clock, Timers } from '@conclave/kernel';
+import { errorOf } from '@conclave/wire';
+import type { AnyMethod } from '@conclave/wire';
+import { Metadata } from '@grpc/grpc-js';
+import type { CallOptions as GrpcCallOptions, Client, ServiceError } from '@grpc/grpc-js';
+import { FORWARDED_FOR, forwardedForText, IDEMPOTENCY_KEY } from './call-context.js';
+import type { ConnectorState } from './connector.js';
+import type { CallActor } from './peer.js';
+
+/** How one call is made. */
+export interface CallOptions {
+  /** Milliseconds. Default `CALL_MS_DEFAULT` for one answer, none for streams. */
+  readonly timeoutMs?: number | undefined;
+  /** Cancels the call. */
+  readonly signal?: AbortSignal | undefined;
+  /** For writes: a repeated call with the same key has no second effect. */
+  readonly idempotencyKey?: string | undefined;
+  /** For managers: the administrator whose call is passed on. */
+  readonly forwardedFor?: CallActor | undefined;
+  /** Gets the texts that came with the status, also with that of a failure. */
+  readonly onTrailers?: ((trailers: ReadonlyMap<string, string>) => void) | undefined;
+}
+
+/** What calls are made through. */
+export interface CallTarget {
+  readonly client: Client;
+  /** Absent for plain sockets of this host, where the status of a call says it all. */
+  readonly state: ConnectorState | undefined;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** Which call is made. */
+export interface CallSpec {
+  readonly method: AnyMethod;
+  readonly options: CallOptions;
+}
+
+/** Messages are bytes for grpc-js; our codec runs outside, so that its errors stay ours. */
+export const asBytes = (bytes: Buffer): Buffer => bytes;
+
+/** What leaves with the headers of a call. */
+export function requestMetadata(options: CallOptions): Metadata {
+  const metadata = new Metadata();
+  const { idempotencyKey, forwardedFor } = options;
+  if (idempotencyKey !== undefined) metadata.set(IDEMPOTENCY_KEY, idempotencyKey);
+  if (forwardedFor !== undefined) metadata.set(FORWARDED_FOR, forwardedForText(forwardedFor));
+  return metadata;
+}
+
+/** The deadline in the form of grpc-js. */
+export function deadlineOf(clock: Clock, timeoutMs: number | undefined): GrpcCallOptions {
+  return timeoutMs === undefined ? {} : { deadline: new Date(clock.now() + timeoutMs) };
+}
+
+/** The failure of a call, told by the connection when it never reached anybody. */
+export function failureOf({ state }: CallTarget, error: ServiceError): ConclaveError {
+  const known = errorOf(error);
+  if (state === undefined || state.openCount > 0) return known;
+  if (known.code === 'CV_PEER_UNREACHABLE') return state.lastError ?? known;
+  if (known.code !== 'CV_DEADLINE') return known;
+  return (
+    state.lastError ??
+    new ConclaveError('CV_PEER_UNREACHABLE', 'the address does not answer', { cause: error })
+  );
+}
+
+/** Cancels `call` when the caller's signal fires, until `done` is called. */
+export function linkSignal(signal: AbortSignal | undefined, cancel: () => void): () => void {
+  if (signal === undefined) return () => undefined;
+  if (signal.aborted) cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  return () => signal.removeEventListener('abort', cancel);
+}
+
+/** Hands the texts of the trailers to whoever asked for them. */
+export function tellTrailers(options: CallOptions, metadata: Metadata): void {
+  if (options.onTrailers === undefined) return;
+  const texts = new Map<string, string>();
+  for (const [key, value] of Object.entries(metadata.getMap())) {
+    if (typeof value === 'string') texts.set(key, value);
+  }
+  options.onTrailers(texts);
+}

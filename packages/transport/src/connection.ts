@@ -1,0 +1,91 @@
+import type { Socket } from 'node:net';
+import { toConclaveError } from '@conclave/kernel';
+import type { ConclaveError, TimerHandle, Timers } from '@conclave/kernel';
+import * as limits from './limits.js';
+import type { Peer } from './peer.js';
+
+/** Both ends of a connection; unique among the open ones of a listener. */
+export interface Endpoints {
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}
+
+/** The name of a connection among those of its listener; `undefined` once it is closed. */
+export function connectionKey(ends: Endpoints): string | undefined {
+  const { localAddress, localPort, remoteAddress, remotePort } = ends;
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  return `${remoteAddress} ${remotePort} ${localAddress ?? ''} ${localPort ?? 0}`;
+}
+
+/** A call that was admitted and has not ended. */
+export interface OpenCall {
+  /** Throws when the call may not go on. */
+  recheck(): void;
+  /** Ends the call with this error, for the peer and for the handler. */
+  end(error: ConclaveError): void;
+}
+
+/** A connection with a known peer, and its open calls. */
+export class Connection {
+  readonly peer: Peer;
+  readonly #socket: Socket;
+  readonly #timers: Timers;
+  readonly #calls = new Set<OpenCall>();
+  #firstCall: TimerHandle | undefined;
+  readonly #cutting = new Set<TimerHandle>();
+
+  constructor(peer: Peer, socket: Socket, timers: Timers) {
+    this.peer = peer;
+    this.#socket = socket;
+    this.#timers = timers;
+    this.#firstCall = timers.after(limits.FIRST_CALL_MS_MAX, () => socket.destroy());
+    socket.once('close', () => {
+      this.#firstCall?.cancel();
+      for (const timer of this.#cutting) timer.cancel();
+    });
+  }
+
+  get callCount(): number {
+    return this.#calls.size;
+  }
+
+  opened(call: OpenCall): void {
+    this.#firstCall?.cancel();
+    this.#firstCall = undefined;
+    this.#calls.add(call);
+  }
+
+  ended(call: OpenCall): void {
+    this.#calls.delete(call);
+  }
+
+  /** Cuts the calls that may not go on. */
+  recheck(): void {
+    for (const call of [...this.#calls]) {
+      try {
+        call.recheck();
+      } catch (error) {
+        this.cut(call, toConclaveError(error));
+      }
+    }
+  }
+
+  /**
+   * Ends one call with a status. A peer that does not read would never see it, and what is queued
+   * for it would stay: then the connection goes with it.
+   */
+  cut(call: OpenCall, error: ConclaveError): void {
+    call.end(error);
+    const timer = this.#timers.after(limits.CUT_GRACE_MS, () => {
+      this.#cutting.delete(timer);
+      if (this.#calls.has(call)) this.destroy();
+    });
+    this.#cutting.add(timer);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}

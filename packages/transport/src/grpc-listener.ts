@@ -1,0 +1,122 @@
+import type { Socket } from 'node:net';
+import { assert } from '@conclave/kernel';
+import type { Clock, Logger, Timers } from '@conclave/kernel';
+import type { MethodKind } from '@conclave/wire';
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import type { ConnectionInjector } from '@grpc/grpc-js';
+import { admissionInterceptor } from './admission.js';
+import type { AdmittedCalls } from './admission.js';
+import type { Authority } from './authority.js';
+import { authorisationRow } from './authorisation.js';
+import type { ListenerKind } from './authorisation.js';
+import { Connections } from './connections.js';
+import * as limits from './limits.js';
+import type { Peer } from './peer.js';
+import { grpcHandler } from './run-call.js';
+import type { ServedMethod, ServedService } from './serve.js';
+
+/** What every listener needs, whatever its sockets are. */
+export interface GrpcListenerOptions {
+  readonly kind: ListenerKind;
+  readonly services: readonly ServedService[];
+  /** Absent on listeners without certificates. */
+  readonly authority?: Authority | undefined;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+function grpcOptions(kind: ListenerKind): Record<string, number> {
+  const isJoin = kind === 'join';
+  const messageBytesMax = isJoin ? limits.JOIN_MESSAGE_BYTES_MAX : limits.MESSAGE_BYTES_MAX;
+  return {
+    'grpc.enable_channelz': 0,
+    'grpc.max_receive_message_length': messageBytesMax,
+    'grpc.max_send_message_length': messageBytesMax,
+    'grpc.max_concurrent_streams': limits.STREAMS_PER_CONNECTION_MAX,
+    'grpc.keepalive_time_ms': limits.KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': limits.KEEPALIVE_ANSWER_MS,
+    'grpc.max_connection_idle_ms': limits.IDLE_MS_MAX,
+    'grpc.max_connection_age_ms': isJoin
+      ? limits.JOIN_CONNECTION_AGE_MS_MAX
+      : limits.CONNECTION_AGE_MS_MAX,
+    'grpc.max_connection_age_grace_ms': limits.CONNECTION_AGE_GRACE_MS,
+    'grpc-node.max_session_memory': limits.SESSION_MEMORY_MIB_MAX,
+  };
+}
+
+const asBytes = (bytes: Buffer): Buffer => bytes;
+
+/**
+ * A gRPC server without a port: sockets whose peer is known are handed in. Calls are admitted by
+ * the table of rights and committed state, and checked again when that changes.
+ */
+export class GrpcListener {
+  readonly connections: Connections;
+  readonly #kind: ListenerKind;
+  readonly #server: Server;
+  readonly #injector: ConnectionInjector;
+  readonly #stopWatching: (() => void) | undefined;
+
+  constructor(options: GrpcListenerOptions) {
+    // grpc-js writes to the console by itself; what matters is in our own log.
+    setLogVerbosity(logVerbosity.NONE);
+    const { clock, kind, logger, timers, authority } = options;
+    this.#kind = kind;
+    this.connections = new Connections(timers);
+    const methods = options.services.flatMap((service) => service.methods);
+    const kinds = new Map<string, MethodKind>();
+    for (const { method } of methods) kinds.set(method.path, method.kind);
+    const admitted: AdmittedCalls = new WeakMap();
+    const admission = {
+      listener: kind,
+      connections: this.connections,
+      view: { authority, clock },
+      timers,
+      logger,
+      kindOf: (path: string) => kinds.get(path),
+    };
+    this.#server = new Server({
+      ...grpcOptions(kind),
+      interceptors: [admissionInterceptor(admission, admitted)],
+    });
+    for (const served of methods) this.#register(served, { admitted, timers });
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#stopWatching = authority?.onChange(() => this.connections.recheck());
+  }
+
+  /** Takes over a socket; destroys it when it is closed already or its peer has too many. */
+  adopt(peer: Peer, socket: Socket): void {
+    const connection = this.connections.add(peer, socket);
+    if (connection === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#injector.injectConnection(socket);
+  }
+
+  /** Lets open calls finish for `CLOSE_GRACE_MS`, then ends what is left. */
+  async close(timers: Timers): Promise<void> {
+    this.#stopWatching?.();
+    await new Promise<void>((resolve) => {
+      const timer = timers.after(limits.CLOSE_GRACE_MS, () => {
+        this.connections.destroyAll();
+        this.#server.forceShutdown();
+        resolve();
+      });
+      this.#server.tryShutdown(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  #register(served: ServedMethod, options: Parameters<typeof grpcHandler>[1]): void {
+    const { path } = served.method;
+    const isAllowed = authorisationRow(path)?.[this.#kind] !== undefined;
+    assert(isAllowed, `${path} has no row for the ${this.#kind} listener`);
+    const { type, handle } = grpcHandler(served, options);
+    const isNew = this.#server.register(path, handle, asBytes, asBytes, type);
+    assert(isNew, `${path} is served twice`);
+  }
+}

@@ -1,0 +1,130 @@
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
+import type { Clock } from '@conclave/kernel';
+import { identityOf, managerName, rootPin, verifyChain } from '@conclave/pki';
+import type { CertificateIdentity } from '@conclave/pki';
+import type { Handshake } from './connector.js';
+import { secureContextOptions, TLS_RANGE } from './identity.js';
+import type { IdentitySource } from './identity.js';
+
+/** Whom a channel has to find at the other end. Always a manager of one cluster. */
+export interface ExpectedManager {
+  readonly clusterId: string;
+  /** This very manager; absent: any that {@link isMember} accepts. */
+  readonly nodeId?: string | undefined;
+  /** Asked with the node id of the certificate once members are known. */
+  readonly isMember?: ((nodeId: string) => boolean) | undefined;
+}
+
+/** Certificates that a peer may send: its own, a cross-signed root and the roots. */
+const CHAIN_COUNT_MAX = 5;
+
+function mismatch(message: string): ConclaveError {
+  return new ConclaveError('CV_CA_MISMATCH', message);
+}
+
+function leafOf(socket: TLSSocket): Uint8Array {
+  const der = socket.getPeerCertificate().raw as Buffer | undefined;
+  if (der === undefined) throw mismatch('the manager presented no certificate');
+  return new Uint8Array(der);
+}
+
+/** What the first root says that issued the certificate, else the failure under the last one. */
+function verifyUnderRoots(
+  leafDer: Uint8Array,
+  rootsDer: readonly Uint8Array[],
+  now: number,
+): CertificateIdentity {
+  let failure: unknown = mismatch('there is no root to trust');
+  for (const rootDer of rootsDer) {
+    try {
+      return verifyChain({ leafDer, rootDer, now, usage: 'server' });
+    } catch (error) {
+      if (!isConclaveError(error) || error.code !== 'CV_CA_MISMATCH') throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function checkExpected(identity: CertificateIdentity, expect: ExpectedManager): void {
+  if (identity.clusterId !== expect.clusterId) {
+    throw mismatch('the manager belongs to another cluster');
+  }
+  const isOther = expect.nodeId !== undefined && identity.id !== expect.nodeId;
+  if (isOther || expect.isMember?.(identity.id) === false) {
+    throw new ConclaveError('CV_UNAUTHENTICATED', 'another node answers at this address', {
+      details: { nodeId: identity.id },
+    });
+  }
+}
+
+/**
+ * The handshake of members and administrators. OpenSSL's verdict about chain, name and purpose
+ * counts, and so does our own reading of the certificate: both have to agree.
+ */
+export function memberHandshake(
+  source: IdentitySource,
+  expect: ExpectedManager,
+  clock: Clock,
+): Handshake {
+  return {
+    options: () => {
+      const identity = source.current();
+      const [own] = identity.certificatesDer;
+      if (own !== undefined && clock.now() > identityOf(own).notAfterMs) {
+        throw new ConclaveError('CV_CERTIFICATE_EXPIRED', 'the own certificate has expired');
+      }
+      return {
+        ...secureContextOptions(identity, 'chain'),
+        servername: managerName(expect.clusterId),
+        // The verdict is read below, where it becomes an error of ours; nothing is sent before.
+        rejectUnauthorized: false,
+      };
+    },
+    verify: (socket) => {
+      const { rootsDer } = source.current();
+      const identity = verifyUnderRoots(leafOf(socket), rootsDer, clock.now());
+      checkExpected(identity, expect);
+      if (!socket.authorized) {
+        throw mismatch(
+          `the certificate of the manager is refused: ${String(socket.authorizationError)}`,
+        );
+      }
+    },
+  };
+}
+
+/** The certificate with this pin among those that the peer sent. */
+function pinnedRoot(socket: TLSSocket, pin: Uint8Array): Uint8Array {
+  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  for (let count = 0; count < CHAIN_COUNT_MAX && certificate !== undefined; count += 1) {
+    const der = new Uint8Array(certificate.raw);
+    if (count > 0 && hasPin(der, pin)) return der;
+    const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate;
+    certificate = issuer === certificate ? undefined : issuer;
+  }
+  throw mismatch('the manager presented the certificate of another cluster');
+}
+
+function hasPin(der: Uint8Array, pin: Uint8Array): boolean {
+  try {
+    return equalBytes(rootPin(der), pin);
+  } catch {
+    return false; // not a root of a cluster at all
+  }
+}
+
+/**
+ * The handshake of who wants to join: without a certificate of its own and without a root. The pin
+ * of the token names the root; the manager has to present it and to be certified under it.
+ */
+export function joinHandshake(pin: Uint8Array, clock: Clock): Handshake {
+  return {
+    options: () => ({ ...TLS_RANGE, ca: [], rejectUnauthorized: false }),
+    verify: (socket) => {
+      const rootDer = pinnedRoot(socket, pin);
+      verifyChain({ leafDer: leafOf(socket), rootDer, now: clock.now(), usage: 'server' });
+    },
+  };
+}
