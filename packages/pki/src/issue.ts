@@ -21,6 +21,9 @@ export const CERTIFICATE_SKEW_MS: number = 10 * 60_000;
 /** Milliseconds that a root is valid: ten years. */
 export const ROOT_LIFE_MS: number = 3652 * 24 * 3_600_000;
 
+/** The library's name for it needs browser declarations, which most packages do not load. */
+type WebCrypto = NonNullable<Parameters<typeof X509CertificateGenerator.create>[1]>;
+
 const ROOT_CURVE = 'P-384';
 const SIGNING = { name: 'ECDSA', hash: 'SHA-384' };
 const SECOND_MS = 1000;
@@ -150,7 +153,7 @@ async function signCertificate(order: SigningOrder): Promise<Uint8Array> {
       signingKey,
       extensions: order.extensions,
     },
-    webcrypto as Crypto,
+    webcrypto as WebCrypto,
   );
   return new Uint8Array(certificate.rawData);
 }

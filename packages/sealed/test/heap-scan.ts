@@ -14,7 +14,7 @@ export function countTraces(plants: readonly Uint8Array[]): number {
   for (const plant of plants) {
     const size = Math.min(plant.length, SCANNED_BYTES_MAX);
     for (let offset = 0; offset + PIECE_BYTES <= size; offset += PIECE_BYTES) {
-      const piece = plant.subarray(offset, offset + PIECE_BYTES);
+      const piece = Buffer.from(plant.subarray(offset, offset + PIECE_BYTES));
       if (piece.every((byte) => byte === piece[0])) continue;
       if (memory.includes(piece)) count += 1;
     }

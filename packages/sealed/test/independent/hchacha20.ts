@@ -13,7 +13,7 @@ export function hchacha20(key: Uint8Array, input: Uint8Array): Uint8Array {
       quarterRound(state, [column, column + 4, column + 8, column + 12]);
     }
     for (let column = 0; column < 4; column += 1) {
-      const diagonal = [5, 10, 15].map((base, row) => ((column + row + 1) % 4) + 4 * (row + 1));
+      const diagonal = [1, 2, 3].map((row) => ((column + row) % 4) + 4 * row);
       quarterRound(state, [column, ...diagonal]);
     }
   }
