@@ -221,8 +221,8 @@ export type {
   ServiceResponseInput,
 } from './generated/conclave/v1/ServiceResponse.js';
 export type { ServiceSpec, ServiceSpecInput } from './generated/conclave/v1/ServiceSpec.js';
-export type { SessionClosed, SessionClosedInput } from './generated/conclave/v1/SessionClosed.js';
 export type { SessionInfo, SessionInfoInput } from './generated/conclave/v1/SessionInfo.js';
+export type { SessionName, SessionNameInput } from './generated/conclave/v1/SessionName.js';
 export type { SessionOpened, SessionOpenedInput } from './generated/conclave/v1/SessionOpened.js';
 export type {
   SessionsRequest,

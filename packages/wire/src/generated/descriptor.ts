@@ -1660,12 +1660,12 @@ export const DESCRIPTOR: { readonly nested: Readonly<Record<string, unknown>> } 
         },
         "alive": {
          "rule": "repeated",
-         "type": "string",
+         "type": "SessionName",
          "id": 2
         },
         "closed": {
          "rule": "repeated",
-         "type": "SessionClosed",
+         "type": "SessionName",
          "id": 3
         }
        }
@@ -1699,7 +1699,7 @@ export const DESCRIPTOR: { readonly nested: Readonly<Record<string, unknown>> } 
         }
        }
       },
-      "SessionClosed": {
+      "SessionName": {
        "fields": {
         "nodeId": {
          "type": "string",
@@ -1713,8 +1713,9 @@ export const DESCRIPTOR: { readonly nested: Readonly<Record<string, unknown>> } 
       },
       "SessionsResponse": {
        "fields": {
-        "index": {
-         "type": "uint64",
+        "invalid": {
+         "rule": "repeated",
+         "type": "string",
          "id": 1
         }
        }
