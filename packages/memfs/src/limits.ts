@@ -26,3 +26,5 @@ export const MOUNT_TOOL_MS_MAX: number = 10_000;
 export const MOUNT_TOOL_TEXT_BYTES_MAX: number = 400;
 /** Leftovers named in one report. */
 export const LEFTOVERS_MAX: number = 32;
+/** Milliseconds after which a copy of a mount counts as held. */
+export const COPIES_SETTLE_MS: number = 200;

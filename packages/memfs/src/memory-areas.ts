@@ -5,7 +5,12 @@ import type { Logger, Timers } from '@conclave/kernel';
 
 import { findMounts } from './leftovers.js';
 import type { Leftover } from './leftovers.js';
-import { TASKS_ROOT_BYTES, UNMOUNT_ATTEMPTS_MAX, UNMOUNT_RETRY_MS } from './limits.js';
+import {
+  COPIES_SETTLE_MS,
+  TASKS_ROOT_BYTES,
+  UNMOUNT_ATTEMPTS_MAX,
+  UNMOUNT_RETRY_MS,
+} from './limits.js';
 import { proveMedium } from './medium.js';
 import type { Medium } from './medium.js';
 import type { MountHost } from './mount-host.js';
@@ -102,7 +107,12 @@ export class MemoryAreas {
    */
   async remove(path: string): Promise<Leftover[]> {
     await this.#unmountIfMounted(path);
-    const copies = this.copies(path);
+    let copies = this.copies(path);
+    if (copies.length > 0) {
+      // A namespace that was just made has every mount for a moment; look again.
+      await delay(this.#timers, COPIES_SETTLE_MS);
+      copies = this.copies(path);
+    }
     if (existsSync(path)) rmdirSync(path);
     return copies;
   }

@@ -175,9 +175,10 @@ export class MountedTaskFiles implements TaskFiles {
   }
 
   isViewMount(taskId: string, line: { readonly root: string; readonly source: string }): boolean {
-    // Mounts of their own carry the task in their source, folders in their root.
-    const isOwnMount = this.#areas.method !== 'folder' && line.source.includes(`-${taskId}-files`);
-    return isOwnMount || line.root.includes(`/tasks/${taskId}/files/`);
+    // The root tells the view, which only the task's own namespace has, from copies of the mount
+    // that any new namespace has for a moment.
+    const isOwnMount = line.source.endsWith(`-${taskId}-files`) && line.root === `/${VIEW}`;
+    return isOwnMount || line.root.includes(`/tasks/${taskId}/files/${VIEW}`);
   }
 
   async createOutput(taskId: string, sizeBytes: number): Promise<string> {

@@ -1,0 +1,139 @@
+import { watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
+
+import { delay } from '@conclave/kernel';
+import type { TimerHandle, Timers } from '@conclave/kernel';
+
+import { KILL_ROUND_MS, KILL_ROUNDS_MAX, PROCESS_POLL_MS } from '../../limits.js';
+import type { TaskExit } from '../executor.js';
+import type { OutputLog } from './output-log.js';
+import { isAlive, processesOf } from './process-table.js';
+import type { ProcessIdentity, TaskMarks } from './process-table.js';
+import { signalOfStatus } from './signals.js';
+import type { TaskNotes } from './task-notes.js';
+
+/** What a {@link RunningTask} looks after. */
+export interface RunningTaskParts {
+  readonly timers: Timers;
+  readonly notes: TaskNotes;
+  readonly supervisor: ProcessIdentity;
+  readonly main: ProcessIdentity;
+  readonly marks: Omit<TaskMarks, 'exceptPid'>;
+  readonly outputs: readonly OutputLog[];
+  readonly outputFolder: string;
+}
+
+/**
+ * A task whose command was started, by this run of the agent or an earlier one. Notices its end by
+ * the note of the supervisor, or by looking for its processes when the supervisor is gone too; then
+ * kills what the main process left behind. Cuts the output while it grows.
+ */
+export class RunningTask {
+  readonly main: ProcessIdentity;
+  readonly supervisor: ProcessIdentity;
+  /** Resolves when nothing of the task runs any more. */
+  readonly ended: Promise<TaskExit>;
+  readonly #parts: RunningTaskParts;
+  readonly #watchers: FSWatcher[] = [];
+  readonly #poll: TimerHandle;
+  #settle: (exit: TaskExit) => void = () => undefined;
+  #isEnding = false;
+
+  constructor(parts: RunningTaskParts) {
+    this.#parts = parts;
+    this.main = parts.main;
+    this.supervisor = parts.supervisor;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#watch(parts.notes.folder, () => this.#look());
+    this.#watch(parts.outputFolder, () => this.#cutOutput());
+    this.#poll = parts.timers.every(PROCESS_POLL_MS, () => {
+      this.#cutOutput();
+      this.#look();
+    });
+    this.#look();
+  }
+
+  /** Stops looking; the task goes on and `ended` stays open. */
+  close(): void {
+    this.#poll.cancel();
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  /** Signals the process group of the main process; false when that has ended. */
+  signalGroup(signal: NodeJS.Signals): boolean {
+    return this.#signal(-this.main.pid, signal);
+  }
+
+  /** Signals the main process alone; false when it has ended. */
+  signalMain(signal: NodeJS.Signals): boolean {
+    return this.#signal(this.main.pid, signal);
+  }
+
+  /** Kills every process of the task, round after round until none is left. */
+  async killAll(): Promise<void> {
+    for (let round = 0; round < KILL_ROUNDS_MAX; round += 1) {
+      const pids = processesOf({ ...this.#parts.marks, exceptPid: this.supervisor.pid });
+      if (pids.length === 0) return;
+      for (const pid of pids) kill(pid, 'SIGKILL');
+      await delay(this.#parts.timers, KILL_ROUND_MS);
+    }
+  }
+
+  #signal(pid: number, signal: NodeJS.Signals): boolean {
+    return isAlive(this.main) && kill(pid, signal);
+  }
+
+  #watch(folder: string, look: () => void): void {
+    const watcher = watch(folder, { persistent: false }, look);
+    // The folder may vanish with its task; the poll goes on without events.
+    watcher.on('error', () => watcher.close());
+    this.#watchers.push(watcher);
+  }
+
+  #cutOutput(): void {
+    for (const output of this.#parts.outputs) output.rotate();
+  }
+
+  #look(): void {
+    if (this.#isEnding) return;
+    const exit = this.#exit();
+    if (exit === undefined) return;
+    this.#isEnding = true;
+    this.close();
+    void this.#end(exit);
+  }
+
+  async #end(exit: TaskExit): Promise<void> {
+    try {
+      await this.killAll();
+    } finally {
+      this.#settle(exit);
+    }
+  }
+
+  #exit(): TaskExit | undefined {
+    const status = this.#parts.notes.readExit();
+    if (status !== undefined) {
+      return { kind: 'exited', exitCode: status, signal: signalOfStatus(status) };
+    }
+    if (isAlive(this.main) || isAlive(this.supervisor)) return undefined;
+    // The note may have come between the two looks.
+    const last = this.#parts.notes.readExit();
+    if (last !== undefined) {
+      return { kind: 'exited', exitCode: last, signal: signalOfStatus(last) };
+    }
+    return { kind: 'lost', reason: 'it ended together with its supervisor; no status is known' };
+  }
+}
+
+/** Sends a signal; false when there is no such process any more. */
+export function kill(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
