@@ -1,9 +1,10 @@
-import { byteLength, ConclaveError, encodeBase32, limits } from '@conclave/kernel';
-import type { CancelSignal } from '@conclave/kernel';
+import { ConclaveError, encodeBase32, limits } from '@conclave/kernel';
 import { IDEMPOTENCY_KEY_RANDOM_BYTES, READ_DEADLINE_MS, WRITE_DEADLINE_MS } from './limits.js';
 import type { CallOptions, ClientContext, WriteOptions } from './context.js';
 import type { StreamMethod, UnaryMethod } from './port.js';
 import { withRetry } from './retry.js';
+
+const PRINTABLE = /^[\x21-\x7e]+$/;
 
 /** Milliseconds for a read. */
 export function readDeadline(context: ClientContext, options: CallOptions): number {
@@ -17,15 +18,15 @@ export function writeDeadline(context: ClientContext, options: CallOptions): num
 
 /**
  * The given idempotency key, or a fresh one.
- * @throws CV_ARGUMENT_INVALID unless it has 1 to 64 bytes
+ * @throws CV_ARGUMENT_INVALID unless it has 1 to 64 printable characters without spaces
  */
 export function idempotencyKey(context: ClientContext, options: WriteOptions): string {
   const key = options.idempotencyKey;
   if (key === undefined) return encodeBase32(context.random.bytes(IDEMPOTENCY_KEY_RANDOM_BYTES));
-  if (key.length === 0 || byteLength(key) > limits.IDEMPOTENCY_KEY_BYTES_MAX) {
+  if (!PRINTABLE.test(key) || key.length > limits.IDEMPOTENCY_KEY_BYTES_MAX) {
     throw new ConclaveError(
       'CV_ARGUMENT_INVALID',
-      `idempotency key must have 1 to ${limits.IDEMPOTENCY_KEY_BYTES_MAX} bytes`,
+      `idempotency key must have 1 to ${limits.IDEMPOTENCY_KEY_BYTES_MAX} printable characters`,
       { details: { field: 'idempotency_key' } },
     );
   }
@@ -98,7 +99,7 @@ async function openStream<Request, T>(
 }
 
 /** Aborts `control` when `signal` fires; the answer takes the link away again. */
-function follow(signal: CancelSignal | undefined, control: AbortController): () => void {
+function follow(signal: AbortSignal | undefined, control: AbortController): () => void {
   if (signal === undefined) return () => undefined;
   const abort = (): void => control.abort();
   if (signal.aborted) abort();

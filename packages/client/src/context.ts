@@ -1,4 +1,4 @@
-import type { CancelSignal, Clock, Random, Timers } from '@conclave/kernel';
+import type { Clock, Random, Timers } from '@conclave/kernel';
 import type { RpcPort } from './port.js';
 
 /** Where the client gets time and randomness from. */
@@ -22,7 +22,7 @@ export interface CallOptions {
   /** Milliseconds for all attempts together; default by kind of call. */
   readonly deadlineMs?: number | undefined;
   /** Ends the call with `CV_CANCELLED`. */
-  readonly signal?: CancelSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Settings of a read. */
@@ -34,7 +34,7 @@ export interface ReadOptions extends CallOptions {
 /** Settings of a write. */
 export interface WriteOptions extends CallOptions {
   /**
-   * 1..64 bytes. Repeating a write with the same key answers what the first one did; drawn when
+   * 1..64 printable ASCII characters without spaces. Repeating a write with the same key answers what the first one did; drawn when
    * absent. A key that was used for another request is refused (`CV_IDEMPOTENCY_REUSED`).
    */
   readonly idempotencyKey?: string | undefined;

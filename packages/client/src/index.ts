@@ -1,6 +1,9 @@
 export { createClient } from './client.js';
 export type { ConclaveClient } from './client.js';
 export type { ClusterApi, WatchKind, WatchOptions } from './cluster.js';
+export { channelPort } from './channel-port.js';
+export { connectLocal, connectRemote } from './connect.js';
+export type { ConnectLocalOptions, ConnectRemoteOptions } from './connect.js';
 export type { CallOptions, ClientEnvironment, ReadOptions, WriteOptions } from './context.js';
 export type { DeliveryProgress, WaitOptions } from './delivery.js';
 export type { InitSpec, JoinSpec, LocalApi } from './local.js';

@@ -1,4 +1,3 @@
-import type { CancelSignal } from '@conclave/kernel';
 import type { Method } from '@conclave/wire';
 
 /** A method with one request and one answer, seen from the caller. */
@@ -18,7 +17,7 @@ export interface AttemptOptions {
   /** Milliseconds until the attempt ends with `CV_DEADLINE`; absent: no limit (streams). */
   readonly deadlineMs?: number | undefined;
   /** Ends the attempt with `CV_CANCELLED`. */
-  readonly signal?: CancelSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Sent as metadata too, so that a manager can answer a repetition before it reads the body. */
   readonly idempotencyKey?: string | undefined;
 }

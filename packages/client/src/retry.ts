@@ -1,5 +1,5 @@
 import { ConclaveError, delay, isConclaveError } from '@conclave/kernel';
-import type { CancelSignal, ErrorCode } from '@conclave/kernel';
+import type { ErrorCode } from '@conclave/kernel';
 import { ATTEMPTS_MAX, BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from './limits.js';
 import type { ClientContext } from './context.js';
 
@@ -23,7 +23,7 @@ const UNCERTAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export interface RetryOptions {
   /** Milliseconds for all attempts together. */
   readonly deadlineMs: number;
-  readonly signal?: CancelSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Given for writes: named in the error when the outcome stays open. */
   readonly idempotencyKey?: string | undefined;
 }

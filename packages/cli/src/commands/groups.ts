@@ -1,0 +1,8 @@
+/** What a group of commands is about; one line, no full stop. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  node: 'The members of the cluster',
+  secret: 'Secrets and their versions',
+  service: 'What runs, with which secrets',
+  task: 'Single runs of services',
+  token: 'Join tokens',
+};

@@ -1,0 +1,28 @@
+import type { CommandSpec } from '../command-spec.js';
+import { EVENTS_COMMAND } from './events.js';
+import { MEMBERSHIP_COMMANDS } from './membership.js';
+import { NODE_COMMANDS } from './node.js';
+import { COMPLETION_COMMAND, DAEMON_COMMAND, VERSION_COMMAND } from './other.js';
+import { SECRET_MANAGE_COMMANDS } from './secret-manage.js';
+import { SECRET_CHANGE_COMMANDS } from './secret.js';
+import { SERVICE_CHANGE_COMMANDS } from './service-change.js';
+import { SERVICE_SHOW_COMMANDS, TASK_COMMANDS } from './service-show.js';
+import { STATUS_COMMAND } from './status.js';
+import { TOKEN_COMMANDS } from './token.js';
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandSpec[] = [
+  DAEMON_COMMAND,
+  ...MEMBERSHIP_COMMANDS,
+  ...TOKEN_COMMANDS,
+  ...SECRET_CHANGE_COMMANDS,
+  ...SECRET_MANAGE_COMMANDS,
+  ...SERVICE_CHANGE_COMMANDS,
+  ...SERVICE_SHOW_COMMANDS,
+  ...TASK_COMMANDS,
+  ...NODE_COMMANDS,
+  STATUS_COMMAND,
+  EVENTS_COMMAND,
+  COMPLETION_COMMAND,
+  VERSION_COMMAND,
+];

@@ -1,0 +1,141 @@
+import type { SecretBytes } from '@conclave/sealed';
+import type { Call, CommandSpec } from '../command-spec.js';
+import { confirm, YES_OPTION } from '../confirm.js';
+import { usageError } from '../flags.js';
+import { checkDoneOptions, DONE_OPTIONS, printDone } from '../output/print.js';
+import { readHidden } from '../prompt.js';
+import { readSecret, readSecretFile } from '../stdin.js';
+import { argument } from './shared.js';
+
+/** Bytes of what may stand where a token is expected. */
+const TOKEN_BYTES_MAX = 1_024;
+
+const INIT: CommandSpec = {
+  path: 'init',
+  summary: 'Make a new cluster with this host as its first manager',
+  examples: ['conclave init --advertise 10.0.0.5'],
+  options: [
+    { flags: '--advertise <host[:port]>', help: 'address that the others reach; chosen if absent' },
+    { flags: '--auto-unlock <how>', help: 'host: this host opens its own store at start' },
+    ...DONE_OPTIONS,
+  ],
+  fields: ['clusterId', 'nodeId', 'clusterAddress', 'joinAddress', 'notes'],
+  run: async (call) => {
+    checkDoneOptions(call);
+    const advertise = call.flags.text('advertise');
+    const autoUnlock = call.flags.choice('autoUnlock', ['host']);
+    const client = await call.client();
+    const { signal } = call.tools;
+    const made = await client.local.init({ advertise, autoUnlock }, { signal });
+    const lines = [
+      `cluster ${made.clusterId} is made; this host is manager ${made.nodeId}`,
+      `managers talk at ${made.clusterAddress}, hosts join at ${made.joinAddress}`,
+      ...made.notes.map((note) => `note: ${note}`),
+      '',
+      'To add a worker:   conclave token create worker',
+      'To add a manager:  conclave token create manager',
+    ];
+    await printDone(call, { text: lines.join('\n'), data: { ...made }, id: made.clusterId });
+  },
+};
+
+/** Takes the white space of a pipe or a file away; tokens have none inside. */
+async function trimmed(token: SecretBytes): Promise<SecretBytes> {
+  const { SecretBytes: Secret } = await import('@conclave/sealed');
+  try {
+    return token.use((view) => {
+      const isSpace = (byte: number | undefined): boolean => byte !== undefined && byte <= 0x20;
+      let start = 0;
+      let end = view.length;
+      while (start < end && isSpace(view[start])) start += 1;
+      while (end > start && isSpace(view[end - 1])) end -= 1;
+      const copy = new Uint8Array(new ArrayBuffer(end - start));
+      copy.set(view.subarray(start, end));
+      return Secret.take(copy);
+    });
+  } finally {
+    token.wipe();
+  }
+}
+
+async function readToken(call: Call): Promise<SecretBytes> {
+  const given = call.arguments[1];
+  const path = call.flags.text('tokenFile');
+  if (given !== undefined && path !== undefined) {
+    throw usageError('only one of TOKEN and --token-file can be given');
+  }
+  const { SecretBytes: Secret } = await import('@conclave/sealed');
+  if (path !== undefined) return trimmed(await readSecretFile(path, TOKEN_BYTES_MAX));
+  if (given !== undefined && given !== '-') return Secret.take(new TextEncoder().encode(given));
+  if (given === undefined && call.io.stdin.isTerminal) {
+    return trimmed(await readHidden(call.io, 'token (not shown): ', TOKEN_BYTES_MAX));
+  }
+  return trimmed(await readSecret(call.io.stdin.chunks(), TOKEN_BYTES_MAX));
+}
+
+const JOIN: CommandSpec = {
+  path: 'join',
+  arguments: '<address> [token]',
+  summary: 'Make this host a member of a cluster',
+  details: [
+    'ADDRESS is the join address of a manager, HOST:PORT. The role is that of the token.',
+    'A token on the command line can be read by everybody on this host with ps until the command ' +
+      'has ended. Safer: give - as TOKEN and pipe it, use --token-file, or leave TOKEN away on a ' +
+      'terminal and type it without echo. Create it with --uses 1 and a short --ttl.',
+  ],
+  examples: [
+    'conclave join 10.0.0.5:7421 cvj1-w-...',
+    'conclave join 10.0.0.5:7421 - < token.txt',
+    'conclave join 10.0.0.5:7421 --token-file /run/conclave-token',
+  ],
+  options: [
+    { flags: '--token-file <path>', help: 'read the token from a file' },
+    { flags: '--advertise <host[:port]>', help: 'managers: address that the others reach' },
+    ...DONE_OPTIONS,
+  ],
+  fields: ['clusterId', 'nodeId', 'role', 'membership'],
+  run: async (call) => {
+    checkDoneOptions(call);
+    const token = await readToken(call);
+    try {
+      if (token.size === 0) throw usageError('the token is empty');
+      const client = await call.client();
+      const spec = { address: argument(call, 0), token, advertise: call.flags.text('advertise') };
+      const joined = await client.local.join(spec, { signal: call.tools.signal });
+      const { clusterId, membership, nodeId, role } = joined;
+      const state = membership === '' ? '' : ` (${membership})`;
+      const text = `joined cluster ${clusterId} as ${role} ${nodeId}${state}`;
+      await printDone(call, { text, data: { clusterId, nodeId, role, membership }, id: nodeId });
+    } finally {
+      token.wipe();
+    }
+  },
+};
+
+const LEAVE: CommandSpec = {
+  path: 'leave',
+  summary: 'Take this host out of its cluster',
+  details: ['Its tasks stop, its identity ends, and its keys and stored state are destroyed.'],
+  examples: ['conclave leave --yes'],
+  options: [
+    { flags: '--force', help: 'although the cluster may lose its quorum or cannot be reached' },
+    YES_OPTION,
+    ...DONE_OPTIONS,
+  ],
+  fields: ['nodeId'],
+  run: async (call) => {
+    checkDoneOptions(call);
+    await confirm(call, 'Take this host out of its cluster and destroy its keys?');
+    const client = await call.client();
+    const options = { isForced: call.flags.isOn('force'), signal: call.tools.signal };
+    const { nodeId } = await client.local.leave(options);
+    await printDone(call, {
+      text: `left the cluster; node ${nodeId} ends`,
+      data: { nodeId },
+      id: nodeId,
+    });
+  },
+};
+
+/** Commands that make this host a member, or not. */
+export const MEMBERSHIP_COMMANDS: readonly CommandSpec[] = [INIT, JOIN, LEAVE];

@@ -1,0 +1,151 @@
+import { isConclaveError } from '@conclave/kernel';
+import type { ClusterStatus, ConclaveClient, LocalStatus } from '@conclave/client';
+import type { Call, CommandSpec } from '../command-spec.js';
+import { EXIT_CODES } from '../exit-codes.js';
+import { formatTable } from '../output/table.js';
+import { age, oneLine, time } from '../output/text.js';
+import { formatYaml } from '../output/yaml.js';
+import { plural } from './shared.js';
+
+/** Something that needs a person. */
+interface Finding {
+  readonly code: string;
+  readonly message: string;
+  readonly next: string;
+}
+
+interface Report {
+  readonly local: LocalStatus;
+  readonly cluster: ClusterStatus | null;
+  readonly problems: readonly Finding[];
+}
+
+/** Only managers know the cluster. What keeps one from answering is a finding, not the end. */
+async function readCluster(
+  call: Call,
+  client: ConclaveClient,
+  local: LocalStatus,
+): Promise<{ cluster: ClusterStatus | null; problems: readonly Finding[] }> {
+  if (local.role !== 'manager' || local.state !== 'ready') return { cluster: null, problems: [] };
+  try {
+    return { cluster: await client.cluster.status({ signal: call.tools.signal }), problems: [] };
+  } catch (error) {
+    if (!isConclaveError(error)) throw error;
+    const { code, hint, message } = error;
+    return { cluster: null, problems: [{ code, message, next: hint }] };
+  }
+}
+
+function localProblems(local: LocalStatus): readonly Finding[] {
+  if (local.state === 'not-initialized') {
+    const message = 'this host is not a member of a cluster';
+    return [
+      { code: 'CV_NOT_INITIALIZED', message, next: 'Run `conclave init` or `conclave join`.' },
+    ];
+  }
+  if (local.state === 'failed') {
+    return [{ code: 'FAILED', message: local.message, next: 'Read the log of the daemon.' }];
+  }
+  return [];
+}
+
+function quorumProblems(cluster: ClusterStatus | null): readonly Finding[] {
+  if (cluster === null || cluster.hasQuorum) return [];
+  if (cluster.problems.some(({ code }) => code === 'CV_NO_LEADER')) return [];
+  const message = 'the managers have no quorum; running tasks go on, changes have to wait';
+  const next = 'Start the managers that are not reachable.';
+  return [{ code: 'CV_NO_LEADER', message, next }];
+}
+
+async function readReport(call: Call): Promise<Report> {
+  const client = await call.client();
+  const local = await client.local.status({ signal: call.tools.signal });
+  const { cluster, problems } = await readCluster(call, client, local);
+  const found = [
+    ...localProblems(local),
+    ...problems,
+    ...quorumProblems(cluster),
+    ...(cluster?.problems ?? []),
+  ];
+  return { local, cluster, problems: found };
+}
+
+function localRows(local: LocalStatus, nowMs: number): string[][] {
+  const rows = [
+    ['this host', [local.hostname, local.role, local.state].filter(Boolean).join(', ')],
+  ];
+  if (local.nodeId !== '') rows.push(['node', local.nodeId]);
+  rows.push(['daemon', `${local.version}, started ${age(local.startedAtMs, nowMs)}`]);
+  rows.push(['folders', `${local.dataDir}, ${local.runDir}`]);
+  if (local.message !== '') rows.push(['message', local.message]);
+  if (local.certificateNotAfterMs > 0) {
+    rows.push(['certificate', `until ${time(local.certificateNotAfterMs)}`]);
+  }
+  if (local.role === 'worker') {
+    rows.push(['manager', local.connectedManager === '' ? 'none' : local.connectedManager]);
+    const held = plural(local.heldVersions, 'secret version');
+    rows.push(['holds', `${plural(local.runningTasks, 'running task')}, ${held}`]);
+    rows.push(['memory', [local.medium, local.swap].filter(Boolean).join(', ')]);
+  }
+  return rows;
+}
+
+function clusterRows(cluster: ClusterStatus): string[][] {
+  const leader = cluster.managers.find(({ isLeader }) => isLeader);
+  const { appliedIndex, commitIndex, term } = cluster;
+  return [
+    ['cluster', cluster.clusterId],
+    ['leader', leader?.hostname ?? 'none'],
+    ['log', `term ${term}, committed ${commitIndex}, applied ${appliedIndex}`],
+    ['nodes', `${cluster.nodesReady} ready, ${cluster.nodesDown} down`],
+    ['objects', `${plural(cluster.secrets, 'secret')}, ${plural(cluster.services, 'service')}`],
+    ['tasks', `${cluster.tasksRunning} running, ${cluster.tasksPending} pending`],
+  ];
+}
+
+function managerTable(cluster: ClusterStatus): string {
+  const title = ['MANAGER', 'ADDRESS', 'MEMBERSHIP', 'STATE', 'MATCH'];
+  const rows = cluster.managers.map((manager) => [
+    manager.hostname,
+    manager.address,
+    manager.membership,
+    manager.isLeader ? 'leader' : manager.reachable ? 'reachable' : 'unreachable',
+    String(manager.matchIndex),
+  ]);
+  return formatTable([title, ...rows]);
+}
+
+function textOf(report: Report, nowMs: number): string {
+  const { cluster, local, problems } = report;
+  const rows = [...(cluster === null ? [] : clusterRows(cluster)), ...localRows(local, nowMs)];
+  const parts = [formatTable(rows)];
+  if (cluster !== null) parts.push(managerTable(cluster));
+  if (problems.length > 0) {
+    const lines = problems.map(({ code, message, next }) =>
+      [`${code}: ${message}`, ...(next === '' ? [] : [`  next: ${next}`])].map(oneLine).join('\n'),
+    );
+    parts.push(`${lines.join('\n')}\n`);
+  }
+  return parts.join('\n');
+}
+
+/** `status`: one screen, and an exit code for scripts. */
+export const STATUS_COMMAND: CommandSpec = {
+  path: 'status',
+  summary: 'Show the cluster and this host; every problem with its next command',
+  details: [
+    'The exit code is 0 only when there is no problem, else 75. On a worker it is about this host.',
+  ],
+  examples: ['conclave status', 'conclave status -o json'],
+  options: [{ flags: '-o, --output <format>', help: 'table, json or yaml' }],
+  fields: ['local', 'cluster', 'problems'],
+  run: async (call) => {
+    const format = call.flags.choice('output', ['table', 'json', 'yaml']) ?? 'table';
+    const report = await readReport(call);
+    const { stdout } = call.io;
+    if (format === 'json') await stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+    else if (format === 'yaml') await stdout.write(formatYaml(report));
+    else await stdout.write(textOf(report, call.tools.clock.now()));
+    if (report.problems.length > 0) call.setExitCode(EXIT_CODES['not-ready']);
+  },
+};

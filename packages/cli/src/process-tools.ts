@@ -1,0 +1,46 @@
+import { randomFillSync, randomInt } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Clock, Random, TimerHandle, Timers } from '@conclave/kernel';
+import type { Tools } from './command-spec.js';
+
+const CLOCK: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+const RANDOM: Random = {
+  bytes: (count) => randomFillSync(new Uint8Array(new ArrayBuffer(count))),
+  below: (limit) => (limit === 1 ? 0 : randomInt(limit)),
+};
+
+const timerOf = (timer: NodeJS.Timeout): TimerHandle => ({ cancel: () => clearTimeout(timer) });
+
+const TIMERS: Timers = {
+  after: (delayMs, callback) => timerOf(setTimeout(callback, delayMs)),
+  every: (periodMs, callback) => timerOf(setInterval(callback, periodMs)),
+};
+
+/** The daemon is its own program beside this one; it reads the command line of its process. */
+async function startDaemon(argv: readonly string[]): Promise<void> {
+  const daemon = new URL('./conclaved.js', import.meta.url);
+  process.argv = [process.argv[0] ?? 'node', daemon.pathname, ...argv];
+  await import(daemon.href);
+}
+
+/** Time, randomness and connections of this process. The client is loaded when it is needed. */
+export function processTools(signal: AbortSignal): Tools {
+  return {
+    connect: async ({ deadlineMs, socketPath }) => {
+      const { connectLocal } = await import('@conclave/client');
+      return await connectLocal({
+        socketPath,
+        clock: CLOCK,
+        timers: TIMERS,
+        random: RANDOM,
+        readDeadlineMs: deadlineMs,
+        writeDeadlineMs: deadlineMs,
+      });
+    },
+    startDaemon,
+    clock: CLOCK,
+    random: RANDOM,
+    signal,
+  };
+}

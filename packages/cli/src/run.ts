@@ -1,0 +1,77 @@
+import type { ConclaveClient } from '@conclave/client';
+import type { Call, Tools } from './command-spec.js';
+import { COMMANDS } from './commands/index.js';
+import { EXIT_OK } from './exit-codes.js';
+import { Flags } from './flags.js';
+import type { Io } from './io.js';
+import { buildProgram } from './program.js';
+import type { Match } from './program.js';
+import { report } from './report.js';
+import { socketPath } from './socket-path.js';
+
+/** Words of the command that `argv` begins with, as far as they are known; for hints. */
+function knownPath(argv: readonly string[]): string {
+  for (const count of [2, 1]) {
+    const path = argv.slice(0, count).join(' ');
+    if (COMMANDS.some((spec) => spec.path === path || spec.path.startsWith(`${path} `)))
+      return path;
+  }
+  return '';
+}
+
+/** The daemon reads its own options; only its help is ours. */
+function isDaemonStart(argv: readonly string[]): boolean {
+  return argv[0] === 'daemon' && !argv.includes('--help') && !argv.includes('-h');
+}
+
+/**
+ * Runs one command line and answers its exit code. Never throws: every error becomes one sentence
+ * and one hint on standard error.
+ * @param argv words after the program's name
+ */
+export async function run(argv: readonly string[], io: Io, tools: Tools): Promise<number> {
+  const printed: string[] = [];
+  let exitCode = EXIT_OK;
+  let client: Promise<ConclaveClient> | undefined;
+  const runMatch = async ({ arguments: words, options, spec }: Match): Promise<void> => {
+    const flags = new Flags(options);
+    const call: Call = {
+      arguments: words,
+      flags,
+      io,
+      tools,
+      commands: COMMANDS,
+      client: () => {
+        client ??= tools.connect({
+          socketPath: socketPath(io, flags.text('socket')),
+          deadlineMs: flags.durationMs('timeout'),
+        });
+        return client;
+      },
+      setExitCode: (code) => {
+        exitCode = code;
+      },
+    };
+    await spec.run(call);
+  };
+  try {
+    if (isDaemonStart(argv)) await tools.startDaemon(argv.slice(1));
+    else {
+      const program = buildProgram(COMMANDS, (text) => printed.push(text), runMatch);
+      await program.parseAsync([...argv], { from: 'user' });
+    }
+  } catch (error) {
+    exitCode = await report(error, io, knownPath(argv));
+  } finally {
+    await close(client);
+  }
+  const stream = exitCode === EXIT_OK ? io.stdout : io.stderr;
+  if (printed.length > 0) await stream.write(printed.join(''));
+  return exitCode;
+}
+
+/** A connection that failed has been reported by the command that wanted it. */
+async function close(client: Promise<ConclaveClient> | undefined): Promise<void> {
+  const opened = await client?.catch(() => undefined);
+  await opened?.close();
+}

@@ -1,0 +1,34 @@
+import type { Token } from '@conclave/client';
+import { remaining } from '../output/text.js';
+import type { View } from '../output/view.js';
+
+function stateOf(token: Token, nowMs: number): string {
+  if (token.revoked) return 'revoked';
+  if (token.expiresAtMs <= nowMs) return 'expired';
+  return token.usesLeft === 0 ? 'used' : 'open';
+}
+
+/** Tokens of `token ls`; their texts are not kept anywhere. */
+export const TOKEN_VIEW: View<Token> = {
+  fields: [
+    'id',
+    'role',
+    'usesLeft',
+    'expiresAtMs',
+    'createdAtMs',
+    'createdBy',
+    'revoked',
+    'admittedNodes',
+  ],
+  columns: [
+    { title: 'ID', cell: (row) => row.id },
+    { title: 'ROLE', cell: (row) => row.role },
+    { title: 'STATE', cell: stateOf },
+    { title: 'USES LEFT', cell: (row) => String(row.usesLeft) },
+    { title: 'EXPIRES', cell: (row, nowMs) => remaining(row.expiresAtMs, nowMs) },
+    { title: 'ADMITTED', cell: (row) => String(row.admittedNodes.length) },
+  ],
+  nameOf: (row) => row.id,
+  idOf: (row) => row.id,
+  sortKey: (row) => `${String(row.createdAtMs)} ${row.id}`,
+};

@@ -1,0 +1,82 @@
+import { connect } from 'node:net';
+import { ConclaveError } from '@conclave/kernel';
+import { openChannel, openLocalChannel } from '@conclave/transport';
+import type { ExpectedManager, IdentitySource } from '@conclave/transport';
+import { channelPort } from './channel-port.js';
+import { createClient } from './client.js';
+import type { ConclaveClient } from './client.js';
+import type { ClientEnvironment } from './context.js';
+
+/** How to reach the daemon of this host. */
+export interface ConnectLocalOptions extends ClientEnvironment {
+  readonly socketPath: string;
+}
+
+/** How to reach a manager over the network. */
+export interface ConnectRemoteOptions extends ClientEnvironment {
+  /** Cluster address of a manager, `host:port`. */
+  readonly address: string;
+  /** Certificate, key and roots of an administrator or a manager. */
+  readonly identity: IdentitySource;
+  /** Whom to accept at the other end. */
+  readonly expect: ExpectedManager;
+}
+
+function socketError(cause: Error, socketPath: string): ConclaveError {
+  const code = (cause as { code?: unknown }).code;
+  const details = { socket: socketPath };
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new ConclaveError(
+      'CV_ROLE_FORBIDDEN',
+      `this user may not use the socket ${socketPath}`,
+      {
+        hint: 'Run the command as the user of the daemon, for instance with sudo.',
+        details,
+        cause,
+      },
+    );
+  }
+  return new ConclaveError('CV_PEER_UNREACHABLE', `no daemon answers at ${socketPath}`, {
+    hint: 'Start it with `systemctl start conclaved` or `conclave daemon`, or give --socket PATH.',
+    details,
+    cause,
+  });
+}
+
+/** A daemon that is not there is told at once and not retried: waiting would not start it. */
+function probe(socketPath: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path: socketPath });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', (error) => {
+      socket.destroy();
+      reject(socketError(error, socketPath));
+    });
+  });
+}
+
+/**
+ * A client of the daemon of this host, over its unix socket. Managers answer all of the API there,
+ * workers only `local`.
+ * @throws CV_PEER_UNREACHABLE when no daemon listens, CV_ROLE_FORBIDDEN when the socket is another's
+ */
+export async function connectLocal(options: ConnectLocalOptions): Promise<ConclaveClient> {
+  const { clock, socketPath, timers } = options;
+  await probe(socketPath);
+  const channel = openLocalChannel({ path: socketPath, clock, timers });
+  return createClient(channelPort(channel), options);
+}
+
+/**
+ * A client of one manager over mutual TLS; it passes calls on to the leader. Connects at the first
+ * call.
+ * @throws CV_ARGUMENT_INVALID for a malformed address
+ */
+export function connectRemote(options: ConnectRemoteOptions): ConclaveClient {
+  const { address, clock, expect, identity, timers } = options;
+  const channel = openChannel({ address, identity, expect, clock, timers });
+  return createClient(channelPort(channel), options);
+}
