@@ -193,7 +193,8 @@ export class AppendWorker {
   }
 
   #completeAppend(message: MsgStorageAppend, outgoing: NetworkMessage[]): void {
-    const { memory, options } = this.#context;
+    const { options } = this.#context;
+    const { memory } = this.#context.storage;
     if (message.snapshot !== undefined) {
       if (memory.applySnapshot(message.snapshot) === 'outOfDate') {
         throw new DriverError(
@@ -214,7 +215,7 @@ export class AppendWorker {
   }
 
   #completeOwnSnapshot({ data, metadata }: Snapshot): void {
-    const { memory } = this.#context;
+    const { memory } = this.#context.storage;
     if (memory.createSnapshot(metadata.index, metadata.confState, data) === 'outOfDate') return;
     this.#snapshotIndex = metadata.index;
   }

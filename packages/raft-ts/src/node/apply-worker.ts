@@ -28,7 +28,8 @@ export interface ApplySink {
 
 type ApplyJob =
   | { readonly kind: 'apply'; readonly message: MsgStorageApply }
-  | { readonly kind: 'restore'; readonly snapshot: Snapshot };
+  | { readonly kind: 'restore'; readonly snapshot: Snapshot }
+  | { readonly kind: 'pause' };
 
 /**
  * Feeds committed entries to the state machine, in log order, each exactly once per life.
@@ -44,7 +45,6 @@ export class ApplyWorker {
   #applied: EntryId;
   #lastCommand: Index;
   #bytes = 0;
-  #confState: ConfState;
   #acceptedSnapshot: Index = 0;
 
   /**
@@ -52,16 +52,11 @@ export class ApplyWorker {
    * @param sink who is told
    * @param start what the state machine was restored to
    */
-  constructor(
-    context: MemberContext,
-    sink: ApplySink,
-    start: EntryId & { readonly confState: ConfState },
-  ) {
+  constructor(context: MemberContext, sink: ApplySink, start: EntryId) {
     this.#context = context;
     this.#sink = sink;
     this.#applied = { index: start.index, term: start.term };
     this.#lastCommand = start.index;
-    this.#confState = start.confState;
   }
 
   /** Last index the state machine has taken in. */
@@ -86,7 +81,7 @@ export class ApplyWorker {
 
   /** The configuration at `applied`. */
   get confState(): ConfState {
-    return this.#confState;
+    return this.#context.storage.confState;
   }
 
   /** Takes over committed entries and the responses that acknowledge them. */
@@ -97,6 +92,11 @@ export class ApplyWorker {
   /** Takes over a snapshot that is durable. */
   restore(snapshot: Snapshot): void {
     this.#enqueue({ kind: 'restore', snapshot });
+  }
+
+  /** Asks for a call of `idle` behind everything that is queued. */
+  pause(): void {
+    this.#enqueue({ kind: 'pause' });
   }
 
   /**
@@ -142,7 +142,7 @@ export class ApplyWorker {
   async #work(job: ApplyJob): Promise<void> {
     if (job.kind === 'restore') {
       await this.#restore(job.snapshot);
-    } else {
+    } else if (job.kind === 'apply') {
       await this.#applyEntries(job.message.entries);
       if (!this.#context.isOpen()) return;
       for (const response of job.message.responses) this.#context.stepLocal(response);
@@ -159,7 +159,7 @@ export class ApplyWorker {
     const { index, term, confState } = snapshot.metadata;
     this.#applied = { index, term };
     this.#lastCommand = index;
-    this.#confState = confState;
+    this.#context.storage.confState = confState;
     await onConfChange?.({ index, term, change: undefined, confState });
     this.#sink.restored(index);
     this.#sink.advanced(index);
@@ -209,7 +209,7 @@ export class ApplyWorker {
     const change = unwrapContext(stored);
     if (change === undefined) throw foreignEntry(entry);
     const confState = this.#context.raw.applyConfChange(stored);
-    this.#confState = confState;
+    this.#context.storage.confState = confState;
     this.#context.wake();
     const { index, term } = entry;
     await this.#context.options.onConfChange?.({ index, term, change, confState });

@@ -12,7 +12,8 @@ import type { StateSnapshot } from './types.js';
  * The state machine is asked between two pieces of work, so that the state it captures belongs to a
  * known index and configuration. Applying and writing go on while it prepares the snapshot. The
  * log is discarded only after the snapshot is durable, except for a number of entries that lagging
- * members can be brought up to date with.
+ * members can be brought up to date with. A snapshot is also due when a member was added that the
+ * log alone cannot bring up.
  */
 export class Compaction {
   readonly #context: MemberContext;
@@ -55,11 +56,13 @@ export class Compaction {
     const { snapshotEntries, snapshotBytes } = this.#context.options.limits;
     const entries = this.#apply.applied - this.#baseIndex;
     const bytes = this.#apply.bytes - this.#baseBytes;
-    return entries > 0 && (entries >= snapshotEntries || bytes >= snapshotBytes);
+    if (entries === 0) return false;
+    if (entries >= snapshotEntries || bytes >= snapshotBytes) return true;
+    return this.#context.storage.needsSnapshot();
   }
 
   async #run(): Promise<void> {
-    const { memory, options } = this.#context;
+    const { storage, options } = this.#context;
     const { applied: index, appliedTerm: term, confState, lastCommand } = this.#apply;
     this.restored(index);
     try {
@@ -70,12 +73,14 @@ export class Compaction {
       const stored = await this.#append.storeOwnSnapshot(snapshot);
       const discard = index - options.limits.keepEntries;
       if (!stored || discard <= 0 || !this.#context.isOpen()) return;
-      memory.compact(discard);
+      storage.memory.compact(discard);
       await this.#compactStore(discard);
     } catch (error) {
       this.#context.fail(asSnapshotError(error));
     } finally {
       this.#running = undefined;
+      // It may be due again by now.
+      this.#apply.pause();
     }
   }
 

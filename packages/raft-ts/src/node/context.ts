@@ -1,4 +1,5 @@
-import type { LogLevel, MemoryStorage, Message, RaftError, RawNode } from '../index.js';
+import type { LogLevel, Message, RaftError, RawNode } from '../index.js';
+import type { CoreStorage } from './core-storage.js';
 import type { ResolvedOptions } from './options.js';
 
 /** What the parts of one running member share. */
@@ -6,7 +7,7 @@ export interface MemberContext {
   readonly options: ResolvedOptions;
   readonly raw: RawNode;
   /** The stored part of the log as the core reads it; follows the log store. */
-  readonly memory: MemoryStorage;
+  readonly storage: CoreStorage;
   /** False after a failure or at the end of `stop`; nothing may be started or sent any more. */
   readonly isOpen: () => boolean;
   /** False from the beginning of `stop` on; what was taken in before is finished. */

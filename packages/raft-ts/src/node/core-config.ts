@@ -12,7 +12,7 @@ export function coreConfig(options: ResolvedOptions, start: StartState): Config 
   const { id, electionTick, heartbeatTick, limits, logger, random } = options;
   return {
     id,
-    storage: start.memory,
+    storage: start.storage,
     applied: start.index,
     electionTick,
     heartbeatTick,

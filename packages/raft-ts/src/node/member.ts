@@ -141,11 +141,11 @@ export class Member {
     return this.#stopping;
   }
 
-  #createContext({ memory }: StartState): MemberContext {
+  #createContext({ storage }: StartState): MemberContext {
     return {
       options: this.options,
       raw: this.raw,
-      memory,
+      storage,
       isOpen: () => this.#isOpen,
       isAccepting: () => this.#isAccepting,
       wake: () => {

@@ -1,11 +1,12 @@
 import { MemoryStorage } from '../index.js';
 import type { ConfState, HardState, Index, Term } from '../index.js';
+import { CoreStorage } from './core-storage.js';
 import { DriverError } from './driver-error.js';
 import type { LoadedLog, LogStore } from './types.js';
 
 /** What a member starts with. */
 export interface StartState {
-  readonly memory: MemoryStorage;
+  readonly storage: CoreStorage;
   readonly isNew: boolean;
   readonly loaded: LoadedLog;
   /** Of the snapshot; 0: there is none. */
@@ -45,13 +46,14 @@ export async function loadStartState(store: LogStore): Promise<StartState> {
   const entries = loaded.entries.filter((entry) => entry.index > index);
   if (entries.length > 0) memory.append(entries);
   checkLoaded({ ...loaded, entries, hardState });
+  const confState = metadata?.confState ?? NO_MEMBERS;
   return {
-    memory,
+    storage: new CoreStorage(memory, confState),
     isNew: loaded.snapshot === undefined && hardState === undefined && entries.length === 0,
     loaded,
     index,
     term: metadata?.term ?? 0,
-    confState: metadata?.confState ?? NO_MEMBERS,
+    confState,
     commit: hardState?.commit ?? 0,
     applied: loaded.appliedIndex ?? 0,
   };

@@ -52,6 +52,30 @@ describe('changes of the configuration', () => {
     await cluster.end();
   });
 
+  test('a member that the stored snapshot does not contain gets a new one', async () => {
+    const cluster = await SimCluster.start({
+      node: { limits: { snapshotEntries: 30, keepEntries: 0 } },
+    });
+    const leader = await cluster.leader();
+    const node = cluster.node(leader);
+    for (let i = 0; i < 30; i++) await cluster.world.result(node.propose(command(`${i}`)));
+    await cluster.world.advance(100);
+    const { snapshotIndex } = node.driverStatus();
+    const { sent, machine } = cluster.member(leader);
+    machine.afterCapture = () => new Promise((resolve) => cluster.world.after(500, resolve));
+    await cluster.boot(4);
+    await cluster.world.result(node.proposeConfChange(change('ConfChangeAddLearnerNode', 4)));
+    await cluster.world.advance(400);
+    expect(sent.some(({ type }) => type === 'MsgSnap')).toBe(false);
+    await cluster.converge();
+    expect(cluster.member(4).machine.texts).toHaveLength(30);
+    const snapshots = sent.filter(({ type }) => type === 'MsgSnap');
+    expect(snapshots).toHaveLength(1);
+    expect(snapshots[0]!.snapshot!.metadata.index).toBeGreaterThan(snapshotIndex);
+    expect(snapshots[0]!.snapshot!.metadata.confState.learners).toEqual([4]);
+    await cluster.end();
+  });
+
   test('the context comes back without the id of the driver', async () => {
     const cluster = await SimCluster.start();
     const node = cluster.node(await cluster.leader());

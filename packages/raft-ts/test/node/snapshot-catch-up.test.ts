@@ -63,7 +63,7 @@ describe('snapshots and compaction', () => {
     const { machine, node, store } = cluster.member(1);
     let release = (): void => undefined;
     machine.afterCapture = () => new Promise((resolve) => (release = resolve));
-    await propose(cluster, 0, 70);
+    await propose(cluster, 0, 33);
     expect(machine.snapshotCalls).toBe(1);
     expect(store.current.snapshot).toBeUndefined();
     machine.afterCapture = () => undefined;
@@ -75,6 +75,20 @@ describe('snapshots and compaction', () => {
     const name = new TextDecoder().decode(store.current.snapshot!.data);
     const captured = cluster.member(1).blobs.get(name)!;
     expect(captured.at(-1)!.index).toBe(first);
+    await cluster.end();
+  });
+
+  test('what became due while a snapshot was prepared follows it', async () => {
+    const cluster = await SimCluster.start({ size: 1, node: SMALL });
+    const { machine, node, store } = cluster.member(1);
+    let release = (): void => undefined;
+    machine.afterCapture = () => new Promise((resolve) => (release = resolve));
+    await propose(cluster, 0, 70);
+    machine.afterCapture = () => undefined;
+    release();
+    await cluster.world.advance(10);
+    expect(machine.snapshotCalls).toBe(2);
+    expect(store.current.snapshot!.metadata.index).toBe(node!.driverStatus().applied);
     await cluster.end();
   });
 

@@ -3,6 +3,8 @@ import type { LoadedLog } from '../../../src/node/index.js';
 
 /**
  * Throws when a message leaves that promises more than is durable: raft-driver.md, 3.1.
+ * A later durable term makes promises of an earlier one void: what was true when it was promised may
+ * have been replaced in the same write.
  *
  * @param durable what would survive a loss of power of the sender now
  */
@@ -16,7 +18,11 @@ export function checkDurability(message: NetworkMessage, durable: LoadedLog): vo
       return;
     case 'MsgVote':
       if (!hasVoted(state, term, from)) throw new Error(`${say}: the own vote is not durable`);
-      if (lastOf(durable).index < index) throw new Error(`${say}: the log is not durable`);
+      // Entries of the same term are those of a leader that won already.
+      if (lastTermOf(durable) >= term) return;
+      if (lastOf(durable).index < index && state.term === term) {
+        throw new Error(`${say}: the log is not durable`);
+      }
       return;
     case 'MsgAppResp':
       if (state.term < term) throw new Error(`${say}: the term is not durable`);
@@ -40,4 +46,8 @@ function hasVoted(state: { term: number; vote: number }, term: number, vote: num
 
 function lastOf({ entries, snapshot }: LoadedLog): { index: number } {
   return { index: Math.max(entries.at(-1)?.index ?? 0, snapshot?.metadata.index ?? 0) };
+}
+
+function lastTermOf({ entries }: LoadedLog): number {
+  return entries.at(-1)?.term ?? 0;
 }

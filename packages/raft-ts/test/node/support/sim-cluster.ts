@@ -31,6 +31,8 @@ export interface SimClusterOptions {
   readonly node?: Partial<NodeOptions>;
   /** Delay of each message in ms; default 1. */
   readonly delayMs?: (random: (n: number) => number) => number;
+  /** Whether a message arrives a second time; default never. */
+  readonly duplicate?: (random: (n: number) => number) => boolean;
   readonly logger?: Logger;
 }
 
@@ -94,7 +96,7 @@ export class SimCluster {
     });
     member.node = node;
     void node.fatal.then((error) => {
-      member.failure = error;
+      if (member.life === life) member.failure = error;
     });
     return member;
   }
@@ -242,22 +244,29 @@ export class SimCluster {
       } catch (error) {
         this.violations.push(String(error));
       }
-      const delayMs = this.#options.delayMs?.(this.world.random) ?? 1;
-      if (message.type === 'MsgSnap') this.#sendSnapshot(life, message, delayMs);
-      else if (this.filter(message)) {
-        this.world.after(delayMs, () => {
-          if (this.filter(message)) this.members.get(message.to)?.node?.receive(message);
-        });
-      }
+      if (message.type === 'MsgSnap') this.#sendSnapshot(life, message);
+      else this.#deliver(message);
+      if (this.#options.duplicate?.(this.world.random) === true) this.#deliver(message);
     }
   }
 
+  #delayMs(): number {
+    return this.#options.delayMs?.(this.world.random) ?? 1;
+  }
+
+  #deliver(message: NetworkMessage): void {
+    if (message.type === 'MsgSnap' || !this.filter(message)) return;
+    this.world.after(this.#delayMs(), () => {
+      if (this.filter(message)) this.members.get(message.to)?.node?.receive(message);
+    });
+  }
+
   /** The host's part: the state travels first, then the message, then the report. */
-  #sendSnapshot(life: number, message: NetworkMessage, delayMs: number): void {
+  #sendSnapshot(life: number, message: NetworkMessage): void {
     const name = blobName(message.snapshot!);
     const from = this.member(message.from);
     const state = from.blobs.get(name);
-    this.world.after(delayMs + 20, () => {
+    this.world.after(this.#delayMs() + 20, () => {
       const to = this.members.get(message.to);
       const isArriving = state !== undefined && to?.node !== undefined && this.filter(message);
       if (isArriving) {
