@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 
 import { notAccepted, readCertificate, spkiOf } from './certificate.js';
 import { isCertificateLabel } from './names.js';

@@ -44,7 +44,17 @@ export function aeadSeal(request: AeadSealRequest): void {
     const nonceAt = scratch.put(nonce);
     const keyAt = scratch.put(key);
     const status = raw._crypto_aead_xchacha20poly1305_ietf_encrypt(
-      ...[text, 0, text, fullSize, 0, aadAt, aad.length, 0, 0, nonceAt, keyAt],
+      text,
+      0,
+      text,
+      fullSize,
+      0,
+      aadAt,
+      aad.length,
+      0,
+      0,
+      nonceAt,
+      keyAt,
     );
     assert(status === 0, 'sealing failed');
     output.set(scratch.view(text, fullSize + TAG_BYTES), offset);
@@ -75,7 +85,17 @@ export function aeadOpen(request: AeadOpenRequest): Uint8Array | undefined {
     const nonceAt = scratch.put(nonce);
     const keyAt = scratch.put(key);
     const status = raw._crypto_aead_xchacha20poly1305_ietf_decrypt(
-      ...[text, 0, 0, text, sealed.length, 0, aadAt, aad.length, 0, nonceAt, keyAt],
+      text,
+      0,
+      0,
+      text,
+      sealed.length,
+      0,
+      aadAt,
+      aad.length,
+      0,
+      nonceAt,
+      keyAt,
     );
     if (status !== 0) return undefined;
     if (!isPadded) return scratch.copy(text, fullSize);

@@ -138,7 +138,10 @@ function encapsulateXwing(key: Uint8Array, random: Random): Encapsulation | unde
       const shared = scratch.reserve(SHARED_BYTES);
       const keyAt = scratch.put(key);
       const status = raw._crypto_kem_xwing_enc_deterministic(
-        ...[ciphertext, shared, keyAt, scratch.put(seed)],
+        ciphertext,
+        shared,
+        keyAt,
+        scratch.put(seed),
       );
       if (status !== 0) return undefined;
       return {

@@ -50,7 +50,12 @@ export function deriveSubkey(key: SecretBytes, context: string): SecretBytes {
     const contextAt = scratch.put(contextBytes);
     const keyAt = scratch.put(key);
     const status = raw._crypto_kdf_derive_from_key(
-      ...[subkey, HASH_BYTES, SUBKEY_ID, 0, contextAt, keyAt],
+      subkey,
+      HASH_BYTES,
+      SUBKEY_ID,
+      0,
+      contextAt,
+      keyAt,
     );
     assert(status === 0, 'subkey derivation failed');
     return scratch.takeSecret(subkey, HASH_BYTES);
@@ -119,9 +124,7 @@ function digest(
       offset += sizeOf(part);
     }
     const keyAt = key === undefined ? 0 : scratch.put(key);
-    const status = raw._crypto_generichash(
-      ...[output, HASH_BYTES, input, size, 0, keyAt, keyBytes],
-    );
+    const status = raw._crypto_generichash(output, HASH_BYTES, input, size, 0, keyAt, keyBytes);
     assert(status === 0, 'hashing failed');
     return scratch.copy(output, HASH_BYTES);
   });

@@ -56,7 +56,16 @@ export function pushMessage(state: SecretBytes, message: StreamMessage): Uint8Ar
     const aadAt = scratch.put(aad);
     const sealed = scratch.reserve(fullSize);
     const status = raw._crypto_secretstream_xchacha20poly1305_push(
-      ...[stateAt, sealed, 0, text, size, 0, aadAt, aad.length, 0, tag],
+      stateAt,
+      sealed,
+      0,
+      text,
+      size,
+      0,
+      aadAt,
+      aad.length,
+      0,
+      tag,
     );
     assert(status === 0, 'stream message was not sealed');
     state.use((view) => view.set(scratch.view(stateAt, STATE_BYTES)));
@@ -86,7 +95,16 @@ export function pullMessage(
     const aadAt = scratch.put(aad);
     const sealedAt = scratch.put(sealed);
     const status = raw._crypto_secretstream_xchacha20poly1305_pull(
-      ...[stateAt, text, 0, tagAt, sealedAt, sealed.length, 0, aadAt, aad.length, 0],
+      stateAt,
+      text,
+      0,
+      tagAt,
+      sealedAt,
+      sealed.length,
+      0,
+      aadAt,
+      aad.length,
+      0,
     );
     if (status !== 0) return undefined;
     state.use((view) => view.set(scratch.view(stateAt, STATE_BYTES)));

@@ -147,7 +147,11 @@ function transcriptOf(session: {
   const { clusterId, nodeId, agentSerial, managerSerial } = binding;
   return hashFields(
     KEY_LABEL,
-    ...[clusterId, nodeId, agentSerial, managerSerial, binding.context ?? new Uint8Array(0)],
+    clusterId,
+    nodeId,
+    agentSerial,
+    managerSerial,
+    binding.context ?? new Uint8Array(0),
     hashFields(hello.kemPublicKey, hello.nonce),
     hashFields(accept.ciphertext, accept.nonce, accept.header),
   );

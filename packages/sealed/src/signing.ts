@@ -63,7 +63,11 @@ export function verify(publicKey: Uint8Array, message: Uint8Array, signature: Ui
     const messageAt = scratch.put(message);
     const keyAt = scratch.put(publicKey);
     const status = raw._crypto_sign_verify_detached(
-      ...[signatureAt, messageAt, message.length, 0, keyAt],
+      signatureAt,
+      messageAt,
+      message.length,
+      0,
+      keyAt,
     );
     return status === 0;
   });

@@ -19,7 +19,6 @@ import {
   PURPOSE,
   RECIPIENT_ALGORITHM,
   RunningHash,
-  SecretBytes,
   sealEnvelope,
   sealIntake,
   sealToRecipient,
@@ -32,6 +31,7 @@ import {
   verify,
   verifyJoin,
 } from '../src/index.js';
+import type { SecretBytes } from '../src/index.js';
 import { withScratch } from '../src/sodium.js';
 import { DeterministicRandom } from './deterministic-random.js';
 import { countTraces } from './heap-scan.js';
@@ -80,7 +80,7 @@ describe('the scanner finds what is there', () => {
       const output = scratch.reserve(32);
       const context = scratch.put(ascii('cvwrap__'));
       const keyAt = scratch.put(key);
-      raw._crypto_kdf_derive_from_key(...[output, 32, 1, 0, context, keyAt]);
+      raw._crypto_kdf_derive_from_key(output, 32, 1, 0, context, keyAt);
       const made = Uint8Array.from(scratch.view(output, 32));
       scratch.view(output, 32).fill(0);
       return [countTraces([made]), made];

@@ -128,10 +128,9 @@ describe('handshake', () => {
 
 describe('frames', () => {
   test('neither order nor content nor associated data can be changed', () => {
-    const aads = [[...AAD], [...AAD.slice(1)]];
     const attacks: ((ends: Ends, frames: Uint8Array[]) => unknown)[] = [
       ({ opener }, [, second]) => opener.open({ aad: AAD, frame: second ?? ascii('') }),
-      ({ opener }, [first]) => opener.open({ aad: aads[1] ?? [], frame: first ?? ascii('') }),
+      ({ opener }, [first]) => opener.open({ aad: AAD.slice(1), frame: first ?? ascii('') }),
       ({ opener }, [first]) => opener.open({ aad: AAD, frame: flipped(first ?? ascii(''), 0) }),
       ({ opener }, [first]) => opener.open({ aad: AAD, frame: flipped(first ?? ascii(''), 9) }),
       ({ opener }, [first]) => opener.open({ aad: AAD, frame: first?.subarray(1) ?? ascii('') }),

@@ -81,7 +81,7 @@ describe.each<TokenRole>(['worker', 'manager'])('a %s token', (role) => {
 });
 
 test('garbage of the right length is refused, never a crash', () => {
-  const unit = fc.constantFrom(...'abcz27-é€😀');
+  const unit = fc.constantFrom('a', 'b', 'z', '2', '7', '-', 'é', '€', '😀');
   const text = fc.string({ unit, minLength: 120, maxLength: 150 });
   fc.assert(
     fc.property(text, (garbage) => {
