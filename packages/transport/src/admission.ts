@@ -1,7 +1,7 @@
 import { ConclaveError, toConclaveError } from '@conclave/kernel';
 import type { Logger, TimerHandle, Timers } from '@conclave/kernel';
 import { statusOf } from '@conclave/wire';
-import type { MethodKind } from '@conclave/wire';
+import type { CallStatus, MethodKind } from '@conclave/wire';
 import { Metadata, ServerInterceptingCall } from '@grpc/grpc-js';
 import type { ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
 import { authorise } from './authority.js';
@@ -11,7 +11,9 @@ import { createContext, readMetadata } from './call-context.js';
 import type { CallContext } from './call-context.js';
 import type { Connection, OpenCall } from './connection.js';
 import type { Connections } from './connections.js';
+import { encodingOf, resetCall } from './grpc-internals.js';
 import * as limits from './limits.js';
+import type { StreamWriter } from './stream-writer.js';
 
 /** What one listener admits calls with. */
 export interface AdmissionOptions {
@@ -32,15 +34,15 @@ export interface AdmittedCall {
   readonly isOver: boolean;
   /** The request message is complete: the handler runs from here on. */
   started(): void;
-  /** Ends the call with the status of `error`, and logs what the peer does not get to see. */
-  fail(error: unknown): void;
-  /** Ends the call although the peer does not read: its connection may go with it. */
+  /** Tells where the messages of a streamed answer queue. */
+  writesTo(writer: StreamWriter<unknown>): void;
+  /**
+   * Ends the call with the status of `error`, and logs what the peer does not get to see. `send`
+   * sends the status after what was written before; without it the status leaves at once.
+   */
+  fail(error: unknown, send?: (status: CallStatus) => void): void;
+  /** Ends the call at once, whatever is still queued for the peer. */
   cut(error: ConclaveError): void;
-}
-
-/** grpc-js keeps the encoding to itself; a test sends a compressed message and sees it refused. */
-function encodingOf(call: ServerInterceptingCallInterface): unknown {
-  return (call as { readonly incomingEncoding?: unknown }).incomingEncoding;
 }
 
 class Call implements OpenCall, AdmittedCall {
@@ -51,6 +53,8 @@ class Call implements OpenCall, AdmittedCall {
   readonly #connection: Connection;
   readonly #controller = new AbortController();
   readonly #recheck: () => void;
+  readonly isStream: boolean;
+  #writer: StreamWriter<unknown> | undefined;
   #readDeadline: TimerHandle | undefined;
   #deadline: TimerHandle | undefined;
   #isOver = false;
@@ -80,8 +84,10 @@ class Call implements OpenCall, AdmittedCall {
     const { signal } = this.#controller;
     const { trailers } = this;
     this.context = createContext({ ...parts, path, peer, signal, metadata, trailers });
+    const kind = options.kindOf(path);
+    this.isStream = kind !== 'unary';
     connection.opened(this);
-    this.#startDeadlines(options.kindOf(path));
+    this.#startDeadlines(kind);
   }
 
   get isOver(): boolean {
@@ -96,11 +102,18 @@ class Call implements OpenCall, AdmittedCall {
     this.#readDeadline?.cancel();
   }
 
+  writesTo(writer: StreamWriter<unknown>): void {
+    this.#writer = writer;
+  }
+
   end(error: ConclaveError): void {
-    if (this.#isOver) return;
+    // Also after a failure whose status waits behind what nobody reads.
+    const isQueued = (this.#writer?.queuedBytes ?? 0) > 0;
+    if (this.#isOver && !isQueued) return;
     this.#isOver = true;
     this.#options.logger.info('transport.call-cut', { method: this.context.path, error });
-    this.#sendStatus(error);
+    if (!isQueued) this.#sendStatus(error);
+    else if (!resetCall(this.#call, error.kind)) this.#connection.destroy();
     this.#controller.abort(error);
   }
 
@@ -108,14 +121,15 @@ class Call implements OpenCall, AdmittedCall {
     this.#connection.cut(this, error);
   }
 
-  fail(error: unknown): void {
+  fail(error: unknown, send?: (status: CallStatus) => void): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const known = toConclaveError(error);
     const level = known.kind === 'defect' ? 'error' : 'debug';
     this.#options.logger[level]('transport.call-failed', { method: this.context.path, error });
-    this.#sendStatus(known);
+    this.#sendStatus(known, send);
     this.#controller.abort(known);
+    this.#connection.expectEnd(this, limits.STREAM_STALL_MS_MAX);
   }
 
   /** The stream of the call is closed, for whatever reason. */
@@ -138,10 +152,11 @@ class Call implements OpenCall, AdmittedCall {
     if (kind === 'unary') this.#deadline = late(limits.UNARY_MS_MAX, 'the answer took too long');
   }
 
-  #sendStatus(error: ConclaveError): void {
+  #sendStatus(error: ConclaveError, send?: (status: CallStatus) => void): void {
     const status = statusOf(error);
     status.metadata.merge(this.trailers);
-    this.#call.sendStatus(status);
+    if (send === undefined) this.#call.sendStatus(status);
+    else send(status);
   }
 }
 

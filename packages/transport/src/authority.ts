@@ -29,9 +29,8 @@ export interface Authority {
 }
 
 function callerOf(current: CurrentIdentity, isForwarded: boolean): Caller | undefined {
-  if (current.kind === 'admin') return 'admin';
-  if (current.role === 'manager') return isForwarded ? 'forwarding-manager' : 'manager';
-  return current.role;
+  if (isForwarded) return current.role === 'manager' ? 'forwarding-manager' : undefined;
+  return current.kind === 'admin' ? 'admin' : current.role;
 }
 
 function refuse(path: string): never {

@@ -21,6 +21,8 @@ export function connectionKey(ends: Endpoints): string | undefined {
 
 /** A call that was admitted and has not ended. */
 export interface OpenCall {
+  /** It lasts as long as both sides like. */
+  readonly isStream: boolean;
   /** Throws when the call may not go on. */
   recheck(): void;
   /** Ends the call with this error, for the peer and for the handler. */
@@ -34,7 +36,7 @@ export class Connection {
   readonly #timers: Timers;
   readonly #calls = new Set<OpenCall>();
   #firstCall: TimerHandle | undefined;
-  readonly #cutting = new Set<TimerHandle>();
+  readonly #ending = new Map<OpenCall, TimerHandle>();
 
   constructor(peer: Peer, socket: Socket, timers: Timers) {
     this.peer = peer;
@@ -43,7 +45,7 @@ export class Connection {
     this.#firstCall = timers.after(limits.FIRST_CALL_MS_MAX, () => socket.destroy());
     socket.once('close', () => {
       this.#firstCall?.cancel();
-      for (const timer of this.#cutting) timer.cancel();
+      for (const timer of this.#ending.values()) timer.cancel();
     });
   }
 
@@ -59,6 +61,8 @@ export class Connection {
 
   ended(call: OpenCall): void {
     this.#calls.delete(call);
+    this.#ending.get(call)?.cancel();
+    this.#ending.delete(call);
   }
 
   /** Cuts the calls that may not go on. */
@@ -72,17 +76,29 @@ export class Connection {
     }
   }
 
-  /**
-   * Ends one call with a status. A peer that does not read would never see it, and what is queued
-   * for it would stay: then the connection goes with it.
-   */
+  /** Cuts what would go on for ever. */
+  cutStreams(error: ConclaveError): void {
+    for (const call of [...this.#calls]) if (call.isStream) this.cut(call, error);
+  }
+
+  /** Ends one call with a status; when the peer does not take it, its connection ends too. */
   cut(call: OpenCall, error: ConclaveError): void {
     call.end(error);
-    const timer = this.#timers.after(limits.CUT_GRACE_MS, () => {
-      this.#cutting.delete(timer);
+    this.expectEnd(call, limits.CUT_GRACE_MS);
+  }
+
+  /**
+   * A peer that does not read never takes the status of its call, and what is queued for it stays:
+   * after `graceMs` the connection goes with it.
+   */
+  expectEnd(call: OpenCall, graceMs: number): void {
+    if (!this.#calls.has(call)) return;
+    const timer = this.#timers.after(graceMs, () => {
+      this.#ending.delete(call);
       if (this.#calls.has(call)) this.destroy();
     });
-    this.#cutting.add(timer);
+    this.#ending.get(call)?.cancel();
+    this.#ending.set(call, timer);
   }
 
   destroy(): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Timers } from '@conclave/kernel';
+import type { ConclaveError, Timers } from '@conclave/kernel';
 import { Connection, connectionKey } from './connection.js';
 import type { Endpoints } from './connection.js';
 import * as limits from './limits.js';
@@ -64,6 +64,11 @@ export class Connections {
   /** Checks every open call again. */
   recheck(): void {
     for (const connection of [...this.#byKey.values()]) connection.recheck();
+  }
+
+  /** Cuts the streams of all connections; other calls go on. */
+  cutStreams(error: ConclaveError): void {
+    for (const connection of [...this.#byKey.values()]) connection.cutStreams(error);
   }
 
   destroyAll(): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { assert } from '@conclave/kernel';
+import { assert, ConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, Timers } from '@conclave/kernel';
 import type { MethodKind } from '@conclave/wire';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
@@ -95,9 +95,10 @@ export class GrpcListener {
     this.#injector.injectConnection(socket);
   }
 
-  /** Lets open calls finish for `CLOSE_GRACE_MS`, then ends what is left. */
+  /** Cuts streams, lets other calls finish for `CLOSE_GRACE_MS`, then ends what is left. */
   async close(timers: Timers): Promise<void> {
     this.#stopWatching?.();
+    this.connections.cutStreams(new ConclaveError('CV_PEER_UNREACHABLE', 'this host is stopping'));
     await new Promise<void>((resolve) => {
       const timer = timers.after(limits.CLOSE_GRACE_MS, () => {
         this.connections.destroyAll();

@@ -69,7 +69,7 @@ async function listenTls(
     closing ??= (async () => {
       acceptor.stop();
       await grpc.close(timers);
-      acceptor.destroyAll();
+      await acceptor.destroyAll();
     })();
     return closing;
   };

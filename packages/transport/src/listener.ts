@@ -7,8 +7,8 @@ export interface Listener extends AsyncDisposable {
   /** Open connections, those in their handshake included. */
   readonly connectionCount: number;
   /**
-   * Accepts nothing any more, lets open calls finish for `CLOSE_GRACE_MS`, then ends the rest. May
-   * be called again; later calls wait for the same end.
+   * Accepts nothing any more, cuts streams, lets other calls finish for `CLOSE_GRACE_MS`, then ends
+   * the rest. May be called again; later calls wait for the same end.
    */
   close(): Promise<void>;
 }

@@ -53,13 +53,14 @@ function answer(
 function finish(
   call: AdmittedCall,
   work: Promise<void>,
-  stream: { end(trailers: Metadata): void },
+  stream: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
 ): void {
   work.then(
     () => {
       if (!call.isOver) stream.end(call.trailers);
     },
-    (error: unknown) => call.fail(error),
+    // An error event is how grpc-js is told a status that follows what is queued.
+    (error: unknown) => call.fail(error, (status) => stream.emit('error', status)),
   );
 }
 
@@ -86,7 +87,7 @@ function writerOf(
   sink: ByteSink,
   parts: { readonly method: AnyMethod; readonly timers: Timers },
 ): BoundedWriter<unknown> {
-  return new BoundedWriter<unknown>({
+  const writer = new BoundedWriter<unknown>({
     encode: parts.method.encodeResponse as (message: unknown) => Buffer,
     send: (bytes, onSent) =>
       sink.write(bytes, (error) => {
@@ -96,6 +97,8 @@ function writerOf(
     signal: call.context.signal,
     timers: parts.timers,
   });
+  call.writesTo(writer);
+  return writer;
 }
 
 function runUnary({ method, handler }: ServedMethod, options: RunOptions): UntypedHandleCall {

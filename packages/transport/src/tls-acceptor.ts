@@ -1,4 +1,5 @@
 import { constants } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo, Server as TcpServer, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -107,9 +108,14 @@ export class TlsAcceptor {
     for (const pending of [...this.#pending.values()]) pending.socket.destroy();
   }
 
-  /** Ends what is still open. */
-  destroyAll(): void {
-    for (const socket of [...this.#sockets]) socket.destroy();
+  /** Ends what is still open; after `stop`. */
+  async destroyAll(): Promise<void> {
+    const ends = [...this.#sockets].map((socket) => {
+      const end = once(socket, 'close');
+      socket.destroy();
+      return end;
+    });
+    await Promise.all(ends);
   }
 
   #context(): SecureContextOptions {

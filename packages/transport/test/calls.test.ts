@@ -37,7 +37,8 @@ function services(): ServedService[] {
     partly('Dispatcher', {
       session: async (_call, requests, responses) => {
         for await (const request of requests) {
-          if (request.hello) await responses.write({ accept: { sessionId: request.hello.hostname } });
+          if (request.hello)
+            await responses.write({ accept: { sessionId: request.hello.hostname } });
           if (request.ack) {
             await responses.write({ reportAck: { batch: request.ack.sequence } });
           }
@@ -71,11 +72,15 @@ afterAll(async () => {
 describe('calls', () => {
   test('unary: answer, trailers, actor', async () => {
     let servedBy: string | undefined;
-    const info = await admin.unary(loadWire().Cluster.GetInfo, {}, {
-      onTrailers: (trailers) => {
-        servedBy = trailers.get('conclave-served-by');
+    const info = await admin.unary(
+      loadWire().Cluster.GetInfo,
+      {},
+      {
+        onTrailers: (trailers) => {
+          servedBy = trailers.get('conclave-served-by');
+        },
       },
-    });
+    );
     expect(info.clusterId).toBe('c');
     expect([...info.rootCertificate]).toEqual([1, 2]);
     expect(servedBy).toBe('m1');
@@ -84,12 +89,16 @@ describe('calls', () => {
 
   test('a failure arrives with code, hint, pause, details and trailers', async () => {
     let servedBy: string | undefined;
-    const call = admin.unary(loadWire().Cluster.GetInfo, {}, {
-      idempotencyKey: 'fail',
-      onTrailers: (trailers) => {
-        servedBy = trailers.get('conclave-served-by');
+    const call = admin.unary(
+      loadWire().Cluster.GetInfo,
+      {},
+      {
+        idempotencyKey: 'fail',
+        onTrailers: (trailers) => {
+          servedBy = trailers.get('conclave-served-by');
+        },
       },
-    });
+    );
     expect(await failureOf(call)).toMatchObject({
       code: 'CV_NO_LEADER',
       message: 'no leader is known',
@@ -167,9 +176,13 @@ describe('calls', () => {
   });
 
   test('a forwarded call has the actor that the manager names', async () => {
-    await manager.unary(loadWire().Cluster.GetInfo, {}, {
-      forwardedFor: { kind: 'admin', id: 'local' },
-    });
+    await manager.unary(
+      loadWire().Cluster.GetInfo,
+      {},
+      {
+        forwardedFor: { kind: 'admin', id: 'local' },
+      },
+    );
     expect(seen.at(-1)).toBe('admin:local');
   });
 

@@ -1,7 +1,9 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { SILENT_LOGGER } from '@conclave/kernel';
 import type { Clock, Random, Timers } from '@conclave/kernel';
-import { createRoot, generateNodeKey, issueCertificate } from '@conclave/pki';
+import { createRoot, generateNodeKey, issueCertificate, toPem } from '@conclave/pki';
 import type { CertificateIdentity, CertificateSubject, CreatedRoot } from '@conclave/pki';
 import { loadWire } from '@conclave/wire';
 import type { Services } from '@conclave/wire';
@@ -11,6 +13,7 @@ import type {
   Channel,
   CurrentIdentity,
   Handlers,
+  ListenClusterOptions,
   Listener,
   ServedService,
   TlsIdentity,
@@ -28,6 +31,34 @@ export const timers: Timers = {
     return { cancel: () => clearInterval(timer) };
   },
 };
+
+/** Timers that fire when the test says so; for listeners whose deadlines are minutes away. */
+export class ManualTimers implements Timers {
+  #now = 0;
+  readonly #pending = new Map<{ cancel(): void }, { at: number; callback: () => void }>();
+
+  after(delayMs: number, callback: () => void): { cancel(): void } {
+    const handle = { cancel: () => void this.#pending.delete(handle) };
+    this.#pending.set(handle, { at: this.#now + delayMs, callback });
+    return handle;
+  }
+
+  every(): never {
+    throw new Error('not in use');
+  }
+
+  get count(): number {
+    return this.#pending.size;
+  }
+
+  advance(ms: number): void {
+    this.#now += ms;
+    for (const [handle, { at, callback }] of [...this.#pending]) {
+      if (at > this.#now || !this.#pending.delete(handle)) continue;
+      callback();
+    }
+  }
+}
 
 export const random: Random = {
   bytes: (count) => new Uint8Array(randomBytes(count)),
@@ -109,7 +140,11 @@ export class TestCluster {
     return this.issue({ kind: 'admin', id });
   }
 
-  listen(identity: TlsIdentity, services: readonly ServedService[]): Promise<Listener> {
+  listen(
+    identity: TlsIdentity,
+    services: readonly ServedService[],
+    other: Partial<ListenClusterOptions> = {},
+  ): Promise<Listener> {
     return listenCluster({
       host: '127.0.0.1',
       port: 0,
@@ -120,6 +155,7 @@ export class TestCluster {
       clock,
       timers,
       logger: SILENT_LOGGER,
+      ...other,
     });
   }
 
@@ -159,6 +195,32 @@ export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error(`did not fail: ${JSON.stringify(value)}`);
+}
+
+/** The TLS side of a client that does as it likes. */
+export function rawOptions(identity: TlsIdentity | undefined): ConnectionOptions {
+  const pem = (der: Uint8Array): string => Buffer.from(toPem('CERTIFICATE', der)).toString();
+  return {
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    ALPNProtocols: ['h2'],
+    ...(identity === undefined
+      ? {}
+      : {
+          cert: identity.certificatesDer.map(pem).join(''),
+          key: Buffer.from(identity.privateKeyPem),
+        }),
+  };
+}
+
+/** Resolves when the socket is closed, by whomever; errors on the way do not matter. */
+export function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on('error', () => undefined);
+    socket.resume();
+    if (socket.closed) resolve();
+    else socket.once('close', () => resolve());
+  });
 }
 
 /** Rejects when `promise` takes longer; for waiting without a fixed pause. */
