@@ -128,6 +128,12 @@ export const ERROR_TABLE = {
     when: 'A command could not be started on the host.',
     next: 'Read the message; check the command and its user.',
   },
+  CV_HISTORY_COMPACTED: {
+    kind: 'conflict',
+    status: 'FAILED_PRECONDITION',
+    when: 'A watch asks for changes that are not kept any more.',
+    next: 'Begin again with a snapshot.',
+  },
   CV_IDEMPOTENCY_REUSED: {
     kind: 'conflict',
     status: 'FAILED_PRECONDITION',
