@@ -20,23 +20,23 @@ export interface Channel extends Disposable {
   readonly peerCertificateDer: Uint8Array | undefined;
   /** One message each way. */
   unary<I, O>(
-    method: Method<'unary', I, unknown, unknown, O>,
-    request: I,
+    method: Method<'unary', I, unknown, never, O>,
+    request: NoInfer<I>,
     options?: CallOptions,
   ): Promise<O>;
   /** One message, then many back; ending the loop cancels the call. */
   serverStream<I, O>(
-    method: Method<'server-stream', I, unknown, unknown, O>,
-    request: I,
+    method: Method<'server-stream', I, unknown, never, O>,
+    request: NoInfer<I>,
     options?: CallOptions,
   ): AsyncIterable<O>;
   /** Many messages, then one back. */
   clientStream<I, O>(
-    method: Method<'client-stream', I, unknown, unknown, O>,
+    method: Method<'client-stream', I, unknown, never, O>,
     options?: CallOptions,
   ): ClientStreamCall<I, O>;
   /** Many messages both ways. */
-  bidi<I, O>(method: Method<'bidi', I, unknown, unknown, O>, options?: CallOptions): BidiCall<I, O>;
+  bidi<I, O>(method: Method<'bidi', I, unknown, never, O>, options?: CallOptions): BidiCall<I, O>;
   /** Ends every call and connection. May be called again. */
   close(): void;
 }
@@ -112,16 +112,16 @@ class GrpcChannel implements Channel {
   }
 
   unary<I, O>(
-    method: Method<'unary', I, unknown, unknown, O>,
-    request: I,
+    method: Method<'unary', I, unknown, never, O>,
+    request: NoInfer<I>,
     options: CallOptions = {},
   ): Promise<O> {
     return callUnary(this.#target, { method: method as AnyMethod, options }, request) as Promise<O>;
   }
 
   serverStream<I, O>(
-    method: Method<'server-stream', I, unknown, unknown, O>,
-    request: I,
+    method: Method<'server-stream', I, unknown, never, O>,
+    request: NoInfer<I>,
     options: CallOptions = {},
   ): AsyncIterable<O> {
     const call = { method: method as AnyMethod, options };
@@ -129,7 +129,7 @@ class GrpcChannel implements Channel {
   }
 
   clientStream<I, O>(
-    method: Method<'client-stream', I, unknown, unknown, O>,
+    method: Method<'client-stream', I, unknown, never, O>,
     options: CallOptions = {},
   ): ClientStreamCall<I, O> {
     const call = { method: method as AnyMethod, options };
@@ -137,7 +137,7 @@ class GrpcChannel implements Channel {
   }
 
   bidi<I, O>(
-    method: Method<'bidi', I, unknown, unknown, O>,
+    method: Method<'bidi', I, unknown, never, O>,
     options: CallOptions = {},
   ): BidiCall<I, O> {
     return callBidi(this.#target, { method: method as AnyMethod, options }) as BidiCall<I, O>;

@@ -1,0 +1,61 @@
+import { describe, expect, test } from '@jest/globals';
+import { loadWire } from '@conclave/wire';
+import type { AnyMethod } from '@conclave/wire';
+import { AUTHORISATION } from '../src/index.js';
+import * as limits from '../src/limits.js';
+
+const paths = Object.values(loadWire()).flatMap((service) =>
+  Object.values(service as Record<string, AnyMethod>).map((method) => method.path),
+);
+
+describe('the table of rights', () => {
+  test('has a row for every method, and for nothing else', () => {
+    expect(Object.keys(AUTHORISATION).sort()).toEqual([...paths].sort());
+  });
+
+  test('every row names somebody', () => {
+    for (const [path, row] of Object.entries(AUTHORISATION)) {
+      const callers = Object.values(row).flat();
+      expect({ path, count: callers.length }).not.toMatchObject({ count: 0 });
+    }
+  });
+
+  test('the join listener serves the join service and nothing else', () => {
+    const joinable = Object.keys(AUTHORISATION).filter((path) => AUTHORISATION[path]?.join);
+    expect(joinable.sort()).toEqual(['/conclave.v1.Join/Challenge', '/conclave.v1.Join/Join']);
+    for (const path of joinable) expect(Object.keys(AUTHORISATION[path] ?? {})).toEqual(['join']);
+  });
+
+  test('workers may only hold their session and look after their own identity', () => {
+    const ofWorkers = Object.keys(AUTHORISATION).filter((path) =>
+      AUTHORISATION[path]?.cluster?.includes('worker'),
+    );
+    expect(ofWorkers.sort()).toEqual([
+      '/conclave.v1.Dispatcher/Session',
+      '/conclave.v1.Identity/Leave',
+      '/conclave.v1.Identity/Renew',
+    ]);
+  });
+
+  test('nobody anonymous on the cluster listener, nobody else on the join listener', () => {
+    for (const row of Object.values(AUTHORISATION)) {
+      expect(row.cluster ?? []).not.toContain('anonymous');
+      expect(row.cluster ?? []).not.toContain('local');
+      expect(row.local ?? ['local']).toEqual(['local']);
+      expect(row.join ?? ['anonymous']).toEqual(['anonymous']);
+    }
+  });
+});
+
+describe('limits', () => {
+  test('fit each other', () => {
+    expect(limits.STREAM_WINDOW_BYTES).toBeLessThan(limits.STREAM_QUEUE_BYTES_MAX);
+    expect(limits.MESSAGE_BYTES_MAX).toBeLessThan(limits.SESSION_MEMORY_BYTES_MAX);
+    expect(limits.HANDSHAKE_COUNT_MAX).toBeLessThan(limits.HANDSHAKE_QUEUE_MAX);
+    expect(limits.HANDSHAKE_QUEUE_MAX).toBeLessThan(limits.CONNECTION_COUNT_MAX);
+    expect(limits.KEEPALIVE_ANSWER_MS).toBeLessThan(limits.KEEPALIVE_MS);
+    expect(limits.CUT_GRACE_MS).toBeLessThan(1_000);
+    expect(limits.CONNECTION_AGE_GRACE_MS).toBeLessThan(limits.CONNECTION_AGE_MS_MAX);
+    expect(limits.CALL_MS_DEFAULT).toBeLessThan(limits.UNARY_MS_MAX);
+  });
+});
