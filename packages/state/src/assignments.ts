@@ -65,7 +65,7 @@ function assignTask(tables: Tables, task: TaskRow): AssignedTask {
   const bindings = task.spec.bindings.map((binding): ResolvedBinding => {
     const resolved = resolveBinding(tables, binding);
     return resolved.ok
-      ? { binding, version: resolved.version.version, reason: '' }
+      ? { binding, version: resolved.version, reason: '' }
       : { binding, version: 0, reason: resolved.reason };
   });
   const missing = bindings.find(({ binding, version }) => version === 0 && !binding.isOptional);

@@ -143,7 +143,7 @@ const BODIES: Bodies = {
   'nodes.observe': { nodes: list(observation) },
   'node.membership': {
     id: text,
-    membership: oneOf('learner', 'voter', 'removing'),
+    membership: optional(oneOf('learner', 'voter', 'removing')),
     ringGeneration: optional(count),
   },
   'node.addresses': { id: text, clusterAddress: text, joinAddress: text },

@@ -123,7 +123,8 @@ export type CommandBody =
   | {
       readonly kind: 'node.membership';
       readonly id: string;
-      readonly membership: 'learner' | 'voter' | 'removing';
+      /** Undefined: unchanged. */
+      readonly membership: 'learner' | 'voter' | 'removing' | undefined;
       readonly ringGeneration: number | undefined;
     }
   | {

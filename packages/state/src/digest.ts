@@ -64,12 +64,14 @@ export class Digest {
   #feedObject(mixer: Mixer, value: object): void {
     let high = 0;
     let low = 0;
-    for (const [key, field] of Object.entries(value)) {
+    const plain = value as Readonly<Record<string, unknown>>;
+    for (const key of Object.keys(plain)) {
+      const field = plain[key];
       if (field === undefined) continue;
       const inner = new Mixer();
       inner.text(key);
-      if (SHARED_FIELDS.has(key) && typeof field === 'object') {
-        const shared = this.#sharedSum(field as object);
+      if (typeof field === 'object' && field !== null && SHARED_FIELDS.has(key)) {
+        const shared = this.#sharedSum(field);
         inner.word(shared.high);
         inner.word(shared.low);
       } else this.#feed(inner, field);

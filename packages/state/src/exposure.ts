@@ -1,12 +1,12 @@
 import { limits } from '@conclave/kernel';
-import type { BindingSpec, SecretRow, SecretVersionRow, TaskRow } from './rows.js';
+import type { BindingSpec, SecretRow, TaskRow } from './rows.js';
 import type { Scope } from './scope.js';
 import { isOnNode, rowsOf, versionKey } from './tables.js';
 import type { Tables } from './tables.js';
 
 /** What a binding stands for now: a live version, or why there is none. */
 export type Resolution =
-  | { readonly ok: true; readonly secret: SecretRow; readonly version: SecretVersionRow }
+  | { readonly ok: true; readonly secret: SecretRow; readonly version: number }
   | { readonly ok: false; readonly reason: string };
 
 /** Resolves a binding: the pinned version, or what the secret points at. */
@@ -14,11 +14,10 @@ export function resolveBinding(tables: Tables, binding: BindingSpec): Resolution
   const secret = tables.secrets.get(binding.secretId);
   if (secret === undefined) return { ok: false, reason: `secret ${binding.secretName} is gone` };
   const wanted = binding.version === 0 ? secret.currentVersion : binding.version;
-  const version = tables.version(secret.id, wanted);
-  if (version?.sealed === undefined) {
+  if (tables.secrets.versionInfo(secret.id, wanted)?.isDestroyed !== false) {
     return { ok: false, reason: `version ${wanted} of secret ${secret.name} was destroyed` };
   }
-  return { ok: true, secret, version };
+  return { ok: true, secret, version: wanted };
 }
 
 /** Records that the node of a task was given a right to all that the task binds. */
@@ -51,12 +50,12 @@ export function exposePointer(scope: Scope, secretId: string): void {
 function expose(scope: Scope, nodeId: string, resolved: Resolution & { ok: true }): void {
   const { tables, journal, command } = scope;
   const { secret, version } = resolved;
-  const known = tables.exposure.get(`${nodeId}/${versionKey(secret.id, version.version)}`);
+  const known = tables.exposure.get(`${nodeId}/${versionKey(secret.id, version)}`);
   journal.put(tables.exposure, {
     nodeId,
     secretId: secret.id,
     secretName: secret.name,
-    version: version.version,
+    version,
     firstAtMs: known?.firstAtMs ?? command.atMs,
     lastAtMs: command.atMs,
   });

@@ -27,6 +27,21 @@ export class Journal {
     if (table.has(key)) this.#write(table, key, undefined);
   }
 
+  /** How to take back a write that did not go through {@link put} or {@link remove}. */
+  note(undo: () => void): void {
+    this.#undo.push(undo);
+  }
+
+  /** Counts a row in or out; the rows of tables are counted by themselves. */
+  count(table: string, row: object, sign: 1 | -1): void {
+    this.#digest.count(table, row, sign);
+  }
+
+  /** Tells watchers of a change; those of tables are told by themselves. */
+  change(change: Change): void {
+    this.changes.push(change);
+  }
+
   /** Takes every write back: tables and digest are as before, no change is left. */
   undo(): void {
     for (const step of this.#undo.reverse()) step();
@@ -39,13 +54,13 @@ export class Journal {
     const { name, changeOf } = table.options;
     const before = table.get(key);
     table.write(key, after);
-    this.#undo.push(() => {
+    this.note(() => {
       table.write(key, before);
     });
-    if (before !== undefined) this.#digest.count(name, before, -1);
-    if (after !== undefined) this.#digest.count(name, after, 1);
+    if (before !== undefined) this.count(name, before, -1);
+    if (after !== undefined) this.count(name, after, 1);
     if (changeOf === undefined) return;
     const action = before === undefined ? 'created' : after === undefined ? 'removed' : 'updated';
-    this.changes.push(changeOf({ action, id: key, before, after }));
+    this.change(changeOf({ action, id: key, before, after }));
   }
 }

@@ -40,11 +40,12 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
   if (row.manager === undefined) {
     return refused('CV_ARGUMENT_INVALID', 'id: the node is not a manager', { field: 'id' });
   }
+  const membership = command.membership ?? row.manager.membership;
   const ringGeneration = command.ringGeneration ?? row.manager.ringGeneration;
   const isSame =
-    row.manager.membership === command.membership && row.manager.ringGeneration === ringGeneration;
+    row.manager.membership === membership && row.manager.ringGeneration === ringGeneration;
   if (isSame) return done(scope, { id: row.id, unchanged: true });
-  const manager = { ...row.manager, membership: command.membership, ringGeneration };
+  const manager = { ...row.manager, membership, ringGeneration };
   journal.put(tables.nodes, { ...row, manager, objectVersion: index });
   return done(scope, { id: row.id, unchanged: false });
 }

@@ -10,13 +10,30 @@ function runEnd(text: string, start: number): number {
   return end;
 }
 
+interface Run {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+function pastZeros(run: Run): number {
+  let start = run.start;
+  while (start < run.end - 1 && run.text.charCodeAt(start) === ZERO) start += 1;
+  return start;
+}
+
 /** Two runs of digits as numbers of any length; equal numbers: the one with fewer zeros first. */
-function compareRuns(left: string, right: string): number {
-  const leftDigits = left.replace(/^0+(?=\d)/, '');
-  const rightDigits = right.replace(/^0+(?=\d)/, '');
-  if (leftDigits.length !== rightDigits.length) return leftDigits.length - rightDigits.length;
-  if (leftDigits !== rightDigits) return leftDigits < rightDigits ? -1 : 1;
-  return left.length - right.length;
+function compareRuns(left: Run, right: Run): number {
+  const leftStart = pastZeros(left);
+  const rightStart = pastZeros(right);
+  const digits = left.end - leftStart;
+  if (digits !== right.end - rightStart) return digits - (right.end - rightStart);
+  for (let place = 0; place < digits; place += 1) {
+    const order =
+      left.text.charCodeAt(leftStart + place) - right.text.charCodeAt(rightStart + place);
+    if (order !== 0) return order;
+  }
+  return left.end - left.start - (right.end - right.start);
 }
 
 /**
@@ -31,12 +48,12 @@ export function compareNatural(left: string, right: string): number {
     const a = fold(left.charCodeAt(i));
     const b = fold(right.charCodeAt(j));
     if (isDigit(a) && isDigit(b)) {
-      const leftEnd = runEnd(left, i);
-      const rightEnd = runEnd(right, j);
-      const order = compareRuns(left.slice(i, leftEnd), right.slice(j, rightEnd));
+      const leftRun = { text: left, start: i, end: runEnd(left, i) };
+      const rightRun = { text: right, start: j, end: runEnd(right, j) };
+      const order = compareRuns(leftRun, rightRun);
       if (order !== 0) return order;
-      i = leftEnd;
-      j = rightEnd;
+      i = leftRun.end;
+      j = rightRun.end;
     } else if (a === b) {
       i += 1;
       j += 1;

@@ -1,3 +1,4 @@
+import type { SecretVersionInfo } from './changes.js';
 import type {
   ClusterRow,
   ExposureRow,
@@ -55,32 +56,32 @@ export class Queries {
 
   /** Upper and lower case are equal. */
   secretByName(name: string): SecretRow | undefined {
-    return this.#tables.secretByName(name);
+    return this.#tables.secrets.getByName(name);
   }
 
+  /** With its sealed bytes, copied; without them when destroyed. */
   secretVersion(id: string, version: number): SecretVersionRow | undefined {
-    return this.#tables.version(id, version);
+    return this.#tables.secrets.version(id, version);
   }
 
-  /** Oldest first; destroyed ones have no sealed value. */
-  secretVersions(id: string): SecretVersionRow[] {
-    return rowsOf(this.#tables.versions, this.#tables.indexes.versionsBySecret.keys(id));
+  /** Oldest first, without their sealed bytes; {@link secretVersion} has those of one. */
+  secretVersions(id: string): SecretVersionInfo[] {
+    const { secrets } = this.#tables;
+    const stored = secrets.document(id)?.versions ?? [];
+    return stored.map((version) => secrets.versionInfoAt(id, version));
   }
 
   /** Oldest first; the oldest lines go when there are too many. */
-  secretHistory(id: string): SecretEventRow[] {
-    return rowsOf(this.#tables.events, this.#tables.indexes.eventsBySecret.keys(id));
+  secretHistory(id: string): readonly SecretEventRow[] {
+    return this.#tables.secrets.document(id)?.events ?? [];
   }
 
   /**
    * Secrets whose names begin with `prefix` (in any case), in natural order of names. Writes may
    * happen while it is read: each secret comes at most once, in the row of that moment.
    */
-  *secrets(prefix: string = ''): Generator<SecretRow, void, undefined> {
-    for (const id of this.#tables.indexes.secretsByName.names.ids(prefix)) {
-      const row = this.#tables.secrets.get(id);
-      if (row !== undefined) yield row;
-    }
+  secrets(prefix: string = ''): Generator<SecretRow, void, undefined> {
+    return this.#tables.secrets.list(prefix);
   }
 
   serviceById(id: string): ServiceRow | undefined {
@@ -94,7 +95,11 @@ export class Queries {
 
   /** In natural order of names; also those that are being removed. */
   services(): ServiceRow[] {
-    return rowsOf(this.#tables.services, this.#tables.indexes.servicesByName.names.ids(''));
+    const names = [...this.#tables.indexes.servicesByName.names.from('')];
+    return rowsOf(
+      this.#tables.services,
+      names.map(({ id }) => id),
+    );
   }
 
   /** Services whose spec binds the secret, also those that are being removed. */
@@ -187,7 +192,7 @@ export class Queries {
     const tables = this.#tables;
     return {
       secrets: tables.secrets.size,
-      versions: tables.versions.size,
+      versions: tables.secrets.versionCount,
       services: tables.services.size,
       tasks: tables.tasks.size,
       nodes: tables.nodes.size,

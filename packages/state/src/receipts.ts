@@ -15,7 +15,7 @@ export function reportReceipts(scope: Scope, command: CommandOf<'receipts.report
     const binding = task?.spec.bindings.find(
       ({ target, secretId }) => target === receipt.target && secretId === receipt.secretId,
     );
-    const version = tables.version(receipt.secretId, receipt.version);
+    const version = tables.secrets.versionInfo(receipt.secretId, receipt.version);
     if (task !== undefined && task.nodeId !== nodeId) counts.foreign += 1;
     else if (binding === undefined || version === undefined) counts.unknown += 1;
     else {

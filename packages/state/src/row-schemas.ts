@@ -13,9 +13,6 @@ import type {
   RequestRow,
   RestartSpec,
   SealedValueRow,
-  SecretEventRow,
-  SecretRow,
-  SecretVersionRow,
   ServiceRow,
   ServiceSpec,
   TaskRow,
@@ -64,44 +61,11 @@ export const clusterFields: Fields<ClusterRow> = {
   objectVersion: count,
 };
 
-export const secretRow: Parser<SecretRow> = fields<SecretRow>({
-  id: text,
-  name: text,
-  labels,
-  description: text,
-  currentVersion: count,
-  previousVersion: count,
-  latestVersion: count,
-  createdAtMs: count,
-  updatedAtMs: count,
-  objectVersion: count,
-});
-
 export const sealedValue: Parser<SealedValueRow> = fields<SealedValueRow>({
   keyId: count,
   wrappedDek: bytes,
   envelope: bytes,
   size: count,
-});
-
-export const versionRow: Parser<SecretVersionRow> = fields<SecretVersionRow>({
-  secretId: text,
-  version: count,
-  sealed: optional(sealedValue),
-  digest: bytes,
-  createdAtMs: count,
-  createdBy: actor,
-  index: count,
-});
-
-export const eventRow: Parser<SecretEventRow> = fields<SecretEventRow>({
-  secretId: text,
-  revision: count,
-  what: oneOf('set', 'rollback', 'destroy', 'update'),
-  version: count,
-  atMs: count,
-  by: actor,
-  index: count,
 });
 
 const onChange: Parser<OnChange> = variants<OnChange>('kind', {

@@ -114,6 +114,21 @@ function refuseUnknown(value: object, names: ReadonlySet<string>): void {
   for (const key of Object.keys(value)) if (!names.has(key)) fail('has an unknown field');
 }
 
+type Parsers<T extends readonly unknown[]> = { readonly [Place in keyof T]: Parser<T[Place]> };
+
+/** A list with one parser for every place; the items behind them are refused unless lenient. */
+export function tuple<const T extends readonly unknown[]>(...parsers: Parsers<T>): Parser<T> {
+  const places = parsers as readonly Parser<unknown>[];
+  return (value, lenient) => {
+    if (!Array.isArray(value)) return fail('must be a list');
+    if (value.length > places.length && !lenient) return fail('has too many items');
+    const parsed = places.map((parser, place) =>
+      at(parser, value[place], { key: String(place), lenient }),
+    );
+    return parsed as unknown as T;
+  };
+}
+
 /** A union told apart by the field `tag`. */
 export function variants<T>(tag: string, parsers: Readonly<Record<string, Parser<T>>>): Parser<T> {
   return (value, lenient) => {

@@ -62,7 +62,7 @@ function refuseBindings(
       (old) => old.secretId === binding.secretId && old.version === binding.version,
     );
     if (binding.version === 0 || isKnown) continue;
-    if (tables.version(secret.id, binding.version)?.sealed === undefined) {
+    if (tables.secrets.versionInfo(secret.id, binding.version)?.isDestroyed !== false) {
       return refused('CV_VERSION_NOT_FOUND', `${field}: the secret has no such live version`, {
         field,
       });

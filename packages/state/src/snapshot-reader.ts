@@ -3,23 +3,21 @@ import { decodeCbor } from './cbor.js';
 import type { Digest } from './digest.js';
 import {
   clusterFields,
-  eventRow,
   exposureRow,
   nodeFields,
   raftIdRow,
   receiptFields,
   requestRow,
-  secretRow,
   serviceFields,
   serviceSpec,
   taskFields,
   tokenFields,
-  versionRow,
 } from './row-schemas.js';
 import type { NodeRow, ReceiptRow, ServiceRow, ServiceSpec, TaskRow, TokenRow } from './rows.js';
 import type { ClusterRow } from './rows.js';
 import type { Parser } from './schema.js';
 import { count, fields, optional, ShapeError, text } from './schema.js';
+import { wholeSecret } from './secret-snapshot.js';
 import { SNAPSHOT_FORMAT, SNAPSHOT_TABLES } from './snapshot.js';
 import type { Table } from './table.js';
 import type { Tables } from './tables.js';
@@ -104,6 +102,7 @@ export class SnapshotReader {
     if (name === 'begin') this.#begin(value);
     else if (this.#index === undefined) throw damaged('has no beginning');
     else if (name === 'spec') this.#specs.push(serviceSpec(value, false));
+    else if (name === 'secret') this.#secret(value);
     else if (name === 'end') this.#end(value);
     else this.#row(name, value);
   }
@@ -121,6 +120,21 @@ export class SnapshotReader {
     const row = this.#parsers[table](value, false);
     // The parser beside the table's name is the one of its rows.
     this.#put(this.#tables[table] as unknown as Table<object>, row);
+    this.#rowCount += 1;
+  }
+
+  #secret(value: unknown): void {
+    const { row, versions, events } = wholeSecret(value, false);
+    const { secrets } = this.#tables;
+    if (secrets.has(row.id) || secrets.getByName(row.name) !== undefined) {
+      throw damaged('has a secret twice');
+    }
+    const stored = versions.map((version) => secrets.storeVersion(version));
+    secrets.replace(undefined, { row, versions: stored, events });
+    secrets.settle();
+    this.#digest.count('secret', row, 1);
+    for (const version of versions) this.#digest.count('version', version, 1);
+    for (const event of events) this.#digest.count('event', event, 1);
     this.#rowCount += 1;
   }
 
@@ -147,9 +161,6 @@ export class SnapshotReader {
     };
     return {
       cluster: fields<ClusterRow>(clusterFields),
-      secrets: secretRow,
-      versions: versionRow,
-      events: eventRow,
       services: fields<ServiceRow>({ ...serviceFields, spec, previousSpec: optional(spec) }),
       tasks: fields<TaskRow>({ ...taskFields, spec }),
       nodes: fields<NodeRow>(nodeFields),

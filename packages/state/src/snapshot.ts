@@ -1,17 +1,16 @@
 import { limits } from '@conclave/kernel';
 import { encodeCbor } from './cbor.js';
 import type { ServiceSpec } from './rows.js';
+import { secretItem } from './secret-snapshot.js';
+import type { WholeSecret } from './secret-store.js';
 import type { Tables } from './tables.js';
 
 /** Version of the stream of records; another one is refused. */
 export const SNAPSHOT_FORMAT = 1;
 
-/** Tables in the order in which a snapshot has them. */
+/** Tables in the order in which a snapshot has them, behind the secrets. */
 export const SNAPSHOT_TABLES = [
   'cluster',
-  'secrets',
-  'versions',
-  'events',
   'services',
   'tasks',
   'nodes',
@@ -31,8 +30,8 @@ export interface SnapshotView {
   chunks(): Iterable<Uint8Array>;
 }
 
-/** A row of any table, or a record that is none. */
-type Item = readonly [string, ...unknown[]];
+/** What a record is, and what it says. */
+type Item = readonly [string, unknown];
 
 /** Keeps the rows of now: one array of references per table, nothing is encoded yet. */
 export function freezeTables(
@@ -40,7 +39,13 @@ export function freezeTables(
   at: { readonly index: number; readonly digest: string },
 ): SnapshotView {
   const frozen = SNAPSHOT_TABLES.map((name) => ({ name, rows: tables[name].freeze() }));
-  return { ...at, chunks: () => chunksOf(items(at, frozen)) };
+  const secrets = tables.secrets.freeze();
+  return { ...at, chunks: () => chunksOf(items(at, { secrets, tables: frozen })) };
+}
+
+interface Frozen {
+  readonly secrets: Iterable<WholeSecret>;
+  readonly tables: readonly FrozenTable[];
 }
 
 interface FrozenTable {
@@ -50,13 +55,17 @@ interface FrozenTable {
 
 function* items(
   at: { readonly index: number; readonly digest: string },
-  frozen: readonly FrozenTable[],
+  frozen: Frozen,
 ): Generator<Item, void, undefined> {
   yield ['begin', { format: SNAPSHOT_FORMAT, index: at.index }];
+  let rowCount = 0;
+  for (const secret of frozen.secrets) {
+    rowCount += 1;
+    yield ['secret', secretItem(secret)];
+  }
   // Thousands of tasks share the spec of their service: each goes in once, before its first use.
   const specs = new Map<ServiceSpec, number>();
-  let rowCount = 0;
-  for (const { name, rows } of frozen) {
+  for (const { name, rows } of frozen.tables) {
     for (const row of rows) {
       const written: Record<string, unknown> = { ...row };
       for (const field of ['spec', 'previousSpec']) {

@@ -1,43 +1,35 @@
 import { compareNatural } from './natural.js';
 
-/** Names per leaf: small enough that an insertion moves little, large enough for few leaves. */
+/** Items per leaf: small enough that an insertion moves little, large enough for few leaves. */
 const LEAF_COUNT_MAX = 256;
 
-interface Leaf {
-  readonly names: string[];
-  readonly ids: string[];
+/** What stands in the order. */
+export interface Named {
+  readonly name: string;
 }
 
-/** Names in natural order with the id that each stands for: a list of sorted leaves. */
-export class SortedNames {
-  readonly #leaves: Leaf[] = [];
+/** Items in natural order of names, one per name but for its case: a list of sorted leaves. */
+export class SortedNames<Item extends Named> {
+  readonly #leaves: Item[][] = [];
 
-  /** Id of the name that is equal but for its case. */
-  find(name: string): string | undefined {
+  /** The item whose name is equal but for its case. */
+  find(name: string): Item | undefined {
     const leaf = this.#leaves[this.#leafFor(name)];
-    if (leaf === undefined) return undefined;
-    const offset = lowerBound(leaf.names, name);
-    const found = leaf.names[offset];
-    return found !== undefined && compareNatural(found, name) === 0 ? leaf.ids[offset] : undefined;
+    const found = leaf?.[lowerBound(leaf, name)];
+    return found !== undefined && compareNatural(found.name, name) === 0 ? found : undefined;
   }
 
-  /** Adds a name that is not there yet. */
-  add(name: string, id: string): void {
-    const place = Math.min(this.#leafFor(name), this.#leaves.length - 1);
+  /** Adds an item whose name is not there yet. */
+  add(item: Item): void {
+    const place = Math.min(this.#leafFor(item.name), this.#leaves.length - 1);
     const leaf = this.#leaves[place];
     if (leaf === undefined) {
-      this.#leaves.push({ names: [name], ids: [id] });
+      this.#leaves.push([item]);
       return;
     }
-    const offset = lowerBound(leaf.names, name);
-    leaf.names.splice(offset, 0, name);
-    leaf.ids.splice(offset, 0, id);
-    if (leaf.names.length <= LEAF_COUNT_MAX) return;
-    const half = leaf.names.length >>> 1;
-    this.#leaves.splice(place + 1, 0, {
-      names: leaf.names.splice(half),
-      ids: leaf.ids.splice(half),
-    });
+    leaf.splice(lowerBound(leaf, item.name), 0, item);
+    if (leaf.length <= LEAF_COUNT_MAX) return;
+    this.#leaves.splice(place + 1, 0, leaf.splice(leaf.length >>> 1));
   }
 
   /** Takes a name away; one that is not there is no matter. */
@@ -45,46 +37,44 @@ export class SortedNames {
     const place = this.#leafFor(name);
     const leaf = this.#leaves[place];
     if (leaf === undefined) return;
-    const offset = lowerBound(leaf.names, name);
-    const found = leaf.names[offset];
-    if (found === undefined || compareNatural(found, name) !== 0) return;
-    leaf.names.splice(offset, 1);
-    leaf.ids.splice(offset, 1);
-    if (leaf.names.length === 0) this.#leaves.splice(place, 1);
+    const offset = lowerBound(leaf, name);
+    const found = leaf[offset];
+    if (found === undefined || compareNatural(found.name, name) !== 0) return;
+    leaf.splice(offset, 1);
+    if (leaf.length === 0) this.#leaves.splice(place, 1);
   }
 
   /**
-   * Ids of the names that begin with `prefix` (in any case), in order, each at most once. Names may
+   * Items whose names begin with `prefix` (in any case), in order, each at most once. Names may
    * come and go while somebody reads: the walk goes on behind the last name it saw.
    */
-  *ids(prefix: string): Generator<string, void, undefined> {
+  *from(prefix: string): Generator<Item, void, undefined> {
     const wanted = prefix.toLowerCase();
     // With digits at its end a prefix is not one stretch of the order: "a1" and "a10" frame "a2".
     const stretch = wanted.replace(/\d+$/, '');
-    let last: string | undefined;
-    for (;;) {
-      const leaf = this.#leaves[this.#leafFor(last ?? stretch)] ?? undefined;
-      const next = leaf === undefined ? undefined : this.#after(leaf, last, stretch);
-      if (next === undefined) return;
-      for (const [offset, name] of next.names.entries()) {
-        const canonical = name.toLowerCase();
+    let part = this.#behind(stretch, false);
+    while (part.length > 0) {
+      let last = stretch;
+      for (const item of part) {
+        const canonical = item.name.toLowerCase();
         if (!canonical.startsWith(stretch)) return;
-        if (canonical.startsWith(wanted)) yield next.ids[offset] ?? '';
-        last = name;
+        if (canonical.startsWith(wanted)) yield item;
+        last = item.name;
       }
+      part = this.#behind(last, true);
     }
   }
 
-  /** A copy of what follows `last` in its leaf, or of the leaf behind it. */
-  #after(leaf: Leaf, last: string | undefined, start: string): Leaf | undefined {
-    const offset =
-      last === undefined ? lowerBound(leaf.names, start) : upperBound(leaf.names, last);
-    if (offset < leaf.names.length)
-      return { names: leaf.names.slice(offset), ids: leaf.ids.slice(offset) };
-    const following = this.#leaves[this.#leaves.indexOf(leaf) + 1];
-    return following === undefined
-      ? undefined
-      : { names: [...following.names], ids: [...following.ids] };
+  /** A copy of what is left of one leaf from `name` on, or behind it; empty at the end. */
+  #behind(name: string, isSeen: boolean): readonly Item[] {
+    const place = this.#leafFor(name);
+    const leaf = this.#leaves[place];
+    if (leaf === undefined) return [];
+    const offset = lowerBound(leaf, name);
+    const found = leaf[offset];
+    const isSkipped = isSeen && found !== undefined && compareNatural(found.name, name) === 0;
+    const rest = leaf.slice(isSkipped ? offset + 1 : offset);
+    return rest.length > 0 ? rest : [...(this.#leaves[place + 1] ?? [])];
   }
 
   /** Offset of the first leaf whose last name is not before `name`. */
@@ -93,7 +83,7 @@ export class SortedNames {
     let high = this.#leaves.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const last = this.#leaves[middle]?.names.at(-1) ?? '';
+      const last = this.#leaves[middle]?.at(-1)?.name ?? '';
       if (compareNatural(last, name) < 0) low = middle + 1;
       else high = middle;
     }
@@ -101,19 +91,13 @@ export class SortedNames {
   }
 }
 
-function lowerBound(names: readonly string[], name: string): number {
+function lowerBound(leaf: readonly Named[], name: string): number {
   let low = 0;
-  let high = names.length;
+  let high = leaf.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compareNatural(names[middle] ?? '', name) < 0) low = middle + 1;
+    if (compareNatural(leaf[middle]?.name ?? '', name) < 0) low = middle + 1;
     else high = middle;
   }
   return low;
-}
-
-function upperBound(names: readonly string[], name: string): number {
-  const offset = lowerBound(names, name);
-  const found = names[offset];
-  return found !== undefined && compareNatural(found, name) === 0 ? offset + 1 : offset;
 }

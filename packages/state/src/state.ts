@@ -70,7 +70,9 @@ export class State extends Queries {
     const scope: Scope = { tables: this.#tables, journal, index, command };
     const result = this.#carryOut(scope);
     if (!result.ok) journal.undo();
-    else if (journal.changes.length > 0) this.#publish({ index, changes: journal.changes });
+    this.#tables.secrets.settle();
+    if (!result.ok) return result;
+    if (journal.changes.length > 0) this.#publish({ index, changes: journal.changes });
     return result;
   }
 

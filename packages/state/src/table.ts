@@ -121,7 +121,7 @@ export class GroupIndex<Row> implements RowIndex<Row> {
 
 /** Keys by name, in natural order, upper and lower case being equal. */
 export class NameIndex<Row> implements RowIndex<Row> {
-  readonly names: SortedNames = new SortedNames();
+  readonly names: SortedNames<{ readonly name: string; readonly id: string }> = new SortedNames();
   readonly #nameOf: (row: Row) => string;
 
   constructor(nameOf: (row: Row) => string) {
@@ -133,6 +133,6 @@ export class NameIndex<Row> implements RowIndex<Row> {
     const now = after === undefined ? undefined : this.#nameOf(after);
     if (old === now) return;
     if (old !== undefined) this.names.remove(old);
-    if (now !== undefined) this.names.add(now, key);
+    if (now !== undefined) this.names.add({ name: now, id: key });
   }
 }

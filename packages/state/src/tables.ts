@@ -1,19 +1,16 @@
-import type { RowChange, SecretVersionInfo } from './changes.js';
 import type {
   ClusterRow,
   ExposureRow,
   NodeRow,
   ReceiptRow,
   RequestRow,
-  SecretEventRow,
-  SecretRow,
-  SecretVersionRow,
   ServiceRow,
   TaskRow,
   TaskState,
   TokenRow,
 } from './rows.js';
 import { TASK_STATES } from './rows.js';
+import { SecretStore } from './secret-store.js';
 import { GroupIndex, NameIndex, Table } from './table.js';
 
 /** A Raft id that a manager had, so that no other gets it. */
@@ -41,19 +38,9 @@ export function isOnNode(state: TaskState): boolean {
   return !isEnded(state) && stateRank(state) >= stateRank('ASSIGNED');
 }
 
-/** Key of a version row. */
+/** Names a version in changes and keys. */
 export function versionKey(secretId: string, version: number): string {
   return `${secretId}@${version}`;
-}
-
-function infoOf(row: SecretVersionRow | undefined): SecretVersionInfo | undefined {
-  if (row === undefined) return undefined;
-  const { sealed, ...rest } = row;
-  return { ...rest, isDestroyed: sealed === undefined };
-}
-
-function versionInfo(change: RowChange<SecretVersionRow>): RowChange<SecretVersionInfo> {
-  return { ...change, before: infoOf(change.before), after: infoOf(change.after) };
 }
 
 /** Ids of the secrets that a spec binds, each once. */
@@ -69,9 +56,6 @@ function certificatesOf(row: NodeRow): NodeRow['certificate'][] {
 
 /** The indexes by which rows are found other than by their key. */
 export class Indexes {
-  readonly secretsByName: NameIndex<SecretRow> = new NameIndex((row) => row.name);
-  readonly versionsBySecret: GroupIndex<SecretVersionRow> = new GroupIndex((row) => [row.secretId]);
-  readonly eventsBySecret: GroupIndex<SecretEventRow> = new GroupIndex((row) => [row.secretId]);
   readonly servicesByName: NameIndex<ServiceRow> = new NameIndex((row) => row.spec.name);
   readonly servicesBySecret: GroupIndex<ServiceRow> = new GroupIndex((row) =>
     boundSecrets(row.spec),
@@ -108,23 +92,7 @@ export class Tables {
     keyOf: (row) => row.id,
     changeOf: (change) => ({ kind: 'cluster', ...change }),
   });
-  readonly secrets: Table<SecretRow> = new Table({
-    name: 'secret',
-    keyOf: (row) => row.id,
-    indexes: [this.indexes.secretsByName],
-    changeOf: (change) => ({ kind: 'secret', ...change }),
-  });
-  readonly versions: Table<SecretVersionRow> = new Table({
-    name: 'version',
-    keyOf: (row) => versionKey(row.secretId, row.version),
-    indexes: [this.indexes.versionsBySecret],
-    changeOf: (change) => ({ kind: 'version', ...versionInfo(change) }),
-  });
-  readonly events: Table<SecretEventRow> = new Table({
-    name: 'event',
-    keyOf: (row) => `${row.secretId}#${row.revision}`,
-    indexes: [this.indexes.eventsBySecret],
-  });
+  readonly secrets: SecretStore = new SecretStore();
   readonly services: Table<ServiceRow> = new Table({
     name: 'service',
     keyOf: (row) => row.id,
@@ -176,21 +144,13 @@ export class Tables {
 
   /** The one row of the cluster, once it was created. */
   clusterRow(): ClusterRow | undefined {
-    return this.cluster.values().next().value;
-  }
-
-  secretByName(name: string): SecretRow | undefined {
-    const id = this.indexes.secretsByName.names.find(name);
-    return id === undefined ? undefined : this.secrets.get(id);
+    for (const row of this.cluster.values()) return row;
+    return undefined;
   }
 
   serviceByName(name: string): ServiceRow | undefined {
-    const id = this.indexes.servicesByName.names.find(name);
-    return id === undefined ? undefined : this.services.get(id);
-  }
-
-  version(secretId: string, version: number): SecretVersionRow | undefined {
-    return this.versions.get(versionKey(secretId, version));
+    const found = this.indexes.servicesByName.names.find(name);
+    return found === undefined ? undefined : this.services.get(found.id);
   }
 }
 
