@@ -120,8 +120,8 @@ function shake(options: Handshake): Promise<string> {
     listener.on('tlsClientError', (error, refused) => {
       refused.destroy();
       // Node closes the connection itself then, and keeps the reason here.
-      const { authorizationError } = refused as { authorizationError?: string | null };
-      finish(`server: ${authorizationError ?? codeOf(error)}`);
+      const reason: unknown = refused.authorizationError;
+      finish(`server: ${typeof reason === 'string' ? reason : codeOf(error)}`);
     });
     listener.on('secureConnection', (accepted) => {
       accepted.on('error', () => undefined);
