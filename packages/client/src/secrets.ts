@@ -163,7 +163,11 @@ export function createSecretsApi(context: ClientContext, source: InfoSource): Se
       return write(context, { method: wire.Remove, request }, options);
     },
     waitForDelivery: (secret, version, options = {}) =>
-      waitForDelivery(context, { secret, version, status: api.status }, options),
+      waitForDelivery(
+        context,
+        { secret, version, status: (name, calls) => api.status(name, calls) },
+        options,
+      ),
   };
   return api;
 }

@@ -4,7 +4,8 @@ import { oneLine } from './text.js';
 const GAP = 3;
 
 /** Characters that a terminal shows for `text`; wide ones count as one. */
-const widthOf = (text: string): number => [...text].length;
+const widthOf = (text: string): number =>
+  text.replaceAll(/[\ud800-\udbff][\udc00-\udfff]/g, '_').length;
 
 /**
  * Lines of aligned columns. Cells are made harmless first; the last column is not padded, so that

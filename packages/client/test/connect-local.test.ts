@@ -1,0 +1,107 @@
+import { randomFillSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ConclaveError, SILENT_LOGGER } from '@conclave/kernel';
+import type { Clock, Random, Timers } from '@conclave/kernel';
+import { listenLocal, serve } from '@conclave/transport';
+import type { CallContext, Listener } from '@conclave/transport';
+import { loadWire } from '@conclave/wire';
+import type { RevokeTokenRequest } from '@conclave/wire';
+import { connectLocal } from '../src/index.js';
+import type { ConclaveClient } from '../src/index.js';
+import { collect } from './support/fake-port.js';
+
+const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+const timers: Timers = {
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(timer) };
+  },
+  every: () => {
+    throw new Error('not used');
+  },
+};
+const random: Random = {
+  bytes: (count) => randomFillSync(new Uint8Array(count)),
+  below: (limit) => Math.floor(limit / 2),
+};
+
+let folder: string;
+let listener: Listener;
+let client: ConclaveClient;
+let refusals = 0;
+const keys: (string | undefined)[] = [];
+
+const unused = (): never => {
+  throw new ConclaveError('CV_UNSUPPORTED', 'not in this test');
+};
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'client-'));
+  const path = join(folder, 'conclave.sock');
+  const tokens = serve(loadWire().Tokens, {
+    create: unused,
+    list: async function* () {
+      yield { id: 'a', role: 'worker' };
+      yield { id: 'b', role: 'manager' };
+    },
+    revoke: (call: CallContext, request: RevokeTokenRequest) => {
+      keys.push(call.idempotencyKey);
+      if (request.id === 'unknown') throw new ConclaveError('CV_TOKEN_NOT_FOUND', 'no such token');
+      refusals += 1;
+      if (refusals < 3) throw new ConclaveError('CV_NO_LEADER', 'no leader', { retryAfterMs: 1 });
+      return Promise.resolve({ index: 12 });
+    },
+  });
+  listener = await listenLocal({ path, services: [tokens], clock, timers, logger: SILENT_LOGGER });
+  client = await connectLocal({ socketPath: path, clock, timers, random });
+});
+
+afterAll(async () => {
+  await client.close();
+  await listener.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe('over the local socket', () => {
+  test('a write is repeated under one key until there is a leader', async () => {
+    expect(await client.tokens.revoke('a')).toEqual({ index: 12 });
+    expect(keys).toHaveLength(3);
+    expect(new Set(keys).size).toBe(1);
+    expect(keys[0]).toMatch(/^[a-z2-7]{26}$/);
+  });
+
+  test('an error keeps its code, its sentence and its hint', async () => {
+    await expect(client.tokens.revoke('unknown')).rejects.toMatchObject({
+      code: 'CV_TOKEN_NOT_FOUND',
+      message: 'no such token',
+      hint: expect.stringContaining('conclave token ls'),
+    });
+  });
+
+  test('a list is a stream', async () => {
+    const all = await collect(client.tokens.list());
+    expect(all.map(({ id }) => id)).toEqual(['a', 'b']);
+  });
+});
+
+describe('without a daemon', () => {
+  test('it is said at once, with what to do', async () => {
+    const socketPath = join(folder, 'nobody.sock');
+    await expect(connectLocal({ socketPath, clock, timers, random })).rejects.toMatchObject({
+      code: 'CV_PEER_UNREACHABLE',
+      message: `no daemon answers at ${socketPath}`,
+      hint: expect.stringContaining('conclave daemon'),
+    });
+  });
+
+  test('a file that is no socket is told the same way', async () => {
+    const socketPath = join(folder, 'file');
+    writeFileSync(socketPath, '');
+    await expect(connectLocal({ socketPath, clock, timers, random })).rejects.toMatchObject({
+      code: 'CV_PEER_UNREACHABLE',
+    });
+  });
+});

@@ -1,0 +1,138 @@
+import { describe, expect, test } from '@jest/globals';
+import { ConclaveError } from '@conclave/kernel';
+import { SecretBytes } from '@conclave/sealed';
+import { collect, stage } from './support/fake-port.js';
+
+const answer = (): unknown => ({});
+
+describe('services', () => {
+  test('every method makes the message of its name', async () => {
+    const { attempts, client, time } = stage({
+      'Services/Create': answer,
+      'Services/Update': answer,
+      'Services/Scale': answer,
+      'Services/Get': answer,
+      'Services/Remove': answer,
+      'Services/List': () => [{}],
+      'Services/Logs': () => [{}],
+    });
+    const { services } = client;
+    const spec = { name: 'web', command: ['x'] };
+    await time.finish(services.create(spec));
+    await time.finish(services.update('web', { objectVersion: 4, spec }));
+    await time.finish(services.scale('web', 3));
+    await time.finish(services.get('web'));
+    await time.finish(services.remove('web'));
+    await time.finish(collect(services.list({ namePrefix: 'w' })));
+    await time.finish(
+      collect(services.logs('web', { task: 't', tailLines: 5, isFollowing: true })),
+    );
+    expect(attempts.map(({ request }) => request)).toMatchObject([
+      { spec },
+      { service: 'web', objectVersion: 4, spec },
+      { service: 'web', replicas: 3 },
+      { service: 'web', stale: false },
+      { service: 'web' },
+      { namePrefix: 'w', labels: {} },
+      { service: 'web', task: 't', tailLines: 5, follow: true },
+    ]);
+  });
+});
+
+describe('tasks, nodes and tokens', () => {
+  test('every method makes the message of its name', async () => {
+    const { attempts, client, time } = stage({
+      'Tasks/Get': answer,
+      'Tasks/List': () => [{}],
+      'Nodes/Get': answer,
+      'Nodes/List': () => [{}],
+      'Nodes/Update': answer,
+      'Nodes/Remove': answer,
+      'Nodes/Exposure': () => [{}],
+      'Tokens/List': () => [{}],
+      'Tokens/Revoke': answer,
+    });
+    await time.finish(client.tasks.get('t'));
+    await time.finish(collect(client.tasks.list({ service: 's', node: 'n', isLiveOnly: true })));
+    await time.finish(client.nodes.get('n', { isStale: true }));
+    await time.finish(collect(client.nodes.list({ role: 'worker' })));
+    await time.finish(client.nodes.update('n', { availability: 'drain', labelsRemove: ['x'] }));
+    await time.finish(client.nodes.remove('n', { isForced: true }));
+    await time.finish(collect(client.nodes.exposure('n')));
+    await time.finish(collect(client.tokens.list()));
+    await time.finish(client.tokens.revoke('i'));
+    expect(attempts.map(({ request }) => request)).toMatchObject([
+      { task: 't' },
+      { service: 's', node: 'n', liveOnly: true, stale: false },
+      { node: 'n', stale: true },
+      { role: 'worker', stale: false },
+      { node: 'n', objectVersion: 0, availability: 'drain', labelsSet: {}, labelsRemove: ['x'] },
+      { node: 'n', force: true },
+      { node: 'n' },
+      {},
+      { id: 'i' },
+    ]);
+  });
+
+  test('the text of a new token is secret bytes, and the message is wiped', async () => {
+    const text = Buffer.from(new ArrayBuffer(4));
+    text.write('cvj1');
+    const { client, time } = stage({
+      'Tokens/Create': () => ({ token: { id: 'i' }, text, joinAddresses: ['h:1'], index: 9 }),
+    });
+    const created = await time.finish(client.tokens.create({ role: 'worker', uses: 2, ttlMs: 5 }));
+    expect(created.text.use((view) => new TextDecoder().decode(view))).toBe('cvj1');
+    expect([...text]).toEqual([0, 0, 0, 0]);
+    expect(JSON.stringify(created)).not.toContain('cvj1');
+    expect(created).toMatchObject({ token: { id: 'i' }, joinAddresses: ['h:1'], index: 9 });
+  });
+});
+
+describe('local', () => {
+  const refused = (): never => {
+    throw new ConclaveError('CV_PEER_UNREACHABLE', 'no');
+  };
+
+  test('init and leave are sent once: they have no key', async () => {
+    const { attempts, client, time } = stage({ 'Local/Init': refused, 'Local/Leave': refused });
+    await expect(time.finish(client.local.init())).rejects.toMatchObject({
+      code: 'CV_PEER_UNREACHABLE',
+    });
+    await expect(time.finish(client.local.leave({ isForced: true }))).rejects.toMatchObject({
+      code: 'CV_PEER_UNREACHABLE',
+    });
+    expect(attempts.map(({ request }) => request)).toEqual([
+      { advertise: '', autoUnlock: '' },
+      { force: true },
+    ]);
+  });
+
+  test('join lends the token and leaves no copy behind', async () => {
+    let sent: Uint8Array | undefined;
+    let seen = '';
+    const { client, time } = stage({
+      'Local/Join': ({ request }) => {
+        sent = request.token as Uint8Array;
+        seen = new TextDecoder().decode(sent);
+        return { nodeId: 'n' };
+      },
+    });
+    const token = SecretBytes.take(new TextEncoder().encode('cvj1-w'));
+    await time.finish(client.local.join({ address: 'h:1', token }));
+    expect(seen).toBe('cvj1-w');
+    expect(sent?.every((byte) => byte === 0)).toBe(true);
+    expect(token.isWiped).toBe(false);
+  });
+
+  test('status is a read', async () => {
+    const { client, time } = stage({ 'Local/Status': () => ({ state: 'ready' }) });
+    expect(await time.finish(client.local.status())).toEqual({ state: 'ready' });
+  });
+});
+
+test('close may be called again', async () => {
+  const { client, closed } = stage({});
+  await client.close();
+  await client[Symbol.asyncDispose]();
+  expect(closed.count).toBe(2);
+});
