@@ -1,0 +1,137 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Entry } from '../src/index.js';
+import { message } from '../src/index.js';
+import { bytes } from './support/bytes.js';
+import { Cluster } from './support/cluster.js';
+
+function entry(term: number, index: number, payload: string): Entry {
+  return { term, index, type: 'EntryNormal', data: bytes(payload) };
+}
+
+function asyncCluster(): Cluster {
+  return new Cluster({ voters: [1, 2, 3], config: { asyncStorageWrites: true } });
+}
+
+describe('asynchronous storage writes', () => {
+  test('answers to votes and appends wait for the write they are handed out with', () => {
+    const cluster = asyncCluster();
+    const member = cluster.member(2);
+    const base = { from: 1, to: 2, term: 1, index: 1, logTerm: 1 };
+    member.node.step(message('MsgVote', base));
+    expect(member.handleReady()).toEqual([]);
+    member.node.step(message('MsgApp', { ...base, entries: [entry(1, 2, 'a')] }));
+    expect(member.handleReady()).toEqual([]);
+    expect(member.finishAppend()).toMatchObject([{ type: 'MsgVoteResp', to: 1 }]);
+    expect(member.finishAppend()).toMatchObject([
+      { type: 'MsgAppResp', to: 1, index: 2 },
+      { type: 'MsgStorageAppendResp', to: 2, index: 2, logTerm: 1, term: 1 },
+    ]);
+  });
+
+  test('entries are applied only when they are known to be durable', () => {
+    const cluster = asyncCluster();
+    const member = cluster.member(2);
+    const base = { from: 1, to: 2, term: 1, index: 1, logTerm: 1 };
+    member.node.step(message('MsgApp', { ...base, entries: [entry(1, 2, 'a')], commit: 2 }));
+    member.handleReady();
+    const released = member.finishAppend();
+    expect(member.node.hasReady()).toBe(false);
+    for (const m of released) if (m.to === 2) member.node.step(m);
+    member.handleReady();
+    expect(member.applyWork).toMatchObject([{ entries: [{ index: 2 }] }]);
+  });
+
+  test('an acknowledgment of another term, or of a replaced entry, does not count', () => {
+    const cluster = asyncCluster();
+    const member = cluster.member(2);
+    const base = { to: 2, index: 1, logTerm: 1 };
+    const old = { ...base, from: 1, term: 1, entries: [entry(1, 2, 'old')] };
+    member.node.step(message('MsgApp', old));
+    member.handleReady();
+    member.node.step(message('MsgHeartbeat', { from: 3, to: 2, term: 2 }));
+    member.handleReady();
+    const renewed = { ...base, from: 3, term: 2, entries: [entry(2, 2, 'new')], commit: 2 };
+    member.node.step(message('MsgApp', renewed));
+    member.handleReady();
+    for (let i = 0; i < 2; i++) {
+      for (const m of member.finishAppend()) if (m.to === 2) member.node.step(m);
+      expect(member.node.peekReady().committedEntries).toEqual([]);
+    }
+    for (const m of member.finishAppend()) if (m.to === 2) member.node.step(m);
+    expect(member.node.peekReady().committedEntries).toMatchObject([{ term: 2, index: 2 }]);
+  });
+
+  test('each write is acknowledged as long as anything is unstable', () => {
+    const cluster = asyncCluster();
+    const member = cluster.member(2);
+    const base = { from: 1, to: 2, term: 1, index: 1, logTerm: 1 };
+    member.node.step(message('MsgApp', { ...base, entries: [entry(1, 2, 'a')] }));
+    member.handleReady();
+    member.node.step(message('MsgHeartbeat', { from: 1, to: 2, term: 2 }));
+    member.handleReady();
+    expect(member.appendWork.map(({ responses }) => responses.at(-1))).toMatchObject([
+      { type: 'MsgStorageAppendResp', term: 1, index: 2 },
+      { type: 'MsgStorageAppendResp', term: 2, index: 2 },
+    ]);
+  });
+
+  test('advance is for the other mode', () => {
+    const cluster = asyncCluster();
+    expect(() => cluster.node(1).advance()).toThrow('AsyncStorageWrites');
+  });
+});
+
+/**
+ * Node 3 has an entry in memory that 1 and 2 have committed, and campaigns on the strength of it.
+ * Then it crashes and campaigns again in the same term, with a shorter log.
+ */
+function replayHazard(deferVoteRequests: boolean): Cluster {
+  const cluster = new Cluster({
+    voters: [1, 2, 3],
+    config: { asyncStorageWrites: true, deferVoteRequests },
+  });
+  cluster.elect(1);
+  cluster.propose(1, 'committed');
+  const [one, two, three] = [cluster.member(1), cluster.member(2), cluster.member(3)];
+  const deliver = (messages: Cluster['inFlight']): void =>
+    messages.forEach((m) => cluster.deliver(m));
+  deliver([...one.handleReady()]);
+  three.handleReady();
+  two.handleReady();
+  deliver([...two.finishAppend()]);
+  deliver([...one.finishAppend()]);
+  expect(cluster.node(1).basicStatus().commit).toBe(3);
+
+  three.node.campaign();
+  const requests = three.handleReady();
+  deliver(requests.filter(({ to }) => to === 2));
+  two.handleReady();
+  three.restart();
+  expect(three.storage.lastIndex()).toBe(2);
+  three.node.campaign();
+  three.handleReady();
+  deliver(three.finishAppend().filter(({ to }) => to === 3));
+  while (two.appendWork.length > 0) deliver(two.finishAppend().filter(({ to }) => to === 3));
+  return cluster;
+}
+
+describe('a vote request must not claim what a crash takes back', () => {
+  test('sent at once, it elects a node without a committed entry', () => {
+    const cluster = replayHazard(false);
+    expect(cluster.role(3)).toBe('StateLeader');
+    expect(cluster.member(3).storage.lastIndex()).toBe(2);
+  });
+
+  test('deferred, which is the default, it does not', () => {
+    const cluster = replayHazard(true);
+    expect(cluster.role(3)).toBe('StateCandidate');
+  });
+
+  test('in synchronous mode it follows the other messages', () => {
+    const cluster = new Cluster({ voters: [1, 2] });
+    cluster.node(1).campaign();
+    const { messages, hardState } = cluster.node(1).peekReady();
+    expect(messages).toMatchObject([{ type: 'MsgVote', to: 2 }]);
+    expect(hardState).toEqual({ term: 1, vote: 1, commit: 1 });
+  });
+});

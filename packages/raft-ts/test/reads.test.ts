@@ -1,0 +1,133 @@
+import { describe, expect, test } from '@jest/globals';
+import { message } from '../src/index.js';
+import { bytes } from './support/bytes.js';
+import { Cluster } from './support/cluster.js';
+
+function read(cluster: Cluster, id: number, ctx: string): void {
+  cluster.node(id).readIndex(bytes(ctx));
+}
+
+describe('read index', () => {
+  test('a quorum confirms; followers ask the leader', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3], learners: [4] });
+    cluster.elect(1);
+    cluster.propose(1, 'a');
+    cluster.settle();
+    for (const id of [1, 2, 4]) read(cluster, id, `r${id}`);
+    cluster.settle();
+    for (const id of [1, 2, 4]) {
+      expect(cluster.member(id).reads).toEqual([{ index: 3, ctx: `r${id}` }]);
+    }
+  });
+
+  test('a leader that lost its quorum answers no reads', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.elect(1);
+    cluster.isolate(1);
+    cluster.elect(2);
+    cluster.propose(2, 'newer');
+    cluster.settle();
+    read(cluster, 1, 'stale');
+    cluster.settle();
+    cluster.tickAll(5);
+    expect(cluster.member(1).reads).toEqual([]);
+    cluster.heal();
+    cluster.tickAll(5);
+    expect(cluster.member(1).reads).toEqual([]);
+  });
+
+  test('one round confirms all reads before it, and none after it', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.elect(1);
+    read(cluster, 1, 'first');
+    const round = cluster.member(1).handleReady();
+    for (const m of round) cluster.deliver(m);
+    read(cluster, 1, 'second');
+    cluster.member(1).handleReady();
+    for (const m of cluster.member(2).handleReady()) cluster.deliver(m);
+    cluster.member(1).handleReady();
+    expect(cluster.member(1).reads).toEqual([{ index: 2, ctx: 'first' }]);
+    cluster.tickAll(1);
+    expect(cluster.member(1).reads.map(({ ctx }) => ctx)).toEqual(['first', 'second']);
+  });
+
+  test('a delayed answer confirms no retry with the same context', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.elect(1);
+    read(cluster, 1, 'same');
+    for (const m of cluster.member(1).handleReady()) cluster.deliver(m);
+    const delayed = [...cluster.member(2).handleReady(), ...cluster.member(3).handleReady()];
+    for (const m of delayed) cluster.deliver(m);
+    cluster.member(1).handleReady();
+    expect(cluster.member(1).reads).toHaveLength(1);
+    read(cluster, 1, 'same');
+    for (const m of delayed) cluster.deliver(m);
+    cluster.member(1).handleReady();
+    expect(cluster.member(1).reads).toHaveLength(1);
+  });
+
+  test('a confirmation of a read that was never asked for counts nothing', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.elect(1);
+    const forged = { from: 2, to: 1, term: 1, context: Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 0) };
+    cluster.deliver(message('MsgHeartbeatResp', forged));
+    cluster.deliver(message('MsgHeartbeatResp', { ...forged, context: bytes('odd') }));
+    read(cluster, 1, 'r');
+    cluster.member(1).handleReady();
+    expect(cluster.member(1).reads).toEqual([]);
+  });
+
+  test('in a joint configuration both majorities confirm', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.elect(1);
+    cluster.addBlank(4);
+    cluster.addBlank(5);
+    const changes = [
+      { type: 'ConfChangeAddNode', nodeId: 4 },
+      { type: 'ConfChangeAddNode', nodeId: 5 },
+      { type: 'ConfChangeRemoveNode', nodeId: 2 },
+      { type: 'ConfChangeRemoveNode', nodeId: 3 },
+    ] as const;
+    cluster.change(1, { version: 2, transition: 'jointExplicit', changes });
+    cluster.isolate(1, 4, 5);
+    read(cluster, 1, 'r');
+    cluster.settle();
+    expect(cluster.member(1).reads).toEqual([]);
+    cluster.heal();
+    cluster.tickAll(2);
+    expect(cluster.member(1).reads).toHaveLength(1);
+  });
+
+  test('waits for the first commit of the term, also on a lease', () => {
+    for (const readOnlyOption of ['safe', 'leaseBased'] as const) {
+      const config = { readOnlyOption, checkQuorum: true };
+      const cluster = new Cluster({ voters: [1, 2, 3], config });
+      cluster.elect(2);
+      cluster.arrives = ({ type }) => type !== 'MsgApp';
+      cluster.node(2).transferLeader(1);
+      cluster.settle();
+      expect(cluster.leaders()).toEqual([1]);
+      read(cluster, 1, 'r');
+      cluster.settle();
+      expect(cluster.member(1).reads).toEqual([]);
+      cluster.heal();
+      cluster.tickAll(2);
+      expect(cluster.member(1).reads).toEqual([{ index: 3, ctx: 'r' }]);
+    }
+  });
+
+  test('on a lease no round is needed', () => {
+    const config = { readOnlyOption: 'leaseBased', checkQuorum: true } as const;
+    const cluster = new Cluster({ voters: [1, 2, 3], config });
+    cluster.elect(1);
+    read(cluster, 1, 'r');
+    expect(cluster.member(1).handleReady()).toEqual([]);
+    expect(cluster.member(1).reads).toEqual([{ index: 2, ctx: 'r' }]);
+  });
+
+  test('without a leader it is dropped', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    read(cluster, 1, 'r');
+    expect(cluster.node(1).hasReady()).toBe(false);
+  });
+});
