@@ -25,6 +25,7 @@ import {
   verify,
 } from '../src/index.js';
 import { decapsulate, encapsulate } from '../src/encapsulation.js';
+import { withScratch } from '../src/sodium.js';
 import { hchacha20, xchachaSeal } from './independent/hchacha20.js';
 import { blake2b } from './independent/blake2b.js';
 import { DeterministicRandom } from './deterministic-random.js';
@@ -162,4 +163,35 @@ test('the classical half of X-Wing is the X25519 key of its expanded seed', () =
     RECIPIENT_ALGORITHM.x25519,
   );
   expect(publicKey.subarray(1 + 1184)).toEqual(classical.subarray(1));
+});
+
+test('X-Wing is SHA3-256 over both shared secrets, the classical half and its label', () => {
+  const pair = createRecipientKeyPair(random);
+  const { ciphertext, shared } = encapsulate(pair.publicKey, random);
+  const seed = bytesOf(pair.privateKey);
+  const expanded = createHash('shake256', { outputLength: 96 }).update(seed).digest();
+  const classical = {
+    publicKey: Uint8Array.of(2, ...pair.publicKey.subarray(1 + 1184)),
+    privateKey: secretFrom(expanded.subarray(64)),
+  };
+  const point = ciphertext.subarray(1088);
+  const classicalShared = decapsulate(classical, point)?.use((view) => Uint8Array.from(view));
+  const latticeShared = withScratch({ bytes: 8192, pieces: 5, isDeep: true }, (scratch, raw) => {
+    const kem = raw as unknown as Record<string, (...words: number[]) => number>;
+    const [publicKey, secretKey] = [scratch.reserve(1184), scratch.reserve(2400)];
+    const output = scratch.reserve(32);
+    const seedAt = scratch.put(expanded.subarray(0, 64));
+    kem['_crypto_kem_mlkem768_seed_keypair']?.(publicKey, secretKey, seedAt);
+    const text = scratch.put(ciphertext.subarray(0, 1088));
+    kem['_crypto_kem_mlkem768_dec']?.(output, text, secretKey);
+    return scratch.copy(output, 32);
+  });
+  const expected = createHash('sha3-256')
+    .update(latticeShared)
+    .update(classicalShared ?? '')
+    .update(point)
+    .update(classical.publicKey.subarray(1))
+    .update('\\.//^\\')
+    .digest();
+  expect(bytesOf(shared)).toEqual(Uint8Array.from(expected));
 });

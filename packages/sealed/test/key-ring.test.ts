@@ -1,7 +1,15 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
-import { KeyRing, openSealed, paddedSizeOf, SecretBytes, sealIntake } from '../src/index.js';
+import {
+  KeyRing,
+  openSealed,
+  paddedSizeOf,
+  PURPOSE,
+  SecretBytes,
+  sealEnvelope,
+  sealIntake,
+} from '../src/index.js';
 import type { SealedValue, SubkeyContext } from '../src/index.js';
 import { DeterministicRandom } from './deterministic-random.js';
 import {
@@ -135,6 +143,21 @@ describe('values', () => {
     expect(refusal(() => ring.openValue({ ...PLACE, sealed: resized })).reason).toBe('forged');
     const other = KeyRing.create(random);
     expect(refusal(() => other.openValue({ ...PLACE, sealed })).reason).toBe('forged');
+  });
+
+  test('a wrapped key of another size is refused', () => {
+    const ring = KeyRing.create(random);
+    const sealed = ring.sealValue({ ...PLACE, value: secretOf('pw'), random });
+    const wrappedDek = sealEnvelope({
+      purpose: PURPOSE.dekWrap,
+      key: ring.subkey(1, 'cvwrap__'),
+      keyId: 1,
+      fields: [CLUSTER, SECRET, 3],
+      plaintext: SecretBytes.random(random, 16),
+      random,
+    });
+    const short = { ...sealed, wrappedDek };
+    expect(refusal(() => ring.openValue({ ...PLACE, sealed: short })).reason).toBe('malformed');
   });
 
   test('rewrapping moves the data key to the current version and leaves the value alone', () => {

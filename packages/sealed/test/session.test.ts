@@ -5,16 +5,20 @@ import {
   agentOpen,
   createRecipientKeyPair,
   createSigningKey,
+  FrameSealer,
   KeyRing,
   managerAccept,
   openSealed,
+  PURPOSE,
   RECIPIENT_ALGORITHM,
   REKEY_BYTES,
   REKEY_FRAME_COUNT,
   signTranscript,
   verifyTranscript,
 } from '../src/index.js';
-import type { FrameOpener, FrameSealer, SessionAccept, SessionBinding } from '../src/index.js';
+import { encodeAssociatedData } from '../src/associated-data.js';
+import { pullMessage, startStream, STREAM_TAG } from '../src/secret-stream.js';
+import type { FrameOpener, SessionAccept, SessionBinding } from '../src/index.js';
 import { DeterministicRandom } from './deterministic-random.js';
 import {
   ascii,
@@ -173,6 +177,28 @@ describe('frames', () => {
     for (let count = 0; count < 5; count += 1) {
       const frame = sealer.seal({ aad: [count], plaintext });
       expect(opener.open({ aad: [count], frame }).equals(plaintext)).toBe(true);
+    }
+  });
+
+  test.each([
+    ['frames', 10, REKEY_FRAME_COUNT],
+    ['bytes', REKEY_BYTES / 8, 8],
+  ])('and only then, counted in %s', (_, size, period) => {
+    const [key, header] = [secretFrom(random.bytes(32)), random.bytes(24)];
+    const sealer = new FrameSealer(startStream(key, header));
+    const state = startStream(key, header);
+    const plaintext = new Uint8Array(size);
+    for (let count = 0; count < 2 * period; count += 1) {
+      const frame = sealer.seal({ aad: [], plaintext });
+      const aad = encodeAssociatedData({
+        purpose: PURPOSE.agentFrame,
+        algorithm: 1,
+        keyId: 0,
+        fields: [count, new Uint8Array(0)],
+      });
+      const isLastUnderKey = count % period === period - 1;
+      const expected = isLastUnderKey ? STREAM_TAG.rekey : STREAM_TAG.message;
+      expect(pullMessage(state, aad, frame)?.tag).toBe(expected);
     }
   });
 
