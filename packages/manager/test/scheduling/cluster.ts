@@ -1,7 +1,8 @@
 import { createId, SILENT_LOGGER } from '@conclave/kernel';
 import type { Random } from '@conclave/kernel';
-import { State } from '@conclave/state';
+import { decodeCommand, encodeCommand, State } from '@conclave/state';
 import type {
+  Command,
   CommandBody,
   CommandResult,
   NodeRow,
@@ -80,12 +81,10 @@ export class TestCluster {
 
   apply(body: CommandBody): CommandResult {
     this.#index += 1;
-    return this.state.apply(this.#index, {
-      atMs: this.time.now(),
-      by: { kind: 'system', id: 'test' },
-      request: undefined,
-      ...body,
-    });
+    const base = { atMs: this.time.now(), by: { kind: 'system', id: 'test' }, request: undefined };
+    // Through the codec, as on its way through the log.
+    const command = decodeCommand(encodeCommand({ ...base, ...body } as Command));
+    return this.state.apply(this.#index, command);
   }
 
   mustApply(body: CommandBody): void {

@@ -1,0 +1,100 @@
+import type { State } from '@conclave/state';
+import type {
+  ClusterInfoInput,
+  ClusterStatusInput,
+  GetClusterInfoRequest,
+  GetClusterStatusRequest,
+  ManagerStatusInput,
+  WatchEventInput,
+  WatchRequest,
+} from '@conclave/wire';
+import { isUnplaced, isWanted } from '../scheduling/task-kinds.js';
+import type { CallContext, ControlDependencies } from './dependencies.js';
+import { clusterOf } from './lookups.js';
+import { problemsOf } from './problems.js';
+import { watchChanges } from './watch.js';
+
+/** The handlers of the service `Cluster`. */
+export interface ClusterHandlers {
+  getInfo(request: GetClusterInfoRequest, call: CallContext): Promise<ClusterInfoInput>;
+  /** Answers from what this manager knows, also without a quorum. */
+  getStatus(request: GetClusterStatusRequest, call: CallContext): Promise<ClusterStatusInput>;
+  watch(request: WatchRequest, call: CallContext): AsyncGenerator<WatchEventInput, void>;
+}
+
+/** Handlers over `deps`. */
+export function createClusterHandlers(deps: ControlDependencies): ClusterHandlers {
+  return {
+    getInfo: async () => await Promise.resolve(clusterInfo(deps)),
+    getStatus: async () => await Promise.resolve(clusterStatus(deps)),
+    watch: (request, call) => watchChanges(deps, request, call),
+  };
+}
+
+function clusterInfo(deps: ControlDependencies): ClusterInfoInput {
+  const cluster = clusterOf(deps.state());
+  const ring = deps.ring();
+  return {
+    clusterId: cluster.id,
+    rootCertificate: cluster.rootCertificate,
+    intakePublicKey: ring.intakePublicKey(),
+    intakeKeyId: ring.currentKeyId,
+    secretValueBytesMax: cluster.settings.secretValueBytesMax,
+    version: deps.version,
+  };
+}
+
+function clusterStatus(deps: ControlDependencies): ClusterStatusInput {
+  const state = deps.state();
+  const consensus = deps.status.current();
+  const counts = countAll(state);
+  return {
+    clusterId: state.cluster()?.id ?? '',
+    leaderId: consensus.leaderId,
+    term: consensus.term,
+    commitIndex: consensus.commitIndex,
+    appliedIndex: state.appliedIndex,
+    managers: managersOf(deps, state),
+    ...counts,
+    problems: problemsOf(state, consensus, deps.clock.now()),
+    hasQuorum: consensus.hasQuorum,
+    servedBy: consensus.nodeId,
+  };
+}
+
+type Counts = Required<
+  Pick<
+    ClusterStatusInput,
+    'nodesReady' | 'nodesDown' | 'secrets' | 'services' | 'tasksRunning' | 'tasksPending'
+  >
+>;
+
+function countAll(state: State): Counts {
+  let [nodesReady, nodesDown, tasksRunning, tasksPending] = [0, 0, 0, 0];
+  for (const node of state.nodes()) {
+    if (node.state === 'READY') nodesReady += 1;
+    if (node.state === 'DOWN') nodesDown += 1;
+  }
+  for (const task of state.tasks()) {
+    if (!isWanted(task)) continue;
+    if (task.state === 'RUNNING') tasksRunning += 1;
+    if (isUnplaced(task)) tasksPending += 1;
+  }
+  const { secrets, services } = state.counts();
+  return { nodesReady, nodesDown, secrets, services, tasksRunning, tasksPending };
+}
+
+function managersOf(deps: ControlDependencies, state: State): ManagerStatusInput[] {
+  const { leaderId, managers } = deps.status.current();
+  const reach = new Map(managers.map((manager) => [manager.nodeId, manager]));
+  const rows = [...state.nodes()].filter((node) => node.manager !== undefined);
+  return rows.map((node) => ({
+    nodeId: node.id,
+    hostname: node.hostname,
+    address: node.manager?.clusterAddress ?? '',
+    membership: node.manager?.membership ?? '',
+    isLeader: node.id === leaderId,
+    reachable: reach.get(node.id)?.isReachable ?? false,
+    matchIndex: reach.get(node.id)?.matchIndex ?? 0,
+  }));
+}

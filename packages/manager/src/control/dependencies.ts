@@ -1,0 +1,51 @@
+import type { CancelSignal, Clock, Logger, Random } from '@conclave/kernel';
+import type { KeyRing } from '@conclave/sealed';
+import type { Actor, Command, CommandResult, State } from '@conclave/state';
+import type { LogChunkInput, ServiceLogsRequest } from '@conclave/wire';
+import type { StatusSource } from './status-source.js';
+
+/** The part of the key ring that the control API uses. */
+export type ControlRing = Pick<
+  KeyRing,
+  'currentKeyId' | 'versions' | 'sealValue' | 'digestValue' | 'openIntake' | 'intakePublicKey'
+>;
+
+/** Who calls, and what came with the call besides the message. */
+export interface CallContext {
+  readonly actor: Actor;
+  /** The node whose daemon took the call from its user: what "self" means. */
+  readonly selfNodeId: string;
+  /** From the metadata; a key in the message comes first. */
+  readonly idempotencyKey?: string | undefined;
+  /** Fires when the caller has gone; ends streams. */
+  readonly signal?: CancelSignal | undefined;
+}
+
+/** What the control API works with. Writes need the leader; reads run on any manager. */
+export interface ControlDependencies {
+  readonly state: () => State;
+  /** @throws CV_NOT_INITIALIZED while this manager does not hold the ring */
+  readonly ring: () => ControlRing;
+  /**
+   * Commits a command and answers what apply said.
+   * @throws CV_NOT_LEADER, CV_NO_LEADER, CV_OUTCOME_UNKNOWN, CV_QUEUE_FULL
+   */
+  readonly propose: (command: Command) => Promise<CommandResult>;
+  /** Waits until the state shows everything that was committed before the call. */
+  readonly readIndex: () => Promise<void>;
+  /** SHA-256 of the public key info of the root certificate: 32 bytes. */
+  readonly rootPin: () => Uint8Array;
+  /**
+   * Takes a manager out of the quorum; resolves when the configuration is committed.
+   * @throws CV_LAST_MANAGER when the quorum would be lost
+   */
+  readonly removeMember: (nodeId: string) => Promise<void>;
+  readonly status: StatusSource;
+  /** The output of tasks, from the managers that have their agents. */
+  readonly logs: (request: ServiceLogsRequest, call: CallContext) => AsyncIterable<LogChunkInput>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Of this daemon. */
+  readonly version: string;
+}

@@ -1,0 +1,83 @@
+import { ConclaveError, isConclaveError, isId } from '@conclave/kernel';
+import type { ClusterRow, NodeRow, SecretRow, ServiceRow, State, TaskRow } from '@conclave/state';
+import { invalid } from './invalid.js';
+
+/** Longest id or name that is looked up; anything longer cannot exist. */
+const REFERENCE_LENGTH_MAX = 253;
+
+function demandReference(field: string, reference: string): void {
+  if (reference === '') throw invalid(field, 'is missing: give an id or a name');
+  if (reference.length > REFERENCE_LENGTH_MAX) {
+    throw invalid(field, `is over ${REFERENCE_LENGTH_MAX} characters`);
+  }
+}
+
+/** @throws CV_NOT_INITIALIZED */
+export function clusterOf(state: State): ClusterRow {
+  const cluster = state.cluster();
+  if (cluster !== undefined) return cluster;
+  throw new ConclaveError('CV_NOT_INITIALIZED', 'the cluster does not exist yet');
+}
+
+/** By name, else by id. @throws CV_ARGUMENT_INVALID, CV_SECRET_NOT_FOUND */
+export function secretOf(state: State, reference: string): SecretRow {
+  demandReference('secret', reference);
+  const row = state.secretByName(reference) ?? byId(reference, (id) => state.secretById(id));
+  if (row !== undefined) return row;
+  throw new ConclaveError('CV_SECRET_NOT_FOUND', 'no secret has this name or id');
+}
+
+/** By name, else by id. @throws CV_ARGUMENT_INVALID, CV_SERVICE_NOT_FOUND */
+export function serviceOf(state: State, reference: string): ServiceRow {
+  demandReference('service', reference);
+  const row = state.serviceByName(reference) ?? byId(reference, (id) => state.serviceById(id));
+  if (row !== undefined) return row;
+  throw new ConclaveError('CV_SERVICE_NOT_FOUND', 'no service has this name or id');
+}
+
+/** By id. @throws CV_ARGUMENT_INVALID, CV_TASK_NOT_FOUND */
+export function taskOf(state: State, reference: string): TaskRow {
+  demandReference('task', reference);
+  const row = byId(reference, (id) => state.taskById(id));
+  if (row !== undefined) return row;
+  throw new ConclaveError('CV_TASK_NOT_FOUND', 'no task has this id');
+}
+
+/**
+ * By id, "self" or a host name that only one node has.
+ * @throws CV_ARGUMENT_INVALID, CV_NODE_NOT_FOUND
+ */
+export function nodeOf(state: State, reference: string, selfNodeId: string): NodeRow {
+  demandReference('node', reference);
+  const id = reference === 'self' ? selfNodeId : reference;
+  const row = byId(id, (nodeId) => state.nodeById(nodeId));
+  if (row !== undefined) return row;
+  const named = [...state.nodeByHostname(reference)];
+  const only = named[0];
+  if (only === undefined) {
+    throw new ConclaveError('CV_NODE_NOT_FOUND', 'no node has this id or host name');
+  }
+  if (named.length === 1) return only;
+  throw invalid('node', `is a host name of ${named.length} nodes: give the id`);
+}
+
+/**
+ * The id that a removal is about. With an idempotency key, a reference that is not found is passed
+ * on as it is: apply may remember that this very request removed it; else it finds nothing either.
+ */
+export function idForRemoval(
+  request: { readonly reference: string; readonly idempotencyKey: string },
+  find: (reference: string) => { readonly id: string },
+): string {
+  try {
+    return find(request.reference).id;
+  } catch (error) {
+    const isMissing = isConclaveError(error) && error.kind === 'missing';
+    if (!isMissing || request.idempotencyKey === '') throw error;
+    return request.reference;
+  }
+}
+
+function byId<Row>(reference: string, find: (id: string) => Row | undefined): Row | undefined {
+  return isId(reference) ? find(reference) : undefined;
+}

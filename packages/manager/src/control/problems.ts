@@ -1,0 +1,110 @@
+import type { NodeRow, State } from '@conclave/state';
+import type { ProblemInput } from '@conclave/wire';
+import { isUnplaced, isWanted } from '../scheduling/task-kinds.js';
+import type { ConsensusStatus } from './status-source.js';
+
+/** Problems of one kind that a status names one by one; the rest is counted in the last one. */
+const PROBLEMS_PER_KIND_MAX = 20;
+/** Milliseconds before its end in which a certificate that was not renewed is a problem. */
+const CERTIFICATE_NOTICE_MS: number = 2 * 3_600_000;
+
+/** What needs a person, each with the next command. Reads committed state and consensus only. */
+export function problemsOf(
+  state: State,
+  consensus: ConsensusStatus,
+  nowMs: number,
+): ProblemInput[] {
+  const nodes = [...state.nodes()];
+  return [
+    ...quorumProblems(consensus, nodes),
+    ...capped(nodes.filter((node) => node.state === 'DOWN').map(downProblem)),
+    ...capped(nodes.filter((node) => isExpiring(node, nowMs)).map(certificateProblem)),
+    ...capped(serviceProblems(state)),
+    ...capped(pendingProblems(state)),
+  ];
+}
+
+function quorumProblems(consensus: ConsensusStatus, nodes: readonly NodeRow[]): ProblemInput[] {
+  const problems: ProblemInput[] = [];
+  if (!consensus.hasQuorum) {
+    problems.push({
+      code: 'no-quorum',
+      message: 'the managers have no quorum: writes wait, running tasks go on',
+      next: 'start the managers that are missing',
+    });
+  }
+  const reach = new Map(consensus.managers.map((manager) => [manager.nodeId, manager]));
+  for (const node of nodes) {
+    if (node.manager === undefined || node.id === consensus.nodeId) continue;
+    if (reach.get(node.id)?.isReachable !== false) continue;
+    problems.push({
+      code: 'manager-unreachable',
+      message: `manager ${node.hostname} does not answer`,
+      next: `conclave node inspect ${node.id}`,
+    });
+  }
+  const voters = nodes.filter((node) => node.manager?.membership === 'voter').length;
+  if (voters > 0 && voters % 2 === 0) {
+    problems.push({
+      code: 'even-managers',
+      message: `${voters} managers vote: the last of them adds no safety`,
+      next: 'conclave token create --role manager',
+    });
+  }
+  return problems;
+}
+
+function downProblem(node: NodeRow): ProblemInput {
+  return {
+    code: 'node-down',
+    message: `node ${node.hostname} is DOWN: ${node.message}`,
+    next: `conclave node inspect ${node.id}`,
+  };
+}
+
+function isExpiring(node: NodeRow, nowMs: number): boolean {
+  return node.certificate.notAfterMs - nowMs < CERTIFICATE_NOTICE_MS;
+}
+
+function certificateProblem(node: NodeRow): ProblemInput {
+  return {
+    code: 'certificate-expiring',
+    message: `the certificate of node ${node.hostname} was not renewed and is about to end`,
+    next: `conclave node inspect ${node.id}`,
+  };
+}
+
+function serviceProblems(state: State): ProblemInput[] {
+  return state
+    .services()
+    .filter((service) => service.updateState === 'paused')
+    .map((service) => ({
+      code: 'update-paused',
+      message: `the update of service ${service.spec.name} is ${service.updateMessage}`,
+      next: `conclave service ps ${service.spec.name}`,
+    }));
+}
+
+/** One line per service: its tasks wait for the same reason. */
+function pendingProblems(state: State): ProblemInput[] {
+  const waiting = new Map<string, { count: number; message: string }>();
+  for (const task of state.tasks()) {
+    if (task.state !== 'PENDING' || !isUnplaced(task) || !isWanted(task)) continue;
+    const known = waiting.get(task.serviceName);
+    if (known === undefined) waiting.set(task.serviceName, { count: 1, message: task.message });
+    else known.count += 1;
+  }
+  return [...waiting].map(([name, { count, message }]) => ({
+    code: 'tasks-pending',
+    message: `${count} tasks of service ${name} wait: ${message}`,
+    next: `conclave service ps ${name}`,
+  }));
+}
+
+function capped(problems: readonly ProblemInput[]): ProblemInput[] {
+  const shown = problems.slice(0, PROBLEMS_PER_KIND_MAX);
+  const rest = problems.length - shown.length;
+  const last = shown.at(-1);
+  if (rest === 0 || last === undefined) return shown;
+  return [...shown, { ...last, message: `${rest} more of this kind` }];
+}

@@ -1,0 +1,24 @@
+/** One manager as this one sees it. */
+export interface ManagerReach {
+  readonly nodeId: string;
+  readonly isReachable: boolean;
+  /** Newest log index that it is known to hold; 0: unknown. */
+  readonly matchIndex: number;
+}
+
+/** What consensus knows on this manager, without asking anybody. */
+export interface ConsensusStatus {
+  /** This manager. */
+  readonly nodeId: string;
+  /** Empty: none known. */
+  readonly leaderId: string;
+  readonly term: number;
+  readonly commitIndex: number;
+  readonly hasQuorum: boolean;
+  readonly managers: readonly ManagerReach[];
+}
+
+/** Where the control API learns about consensus. */
+export interface StatusSource {
+  current(): ConsensusStatus;
+}

@@ -1,0 +1,332 @@
+import { createId, SILENT_LOGGER } from '@conclave/kernel';
+import { KeyRing, openSealed, SecretBytes, sealIntake } from '@conclave/sealed';
+import { decodeCommand, encodeCommand, State } from '@conclave/state';
+import type { Command, CommandBody, CommandResult, NodeRow } from '@conclave/state';
+import type { ServiceSpec, SetSecretRequest } from '@conclave/wire';
+import { createClusterHandlers } from '../../src/control/cluster.js';
+import type { ClusterHandlers } from '../../src/control/cluster.js';
+import type { CallContext, ControlDependencies } from '../../src/control/dependencies.js';
+import { createNodesHandlers } from '../../src/control/nodes.js';
+import type { NodesHandlers } from '../../src/control/nodes.js';
+import { createSecretsHandlers } from '../../src/control/secrets.js';
+import type { SecretsHandlers } from '../../src/control/secrets.js';
+import { createServicesHandlers } from '../../src/control/services.js';
+import type { ServicesHandlers } from '../../src/control/services.js';
+import { createTasksHandlers } from '../../src/control/tasks.js';
+import type { TasksHandlers } from '../../src/control/tasks.js';
+import { createTokensHandlers } from '../../src/control/tokens.js';
+import type { TokensHandlers } from '../../src/control/tokens.js';
+import { seededRandom } from '../scheduling/cluster.js';
+import { SimulatedTime } from '../simulated-time.js';
+
+export const CLUSTER_ID = 'aaaaaaaaaaaaaaaaaaaaaaaaaa';
+export const VALUE_BYTES_MAX = 1_024;
+export const CALL: CallContext = {
+  actor: { kind: 'admin', id: 'local' },
+  selfNodeId: 'm1aaaaaaaaaaaaaaaaaaaaaaaa',
+};
+
+/** A whole message of a service spec, as it is decoded. */
+export function specMessage(fields: Partial<ServiceSpec> = {}): ServiceSpec {
+  return {
+    name: 'web',
+    runtime: '',
+    command: ['/bin/web'],
+    image: '',
+    env: {},
+    workingDirectory: '',
+    user: '',
+    mode: '',
+    bindings: [],
+    constraints: [],
+    restart: null,
+    update: null,
+    stopSignal: '',
+    labels: {},
+    replicasPerNodeMax: 0,
+    ...fields,
+  };
+}
+
+/** A whole message of a binding. */
+export function bindingMessage(
+  fields: Partial<ServiceSpec['bindings'][number]> = {},
+): ServiceSpec['bindings'][number] {
+  return {
+    secretId: '',
+    secretName: 'shop/db',
+    version: 0,
+    target: '',
+    onChange: null,
+    optional: false,
+    ...fields,
+  };
+}
+
+export function workerId(name: string): string {
+  return name.padEnd(26, 'a');
+}
+
+/** The control API of one leading manager over a real state and a real ring. */
+export class TestControl {
+  readonly time: SimulatedTime = new SimulatedTime();
+  readonly state: State = new State({ watchHistoryMax: 200 });
+  ring: KeyRing;
+  readonly proposals: Command[] = [];
+  readonly removedMembers: string[] = [];
+  barriers = 0;
+  /** Runs before a proposal is applied. */
+  beforeApply: (() => void) | undefined;
+  readonly secrets: SecretsHandlers;
+  readonly services: ServicesHandlers;
+  readonly tasks: TasksHandlers;
+  readonly nodes: NodesHandlers;
+  readonly tokens: TokensHandlers;
+  readonly cluster: ClusterHandlers;
+  readonly deps: ControlDependencies;
+  #index = 0;
+  readonly #random = seededRandom(7);
+
+  private constructor() {
+    this.ring = KeyRing.create(this.#random);
+    const deps: ControlDependencies = {
+      state: () => this.state,
+      ring: () => this.ring,
+      propose: (command) => this.#propose(command),
+      readIndex: () => {
+        this.barriers += 1;
+        return Promise.resolve();
+      },
+      rootPin: () => new Uint8Array(32).fill(3),
+      removeMember: (nodeId) => {
+        this.removedMembers.push(nodeId);
+        this.apply({
+          kind: 'node.membership',
+          id: nodeId,
+          membership: 'removing',
+          ringGeneration: undefined,
+        });
+        return Promise.resolve();
+      },
+      status: {
+        current: () => ({
+          nodeId: CALL.selfNodeId,
+          leaderId: CALL.selfNodeId,
+          term: 2,
+          commitIndex: this.#index,
+          hasQuorum: true,
+          managers: [{ nodeId: CALL.selfNodeId, isReachable: true, matchIndex: this.#index }],
+        }),
+      },
+      logs: async function* () {
+        yield await Promise.resolve({ taskId: 't', stream: 'stdout' });
+      },
+      clock: this.time,
+      random: this.#random,
+      logger: SILENT_LOGGER,
+      version: '0.1.0',
+    };
+    this.deps = deps;
+    this.secrets = createSecretsHandlers(deps);
+    this.services = createServicesHandlers(deps);
+    this.tasks = createTasksHandlers(deps);
+    this.nodes = createNodesHandlers(deps);
+    this.tokens = createTokensHandlers(deps);
+    this.cluster = createClusterHandlers(deps);
+  }
+
+  static async open(): Promise<TestControl> {
+    await openSealed();
+    const control = new TestControl();
+    control.#createCluster();
+    return control;
+  }
+
+  apply(body: CommandBody): CommandResult {
+    const base = { atMs: this.time.now(), by: CALL.actor, request: undefined };
+    return this.#apply({ ...base, ...body });
+  }
+
+  addWorker(name: string): string {
+    const id = workerId(name);
+    this.apply({
+      kind: 'node.join',
+      tokenId: 'token',
+      node: nodeFields(id, name, this.time.now()),
+    });
+    this.observe(id, 'READY');
+    return id;
+  }
+
+  observe(id: string, state: 'READY' | 'DOWN'): void {
+    const session =
+      state === 'DOWN'
+        ? undefined
+        : {
+            id: createId(this.#random),
+            hostname: this.state.nodeById(id)?.hostname ?? '',
+            platformOs: 'linux',
+            daemonVersion: '0.1.0',
+            executors: ['process'],
+          };
+    this.apply({ kind: 'nodes.observe', nodes: [{ id, state, message: '', session }] });
+  }
+
+  /** Puts a task of the service on the node. */
+  addTask(serviceId: string, nodeId: string, slot = 1): string {
+    const id = createId(this.#random);
+    const specVersion = this.state.serviceById(serviceId)?.specVersion ?? 0;
+    this.apply({
+      kind: 'tasks.schedule',
+      changes: [
+        {
+          kind: 'create',
+          id,
+          serviceId,
+          slot,
+          nodeId: '',
+          specVersion,
+          notBeforeMs: 0,
+          message: '',
+        },
+        { kind: 'assign', id, nodeId },
+      ],
+    });
+    return id;
+  }
+
+  /** A set request as a client makes it. */
+  setRequest(
+    name: string,
+    value: string | Uint8Array,
+    fields: Partial<SetSecretRequest> = {},
+  ): SetSecretRequest {
+    const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value.slice();
+    const secret = SecretBytes.take(bytes);
+    const sealed = sealIntake({
+      publicKey: this.ring.intakePublicKey(),
+      clusterId: CLUSTER_ID,
+      context: new TextEncoder().encode(`secret.set\n${name}`),
+      value: secret,
+      random: this.#random,
+    });
+    secret.wipe();
+    return {
+      name,
+      sealedValue: Buffer.from(sealed),
+      labels: {},
+      description: '',
+      createOnly: false,
+      force: false,
+      idempotencyKey: '',
+      objectVersion: 0,
+      ...fields,
+    };
+  }
+
+  async set(
+    name: string,
+    value: string,
+    fields: Partial<SetSecretRequest> = {},
+  ): ReturnType<SecretsHandlers['set']> {
+    return await this.secrets.set(this.setRequest(name, value, fields), CALL);
+  }
+
+  #propose(command: Command): Promise<CommandResult> {
+    const before = this.beforeApply;
+    this.beforeApply = undefined;
+    before?.();
+    this.proposals.push(command);
+    return Promise.resolve(this.#apply(command));
+  }
+
+  #apply(command: Command): CommandResult {
+    this.#index += 1;
+    return this.state.apply(this.#index, decodeCommand(encodeCommand(command)));
+  }
+
+  #createCluster(): void {
+    const nowMs = this.time.now();
+    this.apply({
+      kind: 'cluster.create',
+      cluster: {
+        id: CLUSTER_ID,
+        createdAtMs: nowMs,
+        epoch: 1,
+        rootCertificate: Uint8Array.of(1, 2),
+        rootKeySealed: Uint8Array.of(3),
+        ringGeneration: 1,
+        settings: {
+          secretValueBytesMax: VALUE_BYTES_MAX,
+          heartbeatPeriodMs: 1_500,
+          raftTimeScale: 1,
+        },
+      },
+      node: {
+        ...nodeFields(CALL.selfNodeId, 'alpha', nowMs),
+        role: 'manager',
+        tokenId: '',
+        manager: {
+          raftId: 1,
+          clusterAddress: 'alpha:7420',
+          joinAddress: 'alpha:7421',
+          staticPublicKey: Uint8Array.of(1),
+          signingPublicKey: Uint8Array.of(1),
+          membership: 'voter',
+          ringGeneration: 1,
+        },
+      },
+    });
+    this.apply({
+      kind: 'token.create',
+      token: {
+        id: 'token',
+        role: 'worker',
+        publicKey: Uint8Array.of(1),
+        expiresAtMs: Number.MAX_SAFE_INTEGER,
+        usesLeft: 10_000,
+        isRevoked: false,
+        admittedNodes: [],
+        createdAtMs: nowMs,
+        createdBy: CALL.actor,
+      },
+    });
+  }
+}
+
+function nodeFields(
+  id: string,
+  hostname: string,
+  nowMs: number,
+): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'> {
+  return {
+    id,
+    hostname,
+    state: 'UNKNOWN',
+    stateAtMs: nowMs,
+    message: '',
+    availability: 'active',
+    labels: {},
+    platformOs: 'linux',
+    daemonVersion: '0.1.0',
+    executors: [],
+    certificate: {
+      serial: `serial-${id}`,
+      notAfterMs: nowMs + 86_400_000,
+      publicKeyHash: `key-${id}`,
+    },
+    previousCertificate: undefined,
+    previousUntilMs: 0,
+    manager: undefined,
+    sessionId: '',
+    sessionCount: 0,
+    createdAtMs: nowMs,
+  };
+}
+
+/** All items of a stream. */
+export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
