@@ -47,6 +47,7 @@ export const SAFE_FIELDS: ReadonlySet<string> = new Set([
   'leaderId',
   'limit',
   'listener',
+  'managerId',
   'managers',
   'medium',
   'member',
