@@ -28,3 +28,5 @@ export { jitter } from './random.js';
 export type { Random } from './random.js';
 export { delay } from './time.js';
 export type { CancelSignal, Clock, TimerHandle, Timers } from './time.js';
+export { EXIT_CODES } from './exit-codes.js';
+export { VERSION } from './version.js';

@@ -120,7 +120,7 @@ function joinAddressesOf(state: State): string[] {
 
 async function* listTokens(deps: ControlDependencies): AsyncGenerator<TokenInput, void> {
   const state = await readState(deps);
-  for (const row of [...state.tokens()]) yield tokenMessage(row);
+  for (const row of state.tokens()) yield tokenMessage(row);
 }
 
 async function revokeToken(

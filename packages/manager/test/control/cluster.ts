@@ -23,7 +23,7 @@ export const CLUSTER_ID = 'aaaaaaaaaaaaaaaaaaaaaaaaaa';
 export const VALUE_BYTES_MAX = 1_024;
 export const CALL: CallContext = {
   actor: { kind: 'admin', id: 'local' },
-  selfNodeId: 'm1aaaaaaaaaaaaaaaaaaaaaaaa',
+  selfNodeId: 'alphaaaaaaaaaaaaaaaaaaaaaa',
 };
 
 /** A whole message of a service spec, as it is decoded. */
@@ -64,7 +64,8 @@ export function bindingMessage(
 }
 
 export function workerId(name: string): string {
-  return name.padEnd(26, 'a');
+  // Only letters of ids.
+  return name.replaceAll(/[0189]/g, 'x').padEnd(26, 'a');
 }
 
 /** The control API of one leading manager over a real state and a real ring. */

@@ -15,6 +15,11 @@ import { Scheduler } from '../../src/scheduling/scheduler.js';
 import { isEnded, isWanted } from '../../src/scheduling/task-kinds.js';
 import { SimulatedTime } from '../simulated-time.js';
 
+/** Slots of tasks in ascending order. */
+export function slotsOf(tasks: readonly TaskRow[]): number[] {
+  return tasks.map((task) => task.slot).toSorted((left, right) => left - right);
+}
+
 /** Deterministic bytes: tests name tasks by what they are, not by id. */
 export function seededRandom(seed = 1): Random {
   let word = seed;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { TestCluster } from './cluster.js';
+import { slotsOf, TestCluster } from './cluster.js';
 
 function countByNode(cluster: TestCluster, id: string): Record<string, number> {
   const counts: Record<string, number> = {};
@@ -58,12 +58,7 @@ describe('a replicated service', () => {
     await cluster.obey();
     cluster.update(id, { replicas: 4 });
     await cluster.obey();
-    expect(
-      cluster
-        .running(id)
-        .map((task) => task.slot)
-        .sort(),
-    ).toEqual([1, 2, 3, 4]);
+    expect(slotsOf(cluster.running(id))).toEqual([1, 2, 3, 4]);
   });
 
   test('scales down by the least healthy, then the newest, and deletes what stopped', async () => {
@@ -76,12 +71,7 @@ describe('a replicated service', () => {
     // Slot 2 waited for its restart and went at once; 4 is there until its agent says it stopped.
     expect(leaving.map((task) => [task.slot, task.state])).toEqual([[4, 'RUNNING']]);
     await cluster.obey();
-    expect(
-      cluster
-        .tasks(id)
-        .map((task) => task.slot)
-        .sort(),
-    ).toEqual([1, 3]);
+    expect(slotsOf(cluster.tasks(id))).toEqual([1, 3]);
   });
 
   test('goes with its last task when it is removed', async () => {

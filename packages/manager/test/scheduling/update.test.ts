@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ServiceSpec, TaskRow, UpdateSpec } from '@conclave/state';
-import { TestCluster } from './cluster.js';
+import { slotsOf, TestCluster } from './cluster.js';
 
 const NEW = ['/bin/new'];
 const isNew = (task: TaskRow): boolean => task.spec.command[0] === '/bin/new';
@@ -142,12 +142,7 @@ describe('a rolling update', () => {
     cluster.update(id, { command: NEW });
     await cluster.obey({ fail: (task) => isNew(task) && task.slot === 2 });
     await cluster.advance(10_000);
-    expect(
-      cluster
-        .running(id)
-        .map((task) => task.slot)
-        .sort(),
-    ).toEqual([1, 3]);
+    expect(slotsOf(cluster.running(id))).toEqual([1, 3]);
     expect(cluster.running(id).every(isNew)).toBe(true);
     expect(cluster.service(id).updateState).toBe('completed');
   });

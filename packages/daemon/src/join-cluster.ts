@@ -1,0 +1,154 @@
+import { ConclaveError, equalBytes } from '@conclave/kernel';
+import type { Clock, Random, Timers } from '@conclave/kernel';
+import { createFreshKeys, encodeJoinTranscript } from '@conclave/manager';
+import type { FreshKeys } from '@conclave/manager';
+import { generateNodeKey, proveKey, rootPin, verifyChain } from '@conclave/pki';
+import { hash, signJoin } from '@conclave/sealed';
+import type { ParsedToken } from '@conclave/sealed';
+import { openJoinChannel } from '@conclave/transport';
+import type { Channel } from '@conclave/transport';
+import { loadWire } from '@conclave/wire';
+import type { ChallengeResponse, JoinResponse } from '@conclave/wire';
+import type { MemberIdentity } from './identity-file.js';
+
+/** Milliseconds by which the clocks of this host and the cluster may differ. */
+const CLOCK_SKEW_MS_MAX = 5 * 60_000;
+const CALL_MS = 20_000;
+
+/** What a host says of itself when it joins. */
+export interface JoiningHost {
+  readonly hostname: string;
+  readonly platformOs: string;
+  readonly version: string;
+  /** Managers: where others reach its listeners. */
+  readonly clusterAddress: string;
+  readonly joinAddress: string;
+}
+
+/** What a host is after its join. */
+export interface JoinedHost {
+  readonly identity: MemberIdentity;
+  /** PEM; the caller stores and wipes it. */
+  readonly privateKeyPem: Uint8Array;
+  /** Managers only. */
+  readonly fresh: FreshKeys | undefined;
+}
+
+/** The surroundings of a join. */
+export interface JoinSurroundings {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+}
+
+/**
+ * Joins through a manager's join listener. The manager must chain to the root that the token pins
+ * before anything is sent; the token itself never leaves this host, only a signature by it does.
+ * @throws CV_CA_MISMATCH, CV_PEER_UNREACHABLE, CV_CLOCK_SKEW, CV_TOKEN_INVALID, ...
+ */
+export async function joinCluster(
+  address: string,
+  token: ParsedToken,
+  host: JoiningHost,
+  around: JoinSurroundings,
+): Promise<JoinedHost> {
+  const channel = openJoinChannel({ address, pin: token.pin, ...around });
+  try {
+    return await joinThrough(channel, token, host, around);
+  } finally {
+    channel.close();
+  }
+}
+
+async function joinThrough(
+  channel: Channel,
+  token: ParsedToken,
+  host: JoiningHost,
+  { clock, random }: JoinSurroundings,
+): Promise<JoinedHost> {
+  const service = loadWire().Join;
+  const challenge = await channel.unary(service.Challenge, {}, { timeoutMs: CALL_MS });
+  checkChallenge(challenge, channel.peerCertificateDer, clock.now());
+  const key = generateNodeKey();
+  const fresh = token.role === 'manager' ? createFreshKeys(random) : undefined;
+  const said = {
+    tokenId: token.id,
+    nonce: challenge.nonce,
+    publicKey: key.spkiDer,
+    hostname: host.hostname,
+    platformOs: host.platformOs,
+    version: host.version,
+    clusterAddress: fresh === undefined ? '' : host.clusterAddress,
+    joinAddress: fresh === undefined ? '' : host.joinAddress,
+    staticPublicKey: fresh?.static.publicKey ?? new Uint8Array(0),
+    signingPublicKey: fresh?.signing.publicKey ?? new Uint8Array(0),
+  };
+  const transcript = encodeJoinTranscript({
+    ...said,
+    clusterId: challenge.clusterId,
+    serverCertificateHash: challenge.serverCertificateHash,
+  });
+  const answer = await channel.unary(
+    service.Join,
+    {
+      ...said,
+      proof: proveKey(key.privateKeyPem, transcript),
+      signature: signJoin(token.seed, transcript),
+    },
+    { timeoutMs: CALL_MS },
+  );
+  const identity = checkAnswer(answer, token, { spkiDer: key.spkiDer, now: clock.now() });
+  return { identity, privateKeyPem: key.privateKeyPem, fresh };
+}
+
+function checkChallenge(
+  challenge: ChallengeResponse,
+  presented: Uint8Array | undefined,
+  now: number,
+): void {
+  // The hash is signed with the token: a relay with another certificate gets a useless signature.
+  if (presented === undefined || !equalBytes(hash(presented), challenge.serverCertificateHash)) {
+    throw new ConclaveError(
+      'CV_CA_MISMATCH',
+      'the manager names another certificate than it shows',
+    );
+  }
+  const skewMs = Math.abs(challenge.nowMs - now);
+  if (skewMs <= CLOCK_SKEW_MS_MAX) return;
+  throw new ConclaveError(
+    'CV_CLOCK_SKEW',
+    `the clock of this host differs from the manager's by ${Math.round(skewMs / 60_000)} minutes`,
+  );
+}
+
+function checkAnswer(
+  answer: JoinResponse,
+  token: ParsedToken,
+  own: { readonly spkiDer: Uint8Array; readonly now: number },
+): MemberIdentity {
+  if (!equalBytes(rootPin(answer.rootCertificate), token.pin)) {
+    throw new ConclaveError('CV_CA_MISMATCH', 'the answer has another root than the token');
+  }
+  const certificateDer = Uint8Array.from(answer.certificate);
+  const rootDer = Uint8Array.from(answer.rootCertificate);
+  const named = verifyChain({ leafDer: certificateDer, rootDer, now: own.now, usage: 'client' });
+  const { clusterId, nodeId, role } = answer;
+  const isOurs = named.id === nodeId && named.clusterId === clusterId && named.role === role;
+  if (!isOurs || role !== token.role) {
+    throw new ConclaveError('CV_PROTOCOL', 'the certificate in the answer names somebody else');
+  }
+  return {
+    clusterId,
+    nodeId,
+    role,
+    raftId: answer.raftId,
+    certificateDer,
+    rootDer,
+    managers: answer.managers.map((manager) => ({
+      nodeId: manager.nodeId,
+      raftId: manager.raftId,
+      address: manager.address,
+      signingPublicKey: Uint8Array.from(manager.signingPublicKey),
+    })),
+  };
+}

@@ -1,0 +1,43 @@
+import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
+import type { ControlApi } from '@conclave/manager';
+import type { DaemonConfig } from './config.js';
+import type { DataFolder } from './data-folder.js';
+import type { IdentityFile } from './identity-file.js';
+
+/** What every part of the daemon works with. */
+export interface Surroundings {
+  readonly config: DaemonConfig;
+  readonly folder: DataFolder;
+  readonly identityFile: IdentityFile;
+  readonly hostname: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** What a role tells `status` of itself. */
+export interface RoleStatus {
+  readonly message: string;
+  readonly connectedManager: string;
+  readonly runningTasks: number;
+  readonly heldVersions: number;
+  readonly medium: string;
+}
+
+/** A host's part in the cluster while it is a member. */
+export interface Member {
+  readonly role: 'manager' | 'worker';
+  /** Resolves when this host cannot go on in its role. */
+  readonly fatal: Promise<Error>;
+  /** The control API; undefined on a worker. */
+  readonly control: ControlApi | undefined;
+  status(): RoleStatus;
+  /** What the record of a manager says about its part in the quorum; empty on a worker. */
+  membership(): string;
+  /** Takes this host out of the cluster; its keys and records are destroyed afterwards. */
+  leave(force: boolean): Promise<void>;
+  /** Stops. Tasks of a worker go on, to be adopted by the next start. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,99 @@
+import { ConclaveError } from '@conclave/kernel';
+import type { Clock } from '@conclave/kernel';
+import { encodeFields, sealToRecipient } from '@conclave/sealed';
+import type { Random } from '@conclave/kernel';
+import { decodeCommand } from '@conclave/state';
+import type { Command, State } from '@conclave/state';
+import type { CallContext, Handlers } from '@conclave/transport';
+import type {
+  GetRingResponseInput,
+  LogReplyInput,
+  LogRequest,
+  ProposeRequest,
+  ProposeResponseInput,
+  Services,
+  SessionsRequest,
+  SessionsResponseInput,
+} from '@conclave/wire';
+import type { ManagerKeys } from '../keys/manager-keys.js';
+import { encodeResult } from './result-codec.js';
+import type { ProposedResult } from './raft-host.js';
+
+/** What managers ask each other is answered with. */
+export interface ManagersServiceOptions {
+  readonly state: () => State;
+  readonly keys: ManagerKeys;
+  readonly propose: (command: Command, signal: AbortSignal) => Promise<ProposedResult>;
+  /** On the leader: hears which sessions live with which manager. */
+  readonly beat: (managerId: string, sessions: SessionsRequest) => Promise<readonly string[]>;
+  readonly taskLogs: (request: LogRequest) => AsyncIterable<LogReplyInput>;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Commands that only a cluster's founder writes, never through another manager. */
+const FOUNDING = new Set<Command['kind']>(['cluster.create']);
+
+/** What a ring is sealed for: this cluster, this manager. */
+export function ringContext(clusterId: string, nodeId: string): Uint8Array {
+  return encodeFields(['CV-RING-1', clusterId, nodeId]);
+}
+
+/** The service between managers. */
+export class ManagersService implements Handlers<Services['Managers']> {
+  readonly #options: ManagersServiceOptions;
+
+  constructor(options: ManagersServiceOptions) {
+    this.#options = options;
+  }
+
+  /** @throws CV_NOT_LEADER when this manager does not lead: certainly not done */
+  async propose(call: CallContext, request: ProposeRequest): Promise<ProposeResponseInput> {
+    const command = decodeCommand(request.command);
+    if (FOUNDING.has(command.kind)) {
+      throw new ConclaveError('CV_ROLE_FORBIDDEN', 'this command is not for a running cluster');
+    }
+    // Times in the log are the leader's: one clock, however many managers take requests.
+    const stamped = { ...command, atMs: this.#options.clock.now() };
+    const { index, result } = await this.#options.propose(stamped, call.signal);
+    return { index, result: encodeResult(result) };
+  }
+
+  /** @throws CV_NOT_LEADER */
+  async beat(call: CallContext, request: SessionsRequest): Promise<SessionsResponseInput> {
+    return { invalid: await this.#options.beat(callerId(call), request) };
+  }
+
+  /** The ring, sealed to the static key in the caller's own record. */
+  getRing(call: CallContext): Promise<GetRingResponseInput> {
+    const state = this.#options.state();
+    const cluster = state.cluster();
+    const node = state.nodeById(callerId(call));
+    if (cluster === undefined || node?.manager === undefined) {
+      throw new ConclaveError('CV_STATE_STALE', 'this manager does not know the caller yet');
+    }
+    const ring = this.#options.keys.requireRing();
+    const encoded = ring.encode();
+    try {
+      const sealedRing = sealToRecipient({
+        publicKey: node.manager.staticPublicKey,
+        context: ringContext(cluster.id, node.id),
+        plaintext: encoded,
+        random: this.#options.random,
+      });
+      return Promise.resolve({ sealedRing, generation: ring.generation });
+    } finally {
+      encoded.wipe();
+    }
+  }
+
+  /** Output of a task whose agent has its session here. */
+  taskLogs(_call: CallContext, request: LogRequest): AsyncIterable<LogReplyInput> {
+    return this.#options.taskLogs(request);
+  }
+}
+
+function callerId(call: CallContext): string {
+  if (call.peer.kind === 'certificate') return call.peer.identity.id;
+  throw new ConclaveError('CV_UNAUTHENTICATED', 'this call needs the certificate of a manager');
+}

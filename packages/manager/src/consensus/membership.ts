@@ -1,0 +1,168 @@
+import type { Logger, TimerHandle, Timers } from '@conclave/kernel';
+import type { CommandBody, CommandResult, NodeRow, State } from '@conclave/state';
+import type { ConfChange, ConfState } from 'raft-ts';
+
+/** What the membership loop needs of the consensus host. */
+export interface MembershipPort {
+  state(): State;
+  confState(): ConfState;
+  /** Index up to which the member's log is known to equal ours; undefined: no such member. */
+  matchOf(raftId: number): number | undefined;
+  commitIndex(): number;
+  proposeConfChange(change: ConfChange): Promise<void>;
+  propose(body: CommandBody): Promise<CommandResult>;
+  selfRaftId(): number;
+  /** Hands leadership to the most advanced other voter; resolves when it has been tried. */
+  transferLeadership(): Promise<void>;
+}
+
+/** Entries that a learner may be behind and still count as caught up. */
+const CAUGHT_UP_ENTRIES = 64;
+/** Milliseconds between looks; a change of a manager row wakes the loop at once. */
+const PERIOD_MS = 500;
+/**
+ * Looks after which the row of a manager that is out of the configuration is removed here, when
+ * nobody who asked for the removal did.
+ */
+const LOOKS_BEFORE_REMOVAL = 6;
+
+/**
+ * Leader only: carries the members that committed state asks for into the Raft configuration, one
+ * change at a time: joining, then learner, then voter once it has caught up and holds the ring;
+ * removing, then out. State says what is wanted, the configuration what is; each step is safe to
+ * repeat, so a new leader simply goes on.
+ */
+export class Membership {
+  readonly #port: MembershipPort;
+  readonly #logger: Logger;
+  readonly #timers: Timers;
+  #timer: TimerHandle | undefined;
+  #isBusy = false;
+  #isDirty = false;
+  /** Looks at which a node was found out of the configuration and still listed. */
+  readonly #looks = new Map<string, number>();
+
+  constructor(port: MembershipPort, timers: Timers, logger: Logger) {
+    this.#port = port;
+    this.#timers = timers;
+    this.#logger = logger;
+  }
+
+  /** Begins, on winning leadership. */
+  start(): void {
+    this.#timer ??= this.#timers.every(PERIOD_MS, () => this.wake());
+    this.wake();
+  }
+
+  /** Ends, on losing leadership. A step that is open ends by itself. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Looks now, for example because a manager row changed. */
+  wake(): void {
+    if (this.#timer === undefined) return;
+    this.#isDirty = true;
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#isDirty && this.#timer !== undefined) {
+        this.#isDirty = false;
+        if (await this.#step()) this.#isDirty = true;
+      }
+    } catch (error) {
+      // Lost leadership or a refused change: the next look decides anew.
+      this.#logger.warn('membership.step-failed', { error });
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  /** One change at most; true when something changed. */
+  async #step(): Promise<boolean> {
+    const conf = this.#port.confState();
+    if (conf.votersOutgoing.length > 0) return false;
+    for (const node of this.#port.state().nodes()) {
+      if (node.manager === undefined) continue;
+      if (await this.#move(node, node.manager, conf)) return true;
+    }
+    return false;
+  }
+
+  async #move(
+    node: NodeRow,
+    manager: NonNullable<NodeRow['manager']>,
+    conf: ConfState,
+  ): Promise<boolean> {
+    const isVoter = conf.voters.includes(manager.raftId);
+    const isLearner = conf.learners.includes(manager.raftId);
+    switch (manager.membership) {
+      case 'joining':
+        if (!isVoter && !isLearner) {
+          await this.#port.proposeConfChange(single('ConfChangeAddLearnerNode', manager.raftId));
+        }
+        await this.#record(node, isVoter ? 'voter' : 'learner');
+        return true;
+      case 'learner':
+        if (isVoter) {
+          await this.#record(node, 'voter');
+          return true;
+        }
+        if (!this.#isReadyToVote(manager)) return false;
+        await this.#port.proposeConfChange(single('ConfChangeAddNode', manager.raftId));
+        await this.#record(node, 'voter');
+        return true;
+      case 'voter':
+        return false;
+      case 'removing':
+        return this.#remove(node, manager.raftId, isVoter || isLearner);
+    }
+  }
+
+  async #remove(node: NodeRow, raftId: number, isMember: boolean): Promise<boolean> {
+    if (isMember) {
+      if (raftId === this.#port.selfRaftId()) {
+        // A leader does not take itself out: it hands over first, the next leader removes it.
+        await this.#port.transferLeadership();
+        return false;
+      }
+      await this.#port.proposeConfChange(single('ConfChangeRemoveNode', raftId));
+      this.#logger.info('membership.removed', { nodeId: node.id });
+      return true;
+    }
+    const looks = (this.#looks.get(node.id) ?? 0) + 1;
+    this.#looks.set(node.id, looks);
+    if (looks < LOOKS_BEFORE_REMOVAL) return false;
+    this.#looks.delete(node.id);
+    await this.#port.propose({ kind: 'node.remove', id: node.id, force: true });
+    return true;
+  }
+
+  #isReadyToVote(manager: NonNullable<NodeRow['manager']>): boolean {
+    const match = this.#port.matchOf(manager.raftId);
+    if (match === undefined || manager.ringGeneration === 0) return false;
+    return match + CAUGHT_UP_ENTRIES >= this.#port.commitIndex();
+  }
+
+  async #record(node: NodeRow, membership: 'learner' | 'voter'): Promise<void> {
+    await this.#port.propose({
+      kind: 'node.membership',
+      id: node.id,
+      membership,
+      ringGeneration: undefined,
+    });
+    this.#logger.info('membership.changed', { nodeId: node.id, membership });
+  }
+}
+
+function single(
+  type: 'ConfChangeAddLearnerNode' | 'ConfChangeAddNode' | 'ConfChangeRemoveNode',
+  nodeId: number,
+): ConfChange {
+  return { version: 2, transition: 'auto', changes: [{ type, nodeId }] };
+}

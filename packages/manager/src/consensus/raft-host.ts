@@ -1,0 +1,281 @@
+import { ConclaveError } from '@conclave/kernel';
+import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
+import { encodeCommand } from '@conclave/state';
+import type { Command, CommandResult, State } from '@conclave/state';
+import type { ConfChange, ConfState, NetworkMessage, Status } from 'raft-ts';
+import { Node } from 'raft-ts/node';
+import type { LogStore, NodeLimits, RoleChange, Transport } from 'raft-ts/node';
+import type { ReplicatedState } from './replicated-state.js';
+
+/** Milliseconds a write waits for a leader to appear before it says that there is none. */
+const LEADER_WAIT_MS = 2_500;
+/** Milliseconds a client is told to wait before a retry. */
+const RETRY_AFTER_MS = 300;
+/** Milliseconds between two looks while waiting. */
+const LOOK_MS = 20;
+
+/** What a consensus host is made of. */
+export interface RaftHostOptions {
+  readonly raftId: number;
+  /** True on the manager that founds the cluster, the first time only. */
+  readonly isFounder: boolean;
+  readonly log: LogStore;
+  readonly replicated: ReplicatedState;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits?: Partial<NodeLimits>;
+  /** Multiplies heartbeat and election times, 1..50. */
+  readonly timeScale?: number;
+  readonly onRole: (change: RoleChange) => void;
+  /** Runs once, soon, after the input that is already waiting. */
+  readonly schedule: (run: () => void) => void;
+}
+
+/** How a proposal ended, seen from the manager that made it. */
+export interface ProposedResult {
+  readonly index: number;
+  readonly result: CommandResult;
+}
+
+const TICK_MS = 100;
+const RANDOM_BELOW_MAX = 2 ** 32;
+
+/** One manager's part in consensus: proposals, reads and membership over the Raft driver. */
+export class RaftHost {
+  readonly #node: Node;
+  readonly #options: RaftHostOptions;
+
+  private constructor(node: Node, options: RaftHostOptions) {
+    this.#node = node;
+    this.#options = options;
+  }
+
+  /** Loads what is stored, replays it and starts to take part. */
+  static async start(options: RaftHostOptions): Promise<RaftHost> {
+    const { clock, timers, random, raftId } = options;
+    const node = await Node.start({
+      id: raftId,
+      store: options.log,
+      stateMachine: options.replicated,
+      transport: options.transport,
+      clock: {
+        now: () => clock.monotonic(),
+        setInterval: (f, ms): Disposable => {
+          const timer = timers.every(ms, f);
+          return { [Symbol.dispose]: () => timer.cancel() };
+        },
+      },
+      random: (n) => random.below(Math.min(n, RANDOM_BELOW_MAX)),
+      tickMs: TICK_MS * (options.timeScale ?? 1),
+      schedule: options.schedule,
+      onRoleChange: options.onRole,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.isFounder ? { bootstrap: [{ id: raftId }] } : {}),
+      logger: {
+        enabled: (level) => level !== 'DEBUG',
+        log: (level, message) => {
+          if (level === 'ERROR' || level === 'FATAL') options.logger.error('raft', { message });
+          else if (level === 'WARN') options.logger.warn('raft', { message });
+          else options.logger.debug('raft', { message });
+        },
+      },
+    });
+    return new RaftHost(node, options);
+  }
+
+  /** Resolves when this member cannot go on. */
+  get fatal(): Promise<Error> {
+    return this.#node.fatal;
+  }
+
+  get raftId(): number {
+    return this.#options.raftId;
+  }
+
+  get state(): State {
+    return this.#options.replicated.state;
+  }
+
+  status(): Status {
+    return this.#node.status();
+  }
+
+  /** Raft id of the leader this member knows of; 0: none. */
+  get leaderRaftId(): number {
+    return this.#node.status().lead;
+  }
+
+  get isLeader(): boolean {
+    const status = this.#node.status();
+    return status.raftState === 'StateLeader' && status.lead === this.raftId;
+  }
+
+  /** Hands in a message of another member whose identity was checked. */
+  receive(message: NetworkMessage): void {
+    this.#node.receive(message);
+  }
+
+  /** Tells what became of a snapshot that was on its way. */
+  reportSnapshot(to: number, status: 'finish' | 'failure'): void {
+    this.#node.reportSnapshot(to, status);
+  }
+
+  /** Tells that messages to a member do not arrive. */
+  reportUnreachable(to: number): void {
+    this.#node.reportUnreachable(to);
+  }
+
+  /** Makes the founder leader without waiting for a timeout. */
+  campaign(): void {
+    this.#node.campaign();
+  }
+
+  /**
+   * Puts a command into the log. On the leader only.
+   * @throws CV_NOT_LEADER when another member leads: certainly not done
+   * @throws CV_OUTCOME_UNKNOWN when leadership was lost meanwhile: done, or not, or later
+   * @throws CV_QUEUE_FULL, CV_LIMIT_EXCEEDED when a bound is reached: certainly not done
+   */
+  async propose(command: Command, signal?: AbortSignal): Promise<ProposedResult> {
+    const outcome = await this.#node.propose(encodeCommand(command), signal ? { signal } : {});
+    switch (outcome.outcome) {
+      case 'applied':
+        return { index: outcome.index, result: outcome.value as CommandResult };
+      case 'rejected':
+        throw rejected(outcome.reason);
+      case 'unknown':
+        throw new ConclaveError(
+          'CV_OUTCOME_UNKNOWN',
+          'leadership was lost before the write was confirmed: it may or may not be done',
+          { retryAfterMs: RETRY_AFTER_MS, details: { reason: outcome.reason } },
+        );
+    }
+  }
+
+  /** Changes who takes part. On the leader only. */
+  async proposeConfChange(change: ConfChange): Promise<void> {
+    await this.#node.proposeConfChange(change);
+  }
+
+  /**
+   * Waits until this member has applied all that was committed anywhere before the call.
+   * @throws CV_NO_LEADER when nobody can confirm that in time
+   */
+  async readIndex(timeoutMs: number = LEADER_WAIT_MS): Promise<number> {
+    const gaveUp = new AbortController();
+    const timer = this.#options.timers.after(timeoutMs, () => gaveUp.abort());
+    try {
+      return await this.#node.linearizableRead({ signal: gaveUp.signal });
+    } catch (error) {
+      throw noLeader(error);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /**
+   * Resolves with the leader's Raft id, waiting for an election that is under way.
+   * @throws CV_NO_LEADER after 2.5 s without one
+   */
+  async awaitLeader(signal?: AbortSignal): Promise<number> {
+    const end = this.#options.clock.monotonic() + LEADER_WAIT_MS;
+    for (;;) {
+      const leader = this.leaderRaftId;
+      if (leader !== 0) return leader;
+      if (signal?.aborted === true || this.#options.clock.monotonic() > end) throw noLeader();
+      await this.#pause();
+    }
+  }
+
+  /** Resolves when this member has applied `index`. Bounded by the same wait as for a leader. */
+  async awaitApplied(index: number): Promise<void> {
+    const end = this.#options.clock.monotonic() + LEADER_WAIT_MS;
+    while (this.state.appliedIndex < index) {
+      // The write is done: the answer may still go out, only this member lags.
+      if (this.#options.clock.monotonic() > end) return;
+      await this.#pause();
+    }
+  }
+
+  /** Hands leadership to the most advanced other voter, when there is one. */
+  async transferLeadership(): Promise<boolean> {
+    const { progress, config } = this.#node.status();
+    let best: { id: number; match: number } | undefined;
+    for (const [id, view] of progress) {
+      if (id === this.raftId || !config.voters[0].has(id) || !view.recentActive) continue;
+      if (best === undefined || view.match > best.match) best = { id, match: view.match };
+    }
+    if (best === undefined) return false;
+    const gaveUp = new AbortController();
+    const timer = this.#options.timers.after(TICK_MS * 20, () => gaveUp.abort());
+    try {
+      await this.#node.transferLeadership(best.id, { signal: gaveUp.signal });
+      return true;
+    } catch {
+      return false;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** The configuration in force on this member. */
+  confState(): ConfState {
+    const { config } = this.#node.status();
+    return {
+      voters: [...config.voters[0]],
+      votersOutgoing: [...config.voters[1]],
+      learners: [...config.learners],
+      learnersNext: [...config.learnersNext],
+      autoLeave: config.autoLeave,
+    };
+  }
+
+  /** Ends taking part; what waits gets an honest answer. */
+  stop(): Promise<void> {
+    return this.#node.stop();
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer: TimerHandle = this.#options.timers.after(LOOK_MS, () => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+function noLeader(cause?: unknown): ConclaveError {
+  return new ConclaveError('CV_NO_LEADER', 'the managers have no leader or no quorum', {
+    retryAfterMs: RETRY_AFTER_MS,
+    cause,
+  });
+}
+
+function rejected(reason: string): ConclaveError {
+  switch (reason) {
+    case 'noLeader':
+    case 'transferInProgress':
+    case 'notMember':
+    case 'forwardingDisabled':
+    case 'superseded':
+      return new ConclaveError('CV_NOT_LEADER', 'this manager is not the leader', {
+        retryAfterMs: RETRY_AFTER_MS,
+        details: { reason },
+      });
+    case 'tooLarge':
+      return new ConclaveError('CV_LIMIT_EXCEEDED', 'the change is too large for one entry');
+    case 'tooManyPending':
+    case 'uncommittedLimit':
+      return new ConclaveError('CV_QUEUE_FULL', 'too many writes are waiting', {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
+    default:
+      return new ConclaveError('CV_CANCELLED', `the write was not made: ${reason}`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
+  }
+}

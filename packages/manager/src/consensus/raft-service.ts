@@ -1,0 +1,170 @@
+import { ConclaveError, equalBytes, limits } from '@conclave/kernel';
+import type { Logger } from '@conclave/kernel';
+import { RunningHash } from '@conclave/sealed';
+import type { CallContext, Handlers, StreamWriter } from '@conclave/transport';
+import type {
+  RaftAckInput,
+  RaftBatch,
+  Services,
+  SnapshotChunk,
+  SnapshotResultInput,
+} from '@conclave/wire';
+import type { Message, NetworkMessage, Snapshot } from 'raft-ts';
+import { decodeMessage } from 'raft-ts/codec';
+
+/** The version of the frames that carry Raft messages. */
+export const RAFT_PROTOCOL = 1;
+/** Batches after which the reader is told how far it got. */
+const ACK_EVERY = 64;
+
+/** What arrives goes to. */
+export interface RaftServiceOptions {
+  readonly clusterId: string;
+  readonly selfRaftId: number;
+  /** The Raft id of a node by its certificate's id; undefined: not a manager. */
+  readonly raftIdOf: (nodeId: string) => number | undefined;
+  readonly receive: (message: NetworkMessage) => void;
+  /** Stores the content of a snapshot before Raft hears of it. */
+  readonly receiveSnapshot: (
+    snapshot: Snapshot,
+    chunks: AsyncIterable<Uint8Array>,
+  ) => Promise<void>;
+  readonly logger: Logger;
+}
+
+/**
+ * Takes Raft messages of other managers. The claimed sender of each must be the identity of the
+ * connection; a stream that breaks a rule ends, and nothing of that batch is used.
+ */
+export class RaftService implements Handlers<Services['Raft']> {
+  readonly #options: RaftServiceOptions;
+
+  constructor(options: RaftServiceOptions) {
+    this.#options = options;
+  }
+
+  /** Small messages of one manager. */
+  messages(
+    call: CallContext,
+    batches: AsyncIterable<RaftBatch>,
+    acks: StreamWriter<RaftAckInput>,
+  ): Promise<void> {
+    return this.#receiveAll(call, batches, acks);
+  }
+
+  /** Large messages of one manager. */
+  entries(
+    call: CallContext,
+    batches: AsyncIterable<RaftBatch>,
+    acks: StreamWriter<RaftAckInput>,
+  ): Promise<void> {
+    return this.#receiveAll(call, batches, acks);
+  }
+
+  /** A snapshot in chunks; Raft hears of it when the last one is stored. */
+  async snapshot(
+    call: CallContext,
+    chunks: AsyncIterable<SnapshotChunk>,
+  ): Promise<SnapshotResultInput> {
+    const sender = this.#senderOf(call);
+    const reader = chunks[Symbol.asyncIterator]();
+    const first = await reader.next();
+    if (first.done === true) throw badSnapshot('it is empty');
+    this.#checkCluster(first.value.clusterId);
+    const message = this.#decode(first.value.message, sender);
+    if (message.type !== 'MsgSnap') throw badSnapshot('it does not begin with a snapshot message');
+    await this.#options.receiveSnapshot(message.snapshot, contentsOf(reader));
+    this.#options.receive(message);
+    return { index: message.snapshot.metadata.index };
+  }
+
+  async #receiveAll(
+    call: CallContext,
+    batches: AsyncIterable<RaftBatch>,
+    acks: StreamWriter<RaftAckInput>,
+  ): Promise<void> {
+    const sender = this.#senderOf(call);
+    let sequence = 0;
+    for await (const batch of batches) {
+      this.#checkCluster(batch.clusterId);
+      if (batch.protocol !== RAFT_PROTOCOL) {
+        throw new ConclaveError(
+          'CV_PROTOCOL',
+          `this manager speaks protocol ${RAFT_PROTOCOL} only`,
+        );
+      }
+      sequence += 1;
+      if (batch.sequence !== sequence) {
+        throw new ConclaveError('CV_PROTOCOL', 'a batch of messages is missing or was repeated');
+      }
+      const messages = batch.messages.map((bytes) => this.#decode(bytes, sender));
+      for (const message of messages) this.#options.receive(message);
+      if (sequence % ACK_EVERY === 1) await acks.write({ sequence });
+    }
+  }
+
+  #senderOf(call: CallContext): number {
+    const { peer } = call;
+    const raftId =
+      peer.kind === 'certificate' ? this.#options.raftIdOf(peer.identity.id) : undefined;
+    if (raftId !== undefined) return raftId;
+    throw new ConclaveError('CV_ROLE_FORBIDDEN', 'only managers send consensus messages');
+  }
+
+  #checkCluster(clusterId: string): void {
+    if (clusterId === this.#options.clusterId) return;
+    throw new ConclaveError('CV_PROTOCOL', 'the messages belong to another cluster');
+  }
+
+  #decode(bytes: Uint8Array, sender: number): NetworkMessage {
+    let message: Message;
+    try {
+      message = decodeMessage(bytes);
+    } catch (cause) {
+      throw new ConclaveError('CV_PROTOCOL', 'a consensus message is malformed', { cause });
+    }
+    if (message.from !== sender) {
+      this.#options.logger.warn('raft.forged-sender', { claimed: message.from, sender });
+      throw new ConclaveError('CV_ROLE_FORBIDDEN', 'a consensus message names another sender');
+    }
+    if (message.to !== this.#options.selfRaftId) {
+      throw new ConclaveError('CV_PROTOCOL', 'a consensus message is for another manager');
+    }
+    return message as NetworkMessage;
+  }
+}
+
+/** The chunks of the store inside the chunks of the wire, checked for order, size and digest. */
+async function* contentsOf(reader: AsyncIterator<SnapshotChunk>): AsyncGenerator<Uint8Array> {
+  const whole = new RunningHash();
+  for (let expected = 1; ; expected += 1) {
+    const next = await reader.next();
+    if (next.done === true) throw badSnapshot('it ends too early');
+    const { chunk, content, last, digest } = next.value;
+    if (chunk !== expected) throw badSnapshot('a chunk is out of order');
+    if (content.length > limits.SNAPSHOT_CHUNK_BYTES_MAX + 4) {
+      throw new ConclaveError('CV_LIMIT_EXCEEDED', 'a chunk of a snapshot is too large');
+    }
+    if (last) {
+      if (!equalBytes(whole.digest(), digest)) throw badSnapshot('its digest does not fit');
+      return;
+    }
+    whole.update(content);
+    yield* splitGroup(content);
+  }
+}
+
+function* splitGroup(group: Uint8Array): Generator<Uint8Array> {
+  const view = new DataView(group.buffer, group.byteOffset, group.length);
+  let offset = 0;
+  while (offset < group.length) {
+    if (offset + 4 > group.length) throw badSnapshot('a chunk is cut off');
+    const size = view.getUint32(offset);
+    if (offset + 4 + size > group.length) throw badSnapshot('a chunk is cut off');
+    yield group.subarray(offset + 4, offset + 4 + size);
+    offset += 4 + size;
+  }
+}
+
+const badSnapshot = (reason: string): ConclaveError =>
+  new ConclaveError('CV_SNAPSHOT_DAMAGED', `the snapshot was refused: ${reason}`);

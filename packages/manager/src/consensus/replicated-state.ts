@@ -1,0 +1,141 @@
+import { ConclaveError, toHex } from '@conclave/kernel';
+import type { Logger, Random } from '@conclave/kernel';
+import { decodeCommand, restoreState, State } from '@conclave/state';
+import type { ChangeBatch, CommandResult } from '@conclave/state';
+import type { SnapshotName, SnapshotStore } from '@conclave/store';
+import type { Entry, Snapshot } from 'raft-ts';
+import type { StateMachine, StateSnapshot } from 'raft-ts/node';
+
+/** Bytes of randomness in the id of a snapshot. */
+const SNAPSHOT_ID_BYTES = 16;
+
+/** What listeners hear: a batch that was applied, or that the whole state was replaced. */
+export type StateEvent =
+  { readonly kind: 'applied'; readonly batch: ChangeBatch } | { readonly kind: 'replaced' };
+
+/**
+ * The tables as a state machine of Raft: committed commands in, results out, snapshots to and from
+ * the store. The descriptor that Raft carries is only the name of a snapshot.
+ */
+export class ReplicatedState implements StateMachine {
+  readonly #snapshots: SnapshotStore;
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #listeners = new Set<(event: StateEvent) => void>();
+  #state = new State();
+  #unwatch: () => void;
+  /** Names of the snapshots that may still be read: the newest two, and those being sent. */
+  #kept: string[] = [];
+  readonly #sending = new Map<string, number>();
+
+  constructor(fields: { snapshots: SnapshotStore; random: Random; logger: Logger }) {
+    this.#snapshots = fields.snapshots;
+    this.#random = fields.random;
+    this.#logger = fields.logger;
+    this.#unwatch = this.#watch(this.#state);
+  }
+
+  /** The tables now. Do not keep it over an await: a snapshot from the leader replaces it. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Calls `listener` synchronously after each change. Returns the way to stop. */
+  listen(listener: (event: StateEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** @inheritdoc */
+  apply(entries: readonly Entry[]): Promise<readonly CommandResult[]> {
+    return Promise.resolve(entries.map((entry) => this.#applyOne(entry)));
+  }
+
+  /** @inheritdoc */
+  async snapshot(): Promise<StateSnapshot> {
+    const view = this.#state.freeze();
+    const id = toHex(this.#random.bytes(SNAPSHOT_ID_BYTES));
+    // The term is Raft's; the id is random and binds the chunks well enough.
+    await this.#snapshots.write({ id, index: view.index, term: 0 }, view.chunks());
+    await this.#keep(id);
+    this.#logger.info('snapshot.written', { index: view.index });
+    return { index: view.index, data: encodeDescriptor({ id, index: view.index, term: 0 }) };
+  }
+
+  /** @inheritdoc */
+  async restore(snapshot: Snapshot): Promise<void> {
+    const name = decodeDescriptor(snapshot.data);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.#snapshots.read(name)) chunks.push(chunk);
+    this.#unwatch();
+    this.#state = restoreState(chunks);
+    this.#unwatch = this.#watch(this.#state);
+    await this.#keep(name.id);
+    this.#logger.info('snapshot.restored', { index: snapshot.metadata.index });
+    for (const listener of this.#listeners) listener({ kind: 'replaced' });
+  }
+
+  /** The content of a snapshot for a member that lags; it stays readable until `release`. */
+  openForSending(snapshot: Snapshot): {
+    readonly chunks: AsyncIterable<Uint8Array>;
+    readonly release: () => void;
+  } {
+    const name = decodeDescriptor(snapshot.data);
+    this.#sending.set(name.id, (this.#sending.get(name.id) ?? 0) + 1);
+    return {
+      chunks: this.#snapshots.read(name),
+      release: () => {
+        const left = (this.#sending.get(name.id) ?? 1) - 1;
+        if (left === 0) this.#sending.delete(name.id);
+        else this.#sending.set(name.id, left);
+      },
+    };
+  }
+
+  /** Stores the content that a leader sends, before Raft hears of it. */
+  async receive(snapshot: Snapshot, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const name = decodeDescriptor(snapshot.data);
+    this.#sending.set(name.id, 1);
+    try {
+      await this.#snapshots.write(name, chunks);
+    } finally {
+      this.#sending.delete(name.id);
+      if (!this.#kept.includes(name.id)) this.#kept.push(name.id);
+    }
+  }
+
+  #applyOne(entry: Entry): CommandResult {
+    // A committed entry that does not decode was written by a newer version: going on would
+    // make this manager's state differ from the others'.
+    return this.#state.apply(entry.index, decodeCommand(entry.data));
+  }
+
+  #watch(state: State): () => void {
+    return state.watch((batch) => {
+      for (const listener of this.#listeners) listener({ kind: 'applied', batch });
+    });
+  }
+
+  async #keep(id: string): Promise<void> {
+    this.#kept = [...this.#kept.filter((kept) => kept !== id), id].slice(-2);
+    await this.#snapshots.keepOnly([...this.#kept, ...this.#sending.keys()]);
+  }
+}
+
+function encodeDescriptor(name: SnapshotName): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify([name.id, name.index, name.term]));
+}
+
+function decodeDescriptor(data: Uint8Array): SnapshotName {
+  try {
+    const [id, index, term] = JSON.parse(new TextDecoder().decode(data)) as unknown[];
+    if (typeof id === 'string' && /^[0-9a-f]{32}$/.test(id)) {
+      if (Number.isSafeInteger(index) && Number.isSafeInteger(term)) {
+        return { id, index: index as number, term: term as number };
+      }
+    }
+  } catch {
+    // Falls through to the one error below.
+  }
+  throw new ConclaveError('CV_SNAPSHOT_DAMAGED', 'the descriptor of a snapshot is malformed');
+}

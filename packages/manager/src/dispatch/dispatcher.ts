@@ -1,0 +1,347 @@
+import { ConclaveError, createId, limits } from '@conclave/kernel';
+import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
+import { managerAccept, sessionContext, signTranscript } from '@conclave/sealed';
+import type { FrameSealer, SecretBytes } from '@conclave/sealed';
+import type { Change, ChangeBatch, CommandBody, State } from '@conclave/state';
+import type { CallContext, Handlers, StreamWriter } from '@conclave/transport';
+import type {
+  AgentHello,
+  AgentMessage,
+  LogReplyInput,
+  LogRequestInput,
+  ManagerMessageInput,
+  Services,
+  SessionInfoInput,
+  SessionNameInput,
+  SessionsRequestInput,
+} from '@conclave/wire';
+import type { ReplicatedState } from '../consensus/replicated-state.js';
+import type { ManagerKeys } from '../keys/manager-keys.js';
+import { heartbeatPeriodMs } from '../scheduling/heartbeat-period.js';
+import { AgentSession } from './agent-session.js';
+import type { DispatchContext } from './dispatch-context.js';
+import { Lease } from './lease.js';
+import { BEAT_MS, HELD_MAX, HELLO_WAIT_MS, PROTOCOL } from './limits.js';
+import { ReportQueue } from './report-queue.js';
+
+/** What a dispatcher is made of. */
+export interface DispatcherOptions {
+  readonly selfNodeId: string;
+  /** Serial of the certificate that the cluster listener presents now. */
+  readonly ownSerial: () => string;
+  readonly replicated: ReplicatedState;
+  readonly keys: ManagerKeys;
+  readonly readIndex: () => Promise<unknown>;
+  /** Commits what agents reported. */
+  readonly commit: (body: CommandBody) => Promise<unknown>;
+  /** Tells the leader who lives here; repeated until it answers. */
+  readonly beat: (
+    sessions: SessionsRequestInput,
+  ) => Promise<{ readonly invalid: readonly string[] }>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Serves agents on this manager: one session per node, work only for those a change concerns. */
+export class Dispatcher implements Handlers<Services['Dispatcher']> {
+  readonly #options: DispatcherOptions;
+  readonly #sessions = new Map<string, AgentSession>();
+  readonly #context: DispatchContext;
+  readonly #unlisten: () => void;
+  readonly #beatTimer: TimerHandle;
+  #opened: NonNullable<SessionsRequestInput['opened']>[number][] = [];
+  #closed: NonNullable<SessionsRequestInput['closed']>[number][] = [];
+  #isBeating = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    const { clock, timers, logger, commit } = options;
+    const queue = { commit, timers, logger };
+    this.#context = {
+      state: () => options.replicated.state,
+      ring: () => options.keys.requireRing(),
+      lease: new Lease(clock, options.readIndex),
+      taskReports: new ReportQueue({
+        ...queue,
+        toBody: (reports) => ({ kind: 'tasks.report', reports }),
+      }),
+      receipts: new ReportQueue({
+        ...queue,
+        toBody: (receipts) => ({ kind: 'receipts.report', receipts }),
+      }),
+      sessionInfo: (nodeId) => this.#sessionInfo(nodeId),
+      onDelivered: () => undefined,
+      clock,
+      timers,
+      logger,
+    };
+    this.#unlisten = options.replicated.listen((event) => {
+      if (event.kind === 'applied') this.#onBatch(event.batch);
+      else for (const session of this.#sessions.values()) session.touch();
+    });
+    this.#beatTimer = timers.every(BEAT_MS, () => this.#beat());
+  }
+
+  /** Nodes that have a session here. */
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** One agent's stream, from Hello to its end. */
+  async session(
+    call: CallContext,
+    requests: AsyncIterable<AgentMessage>,
+    writer: StreamWriter<ManagerMessageInput>,
+  ): Promise<void> {
+    if (call.peer.kind !== 'certificate') {
+      throw new ConclaveError('CV_UNAUTHENTICATED', 'a session needs the certificate of a node');
+    }
+    const { id: nodeId, serial } = call.peer.identity;
+    const messages = requests[Symbol.asyncIterator]();
+    const hello = await this.#readHello(messages);
+    await this.#context.lease.hold();
+    const { id, sealer } = await this.#accept({ nodeId, serial, hello, writer });
+    const session = new AgentSession({
+      id,
+      nodeId,
+      call,
+      writer,
+      sealer,
+      held: hello.held,
+      context: this.#context,
+    });
+    this.#sessions.get(nodeId)?.cut(replaced());
+    this.#sessions.set(nodeId, session);
+    this.#opened.push({
+      nodeId,
+      sessionId: id,
+      hostname: hello.hostname,
+      platformOs: hello.platformOs,
+      version: hello.version,
+      executors: hello.executors,
+    });
+    this.#beat();
+    this.#options.logger.info('session.opened', { nodeId });
+    try {
+      await session.run(messages);
+    } finally {
+      if (this.#sessions.get(nodeId) === session) this.#sessions.delete(nodeId);
+      this.#closed.push({ nodeId, sessionId: id });
+      this.#options.logger.info('session.closed', { nodeId });
+    }
+  }
+
+  /**
+   * Output of a task whose node has its session here.
+   * @throws CV_PEER_UNREACHABLE when it has none
+   */
+  logs(
+    nodeId: string,
+    query: Omit<LogRequestInput, 'request' | 'cancel'>,
+  ): AsyncGenerator<LogReplyInput> {
+    const session = this.#sessions.get(nodeId);
+    if (session !== undefined) return session.logs(query);
+    throw new ConclaveError('CV_PEER_UNREACHABLE', 'the node of the task has no session');
+  }
+
+  /** Ends every session; agents go to another manager. */
+  close(): void {
+    this.#beatTimer.cancel();
+    this.#unlisten();
+    this.#context.taskReports.close();
+    this.#context.receipts.close();
+    const reason = new ConclaveError('CV_NO_LEADER', 'this manager is stopping');
+    for (const session of this.#sessions.values()) session.cut(reason);
+  }
+
+  async #readHello(messages: AsyncIterator<AgentMessage>): Promise<AgentHello> {
+    const late = new Promise<undefined>((resolve) => {
+      this.#options.timers.after(HELLO_WAIT_MS, () => resolve(undefined));
+    });
+    const first = await Promise.race([messages.next(), late]);
+    const hello = first?.done === true ? undefined : first?.value.hello;
+    if (hello === undefined || hello === null) {
+      throw new ConclaveError('CV_PROTOCOL', 'a session begins with a hello');
+    }
+    if (hello.protocol !== PROTOCOL) {
+      throw new ConclaveError('CV_PROTOCOL', `this manager speaks protocol ${PROTOCOL} only`);
+    }
+    if (hello.held.length > HELD_MAX) {
+      throw new ConclaveError('CV_LIMIT_EXCEEDED', `an agent may name ${HELD_MAX} held versions`);
+    }
+    return hello;
+  }
+
+  async #accept(request: {
+    readonly nodeId: string;
+    readonly serial: string;
+    readonly hello: AgentHello;
+    readonly writer: StreamWriter<ManagerMessageInput>;
+  }): Promise<{ id: string; sealer: FrameSealer }> {
+    const { nodeId, serial, hello, writer } = request;
+    const { random, keys, selfNodeId } = this.#options;
+    const cluster = this.#options.replicated.state.cluster();
+    if (cluster === undefined || keys.ring === undefined) {
+      throw new ConclaveError('CV_STATE_STALE', 'this manager is not ready to serve agents yet');
+    }
+    // The id says which manager has the session, so that others can find it.
+    const id = `${selfNodeId}/${createId(random)}`;
+    const { accept, sealer, transcript } = managerAccept({
+      hello: { kemPublicKey: hello.kemPublicKey, nonce: hello.nonce },
+      binding: {
+        clusterId: cluster.id,
+        nodeId,
+        agentSerial: serial,
+        managerSerial: this.#options.ownSerial(),
+        context: sessionContext({
+          protocol: hello.protocol,
+          bootId: hello.bootId,
+          clusterEpoch: hello.clusterEpoch,
+          appliedIndex: hello.appliedIndex,
+          sessionId: id,
+        }),
+      },
+      random,
+    });
+    await writer.write({
+      accept: {
+        sessionId: id,
+        kemCiphertext: accept.ciphertext,
+        nonce: accept.nonce,
+        streamHeader: accept.header,
+        managerId: selfNodeId,
+        signature: signTranscript(this.#signingKey(), transcript),
+        info: this.#sessionInfo(nodeId),
+        clusterId: cluster.id,
+        nodeId,
+      },
+    });
+    return { id, sealer };
+  }
+
+  #signingKey(): SecretBytes {
+    return this.#options.keys.signing.privateKey;
+  }
+
+  #sessionInfo(nodeId: string): SessionInfoInput {
+    const { state } = this.#options.replicated;
+    const cluster = state.cluster();
+    const managers = [...state.nodes()].flatMap(({ id, manager }) =>
+      manager === undefined || manager.membership === 'removing'
+        ? []
+        : [
+            {
+              nodeId: id,
+              address: manager.clusterAddress,
+              signingPublicKey: manager.signingPublicKey,
+            },
+          ],
+    );
+    return {
+      heartbeatPeriodMs: this.#heartbeatPeriodMs(),
+      managers,
+      availability: state.nodeById(nodeId)?.availability ?? 'active',
+      rootCertificates: cluster === undefined ? [] : [cluster.rootCertificate],
+    };
+  }
+
+  #onBatch(batch: ChangeBatch): void {
+    const { state } = this.#options.replicated;
+    const touched = new Set<string>();
+    let managersChanged = false;
+    for (const change of batch.changes) {
+      for (const nodeId of nodesOf(change, state)) touched.add(nodeId);
+      if (change.kind === 'node') managersChanged ||= this.#onNode(change);
+    }
+    for (const nodeId of touched) this.#sessions.get(nodeId)?.touch();
+    if (!managersChanged) return;
+    for (const session of this.#sessions.values()) session.sendInfo().catch(() => undefined);
+  }
+
+  /** True when agents must hear of it; also cuts a session that a newer one has replaced. */
+  #onNode(change: Extract<Change, { kind: 'node' }>): boolean {
+    const { before, after } = change;
+    const session = this.#sessions.get(change.id);
+    if (session !== undefined && before?.sessionId === session.id) {
+      if (after === undefined || after.sessionId !== session.id) session.cut(replaced());
+    }
+    return (
+      before?.manager?.clusterAddress !== after?.manager?.clusterAddress ||
+      before?.manager?.membership !== after?.manager?.membership ||
+      before?.availability !== after?.availability
+    );
+  }
+
+  /** Tells the leader who lives here. Sent even when empty: it says that this manager lives. */
+  #beat(): void {
+    const silenceMsMax = this.#heartbeatPeriodMs() * limits.HEARTBEAT_MISSES_MAX;
+    const alive: SessionNameInput[] = [];
+    for (const session of this.#sessions.values()) {
+      if (session.silenceMs > silenceMsMax) session.cut(silent());
+      else if (session.takeHeard()) alive.push({ nodeId: session.nodeId, sessionId: session.id });
+    }
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    void this.#sendBeat(alive);
+  }
+
+  async #sendBeat(alive: readonly SessionNameInput[]): Promise<void> {
+    const opened = this.#opened;
+    const closed = this.#closed;
+    this.#opened = [];
+    this.#closed = [];
+    try {
+      const { invalid } = await this.#options.beat({ opened, closed, alive });
+      for (const id of invalid) this.#cutById(id);
+    } catch (error) {
+      // The next beat says it again; nodes stay as they are until the leader hears more.
+      this.#opened = [...opened, ...this.#opened];
+      this.#closed = [...closed, ...this.#closed];
+      this.#options.logger.debug('session.beat-failed', { error });
+      return;
+    } finally {
+      this.#isBeating = false;
+    }
+    if (this.#opened.length > 0) this.#beat();
+  }
+
+  #cutById(id: string): void {
+    for (const session of this.#sessions.values()) {
+      if (session.id === id) session.cut(replaced());
+    }
+  }
+
+  #heartbeatPeriodMs(): number {
+    const { state } = this.#options.replicated;
+    const agents = state.counts().nodes;
+    return heartbeatPeriodMs(state.cluster()?.settings.heartbeatPeriodMs ?? 0, agents);
+  }
+}
+
+/** The nodes whose assignment a change may alter. */
+function nodesOf(change: Change, state: State): readonly string[] {
+  switch (change.kind) {
+    case 'task':
+      return [change.before?.nodeId ?? '', change.after?.nodeId ?? ''];
+    case 'secret':
+      return [...state.tasksUsingSecret(change.id)].map((task) => task.nodeId);
+    case 'version':
+      return [...state.tasksUsingSecret((change.after ?? change.before)?.secretId ?? '')].map(
+        (task) => task.nodeId,
+      );
+    case 'cluster':
+    case 'service':
+    case 'node':
+    case 'token':
+    case 'receipt':
+      return [];
+  }
+}
+
+const replaced = (): ConclaveError =>
+  new ConclaveError('CV_SESSION_INVALID', 'a newer session of this node replaced this one');
+
+const silent = (): ConclaveError =>
+  new ConclaveError('CV_DEADLINE', 'the agent missed its heartbeats');

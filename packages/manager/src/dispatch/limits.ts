@@ -1,0 +1,26 @@
+/** Bounds and times of the dispatcher, each with its reason. */
+
+/** Milliseconds a new stream may stay silent before its Hello. */
+export const HELLO_WAIT_MS = 5_000;
+/** Milliseconds for which a confirmation by the leader counts: two election timeouts at most. */
+export const LEASE_MS = 2_000;
+/** Milliseconds in which changes for one session gather into one assignment. */
+export const GATHER_MS = 3;
+/** Milliseconds in which reports of all sessions gather into one entry. */
+export const REPORT_GATHER_MS = 10;
+/** Reports in one entry. */
+export const REPORTS_PER_ENTRY_MAX = 500;
+/** Reports waiting at one manager; above, sessions are read more slowly. */
+export const REPORTS_WAITING_MAX = 20_000;
+/** Milliseconds between two attempts when the leader cannot be reached. */
+export const RETRY_MS = 250;
+/** Milliseconds between two lists of living sessions sent to the leader. */
+export const BEAT_MS = 500;
+/** Versions that an agent may say it holds. */
+export const HELD_MAX = 10_000;
+/** Assignments sent and not yet acknowledged by one agent. */
+export const UNACKED_MAX = 8;
+/** Requests for task output open at one session. */
+export const LOG_REQUESTS_MAX = 16;
+/** The only protocol version spoken. */
+export const PROTOCOL = 1;

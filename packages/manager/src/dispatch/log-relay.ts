@@ -1,0 +1,81 @@
+import { ConclaveError } from '@conclave/kernel';
+import type { LogReply, LogReplyInput, LogRequestInput } from '@conclave/wire';
+import { LOG_REQUESTS_MAX } from './limits.js';
+
+/** Replies kept for a slow reader of one request; then the request ends. */
+const REPLIES_WAITING_MAX = 64;
+
+interface OpenRequest {
+  readonly replies: LogReply[];
+  wake: () => void;
+  isOver: boolean;
+  failure: ConclaveError | undefined;
+}
+
+/** Requests for task output that are open at one session, answered over its stream. */
+export class LogRelay {
+  readonly #send: (request: LogRequestInput) => void;
+  readonly #open = new Map<number, OpenRequest>();
+  #next = 1;
+
+  constructor(send: (request: LogRequestInput) => void) {
+    this.#send = send;
+  }
+
+  /** Asks the agent; yields its replies until it says that there are no more. */
+  async *request(
+    query: Omit<LogRequestInput, 'request' | 'cancel'>,
+  ): AsyncGenerator<LogReplyInput> {
+    if (this.#open.size >= LOG_REQUESTS_MAX) {
+      throw new ConclaveError('CV_QUEUE_FULL', 'too many readers of output on this node');
+    }
+    const number = this.#next;
+    this.#next += 1;
+    const open: OpenRequest = {
+      replies: [],
+      wake: () => undefined,
+      isOver: false,
+      failure: undefined,
+    };
+    this.#open.set(number, open);
+    try {
+      this.#send({ ...query, request: number });
+      for (;;) {
+        const reply = open.replies.shift();
+        if (reply !== undefined) {
+          yield reply;
+          if (reply.end) return;
+          continue;
+        }
+        if (open.failure !== undefined) throw open.failure;
+        if (open.isOver) return;
+        await new Promise<void>((resolve) => {
+          open.wake = resolve;
+        });
+      }
+    } finally {
+      this.#open.delete(number);
+      if (!open.isOver) this.#send({ request: number, cancel: true });
+    }
+  }
+
+  /** A reply of the agent. */
+  receive(reply: LogReply): void {
+    const open = this.#open.get(reply.request);
+    if (open === undefined) return;
+    open.replies.push(reply);
+    if (reply.end) open.isOver = true;
+    if (open.replies.length > REPLIES_WAITING_MAX) {
+      open.failure = new ConclaveError('CV_QUEUE_FULL', 'the reader of the output is too slow');
+    }
+    open.wake();
+  }
+
+  /** The session is over. */
+  close(): void {
+    for (const open of this.#open.values()) {
+      open.failure = new ConclaveError('CV_PEER_UNREACHABLE', 'the node lost its session');
+      open.wake();
+    }
+  }
+}

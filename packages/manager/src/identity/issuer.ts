@@ -1,0 +1,80 @@
+import { toHex } from '@conclave/kernel';
+import type { Clock, Random } from '@conclave/kernel';
+import { identityOf, issueCertificate, SERIAL_BYTES } from '@conclave/pki';
+import type { KeyRing } from '@conclave/sealed';
+import type { CertificateRow, ClusterRow } from '@conclave/state';
+
+const HOUR_MS = 3_600_000;
+/** Milliseconds that a certificate lives, by role; renewed between half and three quarters. */
+export const CERTIFICATE_LIFE_MS: Readonly<Record<'manager' | 'worker', number>> = {
+  manager: 7 * 24 * HOUR_MS,
+  worker: 24 * HOUR_MS,
+};
+
+/** Milliseconds that a replaced certificate stays accepted. */
+export const CERTIFICATE_OVERLAP_MS: number = 10 * 60_000;
+
+/** What is issued: the certificate and its row. */
+export interface IssuedCertificate {
+  readonly der: Uint8Array;
+  readonly row: CertificateRow;
+}
+
+/** Signs certificates of nodes; unwraps the root's key for the time of one signature. */
+export class Issuer {
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /**
+   * A certificate for `spkiDer`, whose possession the caller has checked.
+   * @throws CV_ARGUMENT_INVALID when the public key is not P-256
+   */
+  async issue(
+    cluster: ClusterRow,
+    ring: KeyRing,
+    subject: {
+      readonly nodeId: string;
+      readonly role: 'manager' | 'worker';
+      readonly spkiDer: Uint8Array;
+    },
+  ): Promise<IssuedCertificate> {
+    const now = this.#clock.now();
+    const rootKey = ring.openCaKey({
+      clusterId: cluster.id,
+      serial: ROOT_SERIAL,
+      envelope: cluster.rootKeySealed,
+    });
+    try {
+      // The signing call is asynchronous: the borrowed bytes are used before it yields.
+      const der = await rootKey.use((rootPrivateKey) =>
+        issueCertificate({
+          rootDer: cluster.rootCertificate,
+          rootPrivateKey,
+          clusterId: cluster.id,
+          subject: { kind: 'node', role: subject.role, id: subject.nodeId },
+          spkiDer: subject.spkiDer,
+          serial: this.#random.bytes(SERIAL_BYTES),
+          notBefore: now,
+          notAfter: now + CERTIFICATE_LIFE_MS[subject.role],
+        }),
+      );
+      return { der, row: certificateRow(der) };
+    } finally {
+      rootKey.wipe();
+    }
+  }
+}
+
+/** Names the root's key inside its envelope; grows when the root is rotated. */
+export const ROOT_SERIAL = '1';
+
+/** The row that a certificate is recorded as. */
+export function certificateRow(der: Uint8Array): CertificateRow {
+  const { serial, notAfterMs, spkiHash } = identityOf(der);
+  return { serial, notAfterMs, publicKeyHash: toHex(spkiHash) };
+}

@@ -1,0 +1,202 @@
+import { ConclaveError, createId, encodeBase32, required } from '@conclave/kernel';
+import type { Clock, Logger, Random } from '@conclave/kernel';
+import { verifyKeyProof } from '@conclave/pki';
+import { verifyJoin } from '@conclave/sealed';
+import type { ClusterRow, NodeRow, State, TokenRow } from '@conclave/state';
+import type { CallContext, Handlers } from '@conclave/transport';
+import type {
+  ChallengeResponseInput,
+  JoinRequest,
+  JoinResponseInput,
+  Services,
+} from '@conclave/wire';
+import type { Proposer } from '../consensus/proposer.js';
+import type { ManagerKeys } from '../keys/manager-keys.js';
+import { Challenges } from './challenges.js';
+import type { Issuer } from './issuer.js';
+import { encodeJoinTranscript } from './join-transcript.js';
+import { checkJoinText, managerFields } from './join-fields.js';
+
+/** Milliseconds within which a joining manager must accept a connection. */
+const DIAL_BACK_MS = 3_000;
+/** Draws of a Raft id before giving up: one collision in 10^8 is expected at most. */
+const RAFT_ID_DRAWS = 8;
+const RAFT_ID_BELOW = 2 ** 52 - 1;
+
+/** What the join service is made of. */
+export interface JoinServiceOptions {
+  readonly state: () => State;
+  readonly keys: ManagerKeys;
+  readonly issuer: Issuer;
+  readonly proposer: Proposer;
+  /** BLAKE2b-256 of the certificate that the join listener presents now. */
+  readonly serverCertificateHash: () => Uint8Array;
+  /** True when something accepts connections at the address. */
+  readonly dial: (address: string, timeoutMs: number) => Promise<boolean>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Admits new nodes: checks cheap things first, consumes the token and creates the node in one entry. */
+export class JoinService implements Handlers<Services['Join']> {
+  readonly #options: JoinServiceOptions;
+  readonly #challenges: Challenges;
+
+  constructor(options: JoinServiceOptions) {
+    this.#options = options;
+    this.#challenges = new Challenges(options.clock, options.random);
+  }
+
+  /** Hands out a nonce; a join must be signed over it. */
+  challenge(): Promise<ChallengeResponseInput> {
+    return Promise.resolve({
+      nonce: this.#challenges.issue(),
+      clusterId: this.#cluster().id,
+      serverCertificateHash: this.#options.serverCertificateHash(),
+      nowMs: this.#options.clock.now(),
+    });
+  }
+
+  /**
+   * @throws CV_TOKEN_INVALID for an unknown, used, expired or revoked token or a wrong signature,
+   *   all with the same words
+   * @throws CV_ARGUMENT_INVALID for a malformed field
+   * @throws CV_PEER_UNREACHABLE when a joining manager does not answer at the address it gave
+   */
+  async join(call: CallContext, request: JoinRequest): Promise<JoinResponseInput> {
+    const cluster = this.#cluster();
+    checkJoinText(request);
+    if (!this.#challenges.redeem(request.nonce)) {
+      throw new ConclaveError('CV_PROTOCOL', 'the challenge was not given here, or too long ago');
+    }
+    const token = this.#options.state().tokenById(encodeBase32(request.tokenId));
+    const nodeId = createId(this.#options.random);
+    this.#checkSignatures(cluster, token, request);
+    const role = required(token, 'token').role;
+    const manager = managerFields(request, role);
+    if (manager !== undefined && !(await this.#isReachable(manager.clusterAddress))) {
+      throw new ConclaveError(
+        'CV_PEER_UNREACHABLE',
+        'this host does not answer at the cluster address it advertises',
+        { hint: 'Give an address that the managers can reach: --advertise HOST:PORT.' },
+      );
+    }
+    const ring = this.#options.keys.requireRing();
+    const issued = await this.#options.issuer.issue(cluster, ring, {
+      nodeId,
+      role,
+      spkiDer: request.publicKey,
+    });
+    const raftId = manager === undefined ? 0 : this.#drawRaftId();
+    await this.#options.proposer.commit(
+      { kind: 'node', id: nodeId },
+      {
+        kind: 'node.join',
+        tokenId: encodeBase32(request.tokenId),
+        node: {
+          ...this.#newNode(request, nodeId),
+          certificate: issued.row,
+          manager: manager && { ...manager, raftId, membership: 'joining', ringGeneration: 0 },
+        },
+      },
+      { signal: call.signal },
+    );
+    this.#options.logger.info('node.joined', { nodeId, role });
+    return {
+      clusterId: cluster.id,
+      nodeId,
+      role,
+      certificate: issued.der,
+      rootCertificate: cluster.rootCertificate,
+      raftId,
+      managers: this.#peers(nodeId),
+    };
+  }
+
+  #cluster(): ClusterRow {
+    const cluster = this.#options.state().cluster();
+    if (cluster !== undefined) return cluster;
+    throw new ConclaveError('CV_NO_LEADER', 'this manager has no state yet', { retryAfterMs: 500 });
+  }
+
+  #checkSignatures(cluster: ClusterRow, token: TokenRow | undefined, request: JoinRequest): void {
+    const transcript = encodeJoinTranscript({
+      clusterId: cluster.id,
+      serverCertificateHash: this.#options.serverCertificateHash(),
+      nonce: request.nonce,
+      tokenId: request.tokenId,
+      publicKey: request.publicKey,
+      hostname: request.hostname,
+      platformOs: request.platformOs,
+      version: request.version,
+      clusterAddress: request.clusterAddress,
+      joinAddress: request.joinAddress,
+      staticPublicKey: request.staticPublicKey,
+      signingPublicKey: request.signingPublicKey,
+    });
+    if (token === undefined || !verifyJoin(token.publicKey, transcript, request.signature)) {
+      throw tokenRefused();
+    }
+    // The final word has the state machine, in log order; this saves a signature and an entry.
+    const isOver = this.#options.clock.now() > token.expiresAtMs || token.usesLeft <= 0;
+    if (token.isRevoked || isOver) throw tokenRefused();
+    if (!verifyKeyProof(request.publicKey, transcript, request.proof)) {
+      throw new ConclaveError('CV_ARGUMENT_INVALID', 'the proof of the public key does not check');
+    }
+  }
+
+  #newNode(
+    request: JoinRequest,
+    id: string,
+  ): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId' | 'certificate' | 'manager'> {
+    const now = this.#options.clock.now();
+    return {
+      id,
+      hostname: request.hostname,
+      state: 'UNKNOWN',
+      stateAtMs: now,
+      message: 'joined, not seen yet',
+      availability: 'active',
+      labels: {},
+      platformOs: request.platformOs,
+      daemonVersion: request.version,
+      executors: [],
+      previousCertificate: undefined,
+      previousUntilMs: 0,
+      sessionId: '',
+      sessionCount: 0,
+      createdAtMs: now,
+    };
+  }
+
+  #drawRaftId(): number {
+    for (let draw = 0; draw < RAFT_ID_DRAWS; draw += 1) {
+      const raftId = 1 + this.#options.random.below(RAFT_ID_BELOW);
+      if (!this.#options.state().isRetiredRaftId(raftId)) return raftId;
+    }
+    throw new ConclaveError('CV_INTERNAL', 'no free Raft id was drawn');
+  }
+
+  #peers(except: string): NonNullable<JoinResponseInput['managers']> {
+    return [...this.#options.state().nodes()]
+      .filter((node) => node.manager !== undefined && node.id !== except)
+      .map((node) => ({
+        nodeId: node.id,
+        raftId: node.manager?.raftId ?? 0,
+        address: node.manager?.clusterAddress ?? '',
+        signingPublicKey: node.manager?.signingPublicKey ?? new Uint8Array(0),
+      }));
+  }
+
+  #isReachable(address: string): Promise<boolean> {
+    return this.#options.dial(address, DIAL_BACK_MS);
+  }
+}
+
+function tokenRefused(): ConclaveError {
+  return new ConclaveError(
+    'CV_TOKEN_INVALID',
+    'the join token is unknown, used, expired or revoked',
+  );
+}

@@ -1,0 +1,14 @@
+export { CONTROL_SERVICES, serveControl } from './control-services.js';
+export type { ControlApi, ControlServiceName, ControlSource } from './control-services.js';
+export { foundCluster } from './founding.js';
+export type { FounderDescription, Founding } from './founding.js';
+export type { KnownManager } from './identity/authority.js';
+export { CERTIFICATE_LIFE_MS, CERTIFICATE_OVERLAP_MS } from './identity/issuer.js';
+export { isAddress } from './identity/join-fields.js';
+export { encodeJoinTranscript, encodeRenewTranscript } from './identity/join-transcript.js';
+export type { JoinTranscript } from './identity/join-transcript.js';
+export type { FileVault } from './keys/file-vault.js';
+export { createFreshKeys, ManagerKeys } from './keys/manager-keys.js';
+export type { FreshKeys, KeyOwner } from './keys/manager-keys.js';
+export { Manager } from './manager.js';
+export type { ManagerOptions } from './manager.js';

@@ -1,0 +1,126 @@
+import { ConclaveError, isConclaveError, isId } from '@conclave/kernel';
+import type { State, TaskRow } from '@conclave/state';
+import { loadWire } from '@conclave/wire';
+import type {
+  LogChunkInput,
+  LogReply,
+  LogReplyInput,
+  LogRequestInput,
+  ServiceLogsRequest,
+} from '@conclave/wire';
+import type { CallContext } from './control/dependencies.js';
+import type { Dispatcher } from './dispatch/dispatcher.js';
+import type { Peers } from './peers.js';
+
+/** Tasks whose output one command reads at a time. */
+const TASKS_MAX = 64;
+
+/** Where the output of tasks is found. */
+export interface ServiceLogsOptions {
+  readonly selfNodeId: string;
+  readonly state: () => State;
+  readonly dispatcher: Dispatcher;
+  readonly peers: Peers;
+}
+
+/** Reads the output of tasks from their hosts, through the manager that has the host's session. */
+export class ServiceLogs {
+  readonly #options: ServiceLogsOptions;
+
+  constructor(options: ServiceLogsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Output of all live and recent tasks of a service, or of one task; merged as it comes.
+   * @throws CV_SERVICE_NOT_FOUND, CV_TASK_NOT_FOUND
+   */
+  async *read(request: ServiceLogsRequest, call: CallContext): AsyncGenerator<LogChunkInput> {
+    const tasks = this.#tasksOf(request);
+    const sources = tasks.map((task) => this.#readTask(task, request));
+    yield* merged(sources, call.signal);
+  }
+
+  /** Output of one task whose host has its session on this manager. */
+  local(request: LogRequestInput): AsyncIterable<LogReplyInput> {
+    const task = this.#options.state().taskById(request.taskId ?? '');
+    if (task === undefined) throw new ConclaveError('CV_TASK_NOT_FOUND', 'no task has this id');
+    return this.#options.dispatcher.logs(task.nodeId, request);
+  }
+
+  #tasksOf(request: ServiceLogsRequest): TaskRow[] {
+    const state = this.#options.state();
+    if (request.task !== '') {
+      const task = isId(request.task) ? state.taskById(request.task) : undefined;
+      if (task === undefined) throw new ConclaveError('CV_TASK_NOT_FOUND', 'no task has this id');
+      return [task];
+    }
+    const service = isId(request.service)
+      ? state.serviceById(request.service)
+      : state.serviceByName(request.service);
+    if (service === undefined) {
+      throw new ConclaveError('CV_SERVICE_NOT_FOUND', 'no service has this name or id');
+    }
+    const tasks = [...state.tasksOfService(service.id)].filter((task) => task.nodeId !== '');
+    return tasks.slice(0, TASKS_MAX);
+  }
+
+  async *#readTask(task: TaskRow, request: ServiceLogsRequest): AsyncGenerator<LogChunkInput> {
+    const named = { taskId: task.id, nodeId: task.nodeId };
+    const query = { taskId: task.id, tailLines: request.tailLines, follow: request.follow };
+    try {
+      for await (const reply of this.#repliesOf(task, query)) {
+        if (reply.error !== undefined && reply.error !== '') {
+          yield { ...named, notice: reply.error };
+        } else if ((reply.output?.length ?? 0) > 0) {
+          yield { ...named, stream: reply.stream, output: reply.output };
+        }
+      }
+    } catch (error) {
+      yield {
+        ...named,
+        notice: isConclaveError(error) ? error.message : 'the output is not there',
+      };
+    }
+  }
+
+  #repliesOf(
+    task: TaskRow,
+    query: { taskId: string; tailLines: number; follow: boolean },
+  ): AsyncIterable<LogReplyInput | LogReply> {
+    const { selfNodeId, dispatcher, peers, state } = this.#options;
+    const session = state().nodeById(task.nodeId)?.sessionId ?? '';
+    const [managerId = ''] = session.split('/');
+    if (managerId === selfNodeId) return dispatcher.logs(task.nodeId, query);
+    const channel = managerId === '' ? undefined : peers.byNodeId(managerId);
+    if (channel === undefined) {
+      throw new ConclaveError('CV_PEER_UNREACHABLE', 'the node of the task has no session');
+    }
+    return channel.serverStream(loadWire().Managers.TaskLogs, query);
+  }
+}
+
+/** Items of all sources as they come; one item of each is asked for ahead. */
+async function* merged<T>(
+  sources: readonly AsyncGenerator<T>[],
+  signal: CallContext['signal'],
+): AsyncGenerator<T> {
+  type Step = { readonly from: number; readonly result: IteratorResult<T, unknown> };
+  const ask = async (from: number): Promise<Step> => ({
+    from,
+    result: await (sources[from] as AsyncGenerator<T>).next(),
+  });
+  const open = new Map(sources.map((_, from) => [from, ask(from)]));
+  try {
+    while (open.size > 0 && signal?.aborted !== true) {
+      const { from, result } = await Promise.race(open.values());
+      if (result.done === true) open.delete(from);
+      else {
+        yield result.value;
+        open.set(from, ask(from));
+      }
+    }
+  } finally {
+    for (const source of sources) void source.return(undefined);
+  }
+}

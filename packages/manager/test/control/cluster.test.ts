@@ -1,0 +1,167 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { WatchEventInput, WatchRequest } from '@conclave/wire';
+import { EVENT_QUEUE_MAX, EventQueue } from '../../src/control/event-queue.js';
+import { CALL, CLUSTER_ID, specMessage, TestControl, VALUE_BYTES_MAX } from './cluster.js';
+
+let control: TestControl;
+beforeEach(async () => {
+  control = await TestControl.open();
+});
+
+const code = (name: string): unknown => expect.objectContaining({ code: name });
+
+function watch(
+  fields: Partial<WatchRequest>,
+  signal?: AbortSignal,
+): AsyncGenerator<WatchEventInput, void> {
+  const request = { kinds: [], afterIndex: 0, snapshot: false, ...fields };
+  return control.cluster.watch(request, { ...CALL, signal });
+}
+
+async function take(
+  events: AsyncGenerator<WatchEventInput, void>,
+  count: number,
+): Promise<string[]> {
+  const taken: string[] = [];
+  while (taken.length < count) {
+    const next = await events.next();
+    if (next.done === true) break;
+    const { action, kind, name, state } = next.value;
+    taken.push([action, kind, name, state].join(' ').trim());
+  }
+  return taken;
+}
+
+/** Lets a generator that was asked for its first item begin to listen. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+}
+
+describe('info and status', () => {
+  test('info answers what a client needs to seal', async () => {
+    expect(await control.cluster.getInfo({}, CALL)).toEqual({
+      clusterId: CLUSTER_ID,
+      rootCertificate: expect.anything() as unknown,
+      intakePublicKey: control.ring.intakePublicKey(),
+      intakeKeyId: 1,
+      secretValueBytesMax: VALUE_BYTES_MAX,
+      version: '0.1.0',
+    });
+  });
+
+  test('status counts and names problems with the next command', async () => {
+    const id = control.addWorker('w1');
+    control.addWorker('w2');
+    control.observe(id, 'DOWN');
+    await control.set('a', 'x');
+    const status = await control.cluster.getStatus({}, CALL);
+    expect(status).toMatchObject({
+      clusterId: CLUSTER_ID,
+      leaderId: CALL.selfNodeId,
+      nodesReady: 1,
+      nodesDown: 1,
+      secrets: 1,
+      services: 0,
+      hasQuorum: true,
+      managers: [{ hostname: 'alpha', isLeader: true, reachable: true, membership: 'voter' }],
+    });
+    expect(status.problems).toEqual([
+      { code: 'node-down', message: 'node w1 is DOWN: ', next: `conclave node inspect ${id}` },
+    ]);
+    expect(control.barriers).toBe(0);
+  });
+
+  test('says why tasks wait and which updates are paused', async () => {
+    const spec = specMessage({ name: 'web' });
+    const { service } = await control.services.create({ spec, idempotencyKey: '' }, CALL);
+    const serviceId = service?.id ?? '';
+    const task = { id: 't', serviceId, slot: 1, nodeId: '', specVersion: 1, notBeforeMs: 0 };
+    control.apply({
+      kind: 'tasks.schedule',
+      changes: [
+        { kind: 'create', ...task, message: '' },
+        { kind: 'explain', id: 't', message: 'no node fits' },
+      ],
+    });
+    const update = {
+      id: serviceId,
+      specVersion: 1,
+      state: 'paused',
+      message: 'paused: x',
+    } as const;
+    control.apply({ kind: 'service.update-state', ...update });
+    const { problems, tasksPending } = await control.cluster.getStatus({}, CALL);
+    expect(tasksPending).toBe(1);
+    expect(problems?.map((problem) => problem.message)).toEqual([
+      'the update of service web is paused: x',
+      '1 tasks of service web wait: no node fits',
+    ]);
+  });
+});
+
+describe('watch', () => {
+  test('tells what comes, in order', async () => {
+    const events = watch({});
+    const first = events.next();
+    await settle();
+    await control.set('a', 'x');
+    await control.set('a', 'y');
+    expect((await first).value).toMatchObject({ action: 'created', kind: 'secret', state: '1' });
+    expect(await take(events, 1)).toEqual(['updated secret a 2']);
+    await events.return();
+  });
+
+  test('begins with what is there, then a mark', async () => {
+    await control.set('a', 'x');
+    const events = watch({ snapshot: true, kinds: ['secret', 'node'] });
+    expect(await take(events, 3)).toEqual([
+      'current secret a 1',
+      'current node alpha UNKNOWN',
+      'synced',
+    ]);
+    await control.set('b', 'x');
+    expect(await take(events, 1)).toEqual(['created secret b 1']);
+    await events.return();
+  });
+
+  test('resumes behind an index, and says when that is too old', async () => {
+    await control.set('a', 'x');
+    const index = control.state.appliedIndex;
+    await control.set('b', 'x');
+    await control.set('c', 'x');
+    const events = watch({ afterIndex: index, kinds: ['secret'] });
+    expect(await take(events, 2)).toEqual(['created secret b 1', 'created secret c 1']);
+    await control.set('d', 'x');
+    expect(await take(events, 1)).toEqual(['created secret d 1']);
+    await events.return();
+    for (let count = 0; count < 100; count += 1) await control.set('e', String(count));
+    await expect(watch({ afterIndex: index }).next()).rejects.toEqual(code('CV_HISTORY_COMPACTED'));
+  });
+
+  test('never carries a value or a digest', async () => {
+    await control.set('a', 'value-of-this-test');
+    const events = watch({ snapshot: true });
+    expect((await take(events, 4)).join('\n')).not.toContain('value-of-this-test');
+    await events.return();
+  });
+
+  test('ends with its caller, and refuses unknown kinds', async () => {
+    const gone = new AbortController();
+    const events = watch({}, gone.signal);
+    const first = events.next();
+    await settle();
+    gone.abort();
+    expect(await first).toEqual({ done: true, value: undefined });
+    await expect(watch({ kinds: ['value'] }).next()).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
+  });
+
+  test('cuts off a reader that is too slow', async () => {
+    const queue = new EventQueue<number>();
+    queue.push(Array<number>(EVENT_QUEUE_MAX).fill(1));
+    expect(await queue.next()).toBe(1);
+    queue.push([2, 3]);
+    await expect(queue.next()).rejects.toEqual(code('CV_QUEUE_FULL'));
+    queue.close();
+    expect(await queue.next()).toBeUndefined();
+  });
+});

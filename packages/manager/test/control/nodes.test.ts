@@ -1,0 +1,134 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { UpdateNodeRequest } from '@conclave/wire';
+import { bindingMessage, CALL, collect, specMessage, TestControl } from './cluster.js';
+
+let control: TestControl;
+beforeEach(async () => {
+  control = await TestControl.open();
+});
+
+const code = (name: string): unknown => expect.objectContaining({ code: name });
+
+function update(fields: Partial<UpdateNodeRequest>): ReturnType<TestControl['nodes']['update']> {
+  const request = {
+    node: 'w1',
+    objectVersion: 0,
+    availability: '',
+    labelsSet: {},
+    labelsRemove: [],
+    idempotencyKey: '',
+    ...fields,
+  };
+  return control.nodes.update(request, CALL);
+}
+
+describe('nodes', () => {
+  test('are found by id, by host name and as "self"', async () => {
+    const id = control.addWorker('w1');
+    expect(await control.nodes.get({ node: id }, CALL)).toMatchObject({ hostname: 'w1' });
+    expect(await control.nodes.get({ node: 'w1' }, CALL)).toMatchObject({ id, role: 'worker' });
+    expect(await control.nodes.get({ node: 'self' }, CALL)).toMatchObject({
+      hostname: 'alpha',
+      role: 'manager',
+      isLeader: true,
+      membership: 'voter',
+      address: 'alpha:7420',
+    });
+    await expect(control.nodes.get({ node: '' }, CALL)).rejects.toEqual(
+      code('CV_ARGUMENT_INVALID'),
+    );
+    await expect(control.nodes.get({ node: 'nobody' }, CALL)).rejects.toEqual(
+      code('CV_NODE_NOT_FOUND'),
+    );
+  });
+
+  test('a host name that two nodes have is not enough', async () => {
+    control.addWorker('w1');
+    const twin = control.addWorker('w2');
+    control.apply({
+      kind: 'nodes.observe',
+      nodes: [
+        {
+          id: twin,
+          state: 'READY',
+          message: '',
+          session: {
+            id: 's',
+            hostname: 'w1',
+            platformOs: 'linux',
+            daemonVersion: '',
+            executors: [],
+          },
+        },
+      ],
+    });
+    await expect(control.nodes.get({ node: 'w1' }, CALL)).rejects.toMatchObject({
+      code: 'CV_ARGUMENT_INVALID',
+      message: 'node is a host name of 2 nodes: give the id',
+    });
+  });
+
+  test('list by role', async () => {
+    for (const name of ['w10', 'w2']) control.addWorker(name);
+    const list = async (role: string): Promise<unknown> =>
+      (await collect(control.nodes.list({ role, stale: true }, CALL))).map((node) => node.hostname);
+    expect(await list('')).toEqual(['alpha', 'w2', 'w10']);
+    expect(await list('worker')).toEqual(['w2', 'w10']);
+    await expect(list('boss')).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
+  });
+
+  test('update changes availability and labels, and nothing else', async () => {
+    control.addWorker('w1');
+    expect(
+      await update({ availability: 'drain', labelsSet: { zone: 'a', tier: 'b' } }),
+    ).toMatchObject({ availability: 'drain', labels: { zone: 'a', tier: 'b' } });
+    expect(await update({ labelsRemove: ['tier', 'unknown'] })).toMatchObject({
+      availability: 'drain',
+      labels: { zone: 'a' },
+    });
+    await expect(update({})).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
+    await expect(update({ availability: 'off' })).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
+    await expect(update({ labelsSet: { '': 'x' } })).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
+    await expect(update({ labelsRemove: [''] })).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
+    await expect(update({ availability: 'active', objectVersion: 1 })).rejects.toEqual(
+      code('CV_VERSION_STALE'),
+    );
+  });
+
+  test('removal is refused while READY, orphans tasks by force and names what was held', async () => {
+    await control.set('shop/db', 'x');
+    const id = control.addWorker('w1');
+    const spec = specMessage({ bindings: [bindingMessage()] });
+    const { service } = await control.services.create({ spec, idempotencyKey: '' }, CALL);
+    const taskId = control.addTask(service?.id ?? '', id);
+    const remove = { node: 'w1', force: false, idempotencyKey: '' };
+    await expect(control.nodes.remove(remove, CALL)).rejects.toEqual(code('CV_NODE_IN_USE'));
+    const answer = await control.nodes.remove({ ...remove, force: true }, CALL);
+    expect(answer).toMatchObject({
+      orphanedTasks: 1,
+      heldCount: 1,
+      held: [{ secretName: 'shop/db', version: 1 }],
+    });
+    expect(control.state.taskById(taskId)?.state).toBe('ORPHANED');
+    expect(control.removedMembers).toEqual([]);
+    const exposed = await collect(control.nodes.exposure({ node: id }, CALL));
+    expect(exposed).toHaveLength(1);
+    await expect(control.nodes.remove(remove, CALL)).rejects.toEqual(code('CV_NODE_NOT_FOUND'));
+  });
+
+  test('a DOWN node goes without force', async () => {
+    const id = control.addWorker('w1');
+    control.observe(id, 'DOWN');
+    await control.nodes.remove({ node: 'w1', force: false, idempotencyKey: '' }, CALL);
+    expect(control.state.nodeById(id)).toBeUndefined();
+  });
+
+  test('a member of the quorum is refused; by force the quorum lets go of it first', async () => {
+    const remove = { node: 'alpha', force: false, idempotencyKey: '' };
+    await expect(control.nodes.remove(remove, CALL)).rejects.toEqual(code('CV_NODE_IN_USE'));
+    expect(control.removedMembers).toEqual([]);
+    await control.nodes.remove({ ...remove, force: true }, CALL);
+    expect(control.removedMembers).toEqual([CALL.selfNodeId]);
+    expect(control.state.nodeById(CALL.selfNodeId)).toBeUndefined();
+  });
+});
