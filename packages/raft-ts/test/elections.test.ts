@@ -224,8 +224,7 @@ describe('who does not campaign', () => {
     cluster.settle();
     const { storage } = cluster.member(2);
     expect(cluster.member(2).appliedIndex).toBe(3);
-    cluster.member(2).appliedIndex = 2;
-    cluster.member(2).restart();
+    cluster.member(2).restart(2);
     expect(storage.lastIndex()).toBe(3);
     cluster.node(2).campaign();
     expect(cluster.role(2)).toBe('StateFollower');

@@ -196,9 +196,16 @@ describe('violated invariants', () => {
     expect(first).toBeInstanceOf(RaftInvariantError);
     expect(first).toMatchObject({ code: 'INVARIANT' });
     const calls = [
-      ...[() => node.tick(), () => node.campaign(), () => node.propose(bytes('a'))],
-      ...[() => node.hasReady(), () => node.ready(), () => node.peekReady(), () => node.status()],
-      ...[() => node.basicStatus(), () => node.advance(), () => node.forgetLeader()],
+      () => node.tick(),
+      () => node.campaign(),
+      () => node.propose(bytes('a')),
+      () => node.hasReady(),
+      () => node.ready(),
+      () => node.peekReady(),
+      () => node.status(),
+      () => node.basicStatus(),
+      () => node.advance(),
+      () => node.forgetLeader(),
       () => node.step(message('MsgHeartbeat', { from: 1, to: 2, term: 1 })),
     ];
     for (const call of calls) {

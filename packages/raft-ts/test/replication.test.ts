@@ -92,9 +92,8 @@ describe.each(modes)('replication with %j', (config) => {
     cluster.propose(1, 'b');
     cluster.settle();
     const member = cluster.member(1);
-    member.appliedIndex = 2;
-    member.applied = [];
-    member.restart();
+    member.restart(2);
+    expect(member.applied).toEqual([]);
     cluster.settle();
     expect(member.applied).toEqual(['a', 'b']);
   });

@@ -30,6 +30,14 @@ export type MemberOptions = Partial<Omit<Config, 'id' | 'storage'>> & {
   readonly random: Config['random'];
 };
 
+/** The state machine after one entry. */
+interface Point {
+  readonly index: number;
+  readonly term: number;
+  readonly count: number;
+  readonly confState: ConfState;
+}
+
 /** A node with a storage in memory and a state machine that remembers all payloads. */
 export class Member {
   readonly id: NodeId;
@@ -45,6 +53,7 @@ export class Member {
   readonly appendWork: Message[] = [];
   readonly applyWork: Message[] = [];
   onApply: (entry: Entry) => void = () => undefined;
+  #history: Point[] = [];
 
   constructor(id: NodeId, start: Snapshot, options: MemberOptions) {
     this.id = id;
@@ -54,6 +63,7 @@ export class Member {
     this.appliedIndex = start.metadata.index;
     this.appliedTerm = start.metadata.term;
     this.confState = start.metadata.confState;
+    this.#remember();
     this.node = this.#start();
   }
 
@@ -78,10 +88,35 @@ export class Member {
     return { data: bytes(JSON.stringify(this.applied)), metadata: { index, term, confState } };
   }
 
-  /** Loses what is not written yet; the state machine is durable up to what it has applied. */
-  restart(): void {
+  /** Drops log entries that are applied, and known to be committed after a crash as well. */
+  compact(): void {
+    const commit = this.storage.initialState().hardState?.commit ?? 0;
+    const index = Math.min(this.appliedIndex, commit);
+    if (index >= this.storage.firstIndex()) this.storage.compact(index);
+  }
+
+  #remember(): void {
+    const { appliedIndex: index, appliedTerm: term, confState } = this;
+    this.#history.push({ index, term, count: this.applied.length, confState });
+  }
+
+  /**
+   * Loses what is not written yet. State machine and configuration are stored together, and come
+   * back as of an index that the stored commit index covers.
+   */
+  restart(appliedMax = Number.POSITIVE_INFINITY): void {
     this.appendWork.length = 0;
     this.applyWork.length = 0;
+    const commit = this.storage.initialState().hardState?.commit ?? this.appliedIndex;
+    const limit = Math.min(appliedMax, commit);
+    const [oldest] = this.#history;
+    const point = this.#history.findLast(({ index }) => index <= limit) ?? (oldest as Point);
+    this.#history = this.#history.filter(({ index }) => index <= point.index);
+    this.applied = this.applied.slice(0, point.count);
+    this.appliedIndex = point.index;
+    this.appliedTerm = point.term;
+    this.confState = point.confState;
+    this.storage.createSnapshot(point.index, point.confState, this.snapshot().data);
     this.node = this.#start();
   }
 
@@ -118,12 +153,16 @@ export class Member {
       this.appliedIndex = index;
       this.appliedTerm = term;
       this.confState = confState;
+      this.#history = [];
+      this.#remember();
     }
     this.storage.append(entries);
   }
 
   #apply(entries: readonly Entry[]): void {
     for (const entry of entries) {
+      // Handed out before a snapshot that was written meanwhile, and contained in it.
+      if (this.isAsync && entry.index <= this.appliedIndex) continue;
       if (entry.index !== this.appliedIndex + 1) {
         throw new Error(`member ${this.id} applies ${entry.index} after ${this.appliedIndex}`);
       }
@@ -134,6 +173,7 @@ export class Member {
       }
       this.appliedIndex = entry.index;
       this.appliedTerm = entry.term;
+      this.#remember();
       this.onApply(entry);
     }
   }
