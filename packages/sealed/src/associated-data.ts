@@ -1,4 +1,4 @@
-import { encodeFieldsAfter, writeUint32 } from './fields.js';
+import { capacityOf, writeFields, writeUint32 } from './fields.js';
 import type { Field } from './fields.js';
 import { checkFields } from './purpose.js';
 import type { Purpose } from './purpose.js';
@@ -22,15 +22,18 @@ export interface AssociatedData {
   readonly fields: readonly Field[];
 }
 
-/** `"CV" | purpose u8 | format u8 | alg u8 | key id u32` and the length-prefixed fields. */
+/**
+ * `"CV" | purpose u8 | format u8 | alg u8 | key id u32` and the length-prefixed fields. The bytes
+ * are public and lie in a shared pool: for use at once.
+ */
 export function encodeAssociatedData(data: AssociatedData): Uint8Array {
   checkFields(data.purpose, data.fields);
-  const bytes = encodeFieldsAfter(HEAD_BYTES, data.fields);
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES + capacityOf(data.fields));
   bytes[0] = LETTER_C;
   bytes[1] = LETTER_V;
   bytes[2] = data.purpose;
   bytes[3] = FORMAT;
   bytes[4] = data.algorithm;
   writeUint32(bytes, 5, data.keyId);
-  return bytes;
+  return bytes.subarray(0, writeFields(bytes, HEAD_BYTES, data.fields));
 }

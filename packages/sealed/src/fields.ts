@@ -13,21 +13,26 @@ const encoder = new TextEncoder();
  * numbers as 64-bit big-endian. The kinds are not marked, so both sides must agree on them.
  */
 export function encodeFields(fields: readonly Field[]): Uint8Array {
-  return encodeFieldsAfter(0, fields);
+  const target = new Uint8Array(capacityOf(fields));
+  return target.subarray(0, writeFields(target, 0, fields));
 }
 
-/** Like {@link encodeFields} with `headBytes` zero bytes in front, for the caller to fill. */
-export function encodeFieldsAfter(headBytes: number, fields: readonly Field[]): Uint8Array {
-  let capacity = headBytes;
-  for (const field of fields) capacity += LENGTH_BYTES + capacityOf(field);
-  const target = new Uint8Array(capacity);
-  let offset = headBytes;
+/** Bytes that the encoding of `fields` takes at most. */
+export function capacityOf(fields: readonly Field[]): number {
+  let capacity = 0;
+  for (const field of fields) capacity += LENGTH_BYTES + fieldCapacity(field);
+  return capacity;
+}
+
+/** Writes the encoding of `fields` at `offset`; the offset behind it. */
+export function writeFields(target: Uint8Array, offset: number, fields: readonly Field[]): number {
+  let next = offset;
   for (const field of fields) {
-    const size = writeField(target, offset + LENGTH_BYTES, field);
-    writeUint32(target, offset, size);
-    offset += LENGTH_BYTES + size;
+    const size = writeField(target, next + LENGTH_BYTES, field);
+    writeUint32(target, next, size);
+    next += LENGTH_BYTES + size;
   }
-  return target.subarray(0, offset);
+  return next;
 }
 
 /** Writes a 32-bit big-endian number. */
@@ -45,7 +50,7 @@ export function readUint32(source: Uint8Array, offset: number): number {
   return high * 0x1_0000 + low;
 }
 
-function capacityOf(field: Field): number {
+function fieldCapacity(field: Field): number {
   if (typeof field === 'string') return field.length * UTF8_BYTES_PER_UNIT_MAX;
   return typeof field === 'number' ? NUMBER_BYTES : field.length;
 }

@@ -1,4 +1,4 @@
-import { assert } from '@conclave/kernel';
+import { InvariantViolation } from '@conclave/kernel';
 
 import type { Field } from './fields.js';
 
@@ -81,10 +81,11 @@ export function isCommitting(purpose: Purpose): boolean {
 /** Throws InvariantViolation unless `fields` have exactly the kinds of their purpose. */
 export function checkFields(purpose: Purpose, fields: readonly Field[]): void {
   const kinds = ROWS[purpose].fields;
-  const isExact =
-    fields.length === kinds.length &&
-    fields.every((field, offset) => kindOf(field) === kinds[offset]);
-  assert(isExact, `purpose ${purpose} takes the fields: ${kinds.join(', ')}`);
+  let isExact = fields.length === kinds.length;
+  for (const [offset, field] of fields.entries()) isExact &&= kindOf(field) === kinds[offset];
+  if (!isExact) {
+    throw new InvariantViolation(`purpose ${purpose} takes the fields: ${kinds.join(', ')}`);
+  }
 }
 
 function kindOf(field: Field): FieldKind {
