@@ -112,7 +112,7 @@ describe('local', () => {
     let seen = '';
     const { client, time } = stage({
       'Local/Join': ({ request }) => {
-        sent = request.token as Uint8Array;
+        sent = request.token;
         seen = new TextDecoder().decode(sent);
         return { nodeId: 'n' };
       },

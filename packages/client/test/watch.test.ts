@@ -18,7 +18,7 @@ const lost = (): ConclaveError => new ConclaveError('CV_PEER_UNREACHABLE', 'lost
 
 /** What a manager would send for a request: everything behind its index. */
 const after = (log: readonly WatchEvent[], { request }: Attempt): readonly WatchEvent[] =>
-  log.filter(({ index }) => index > (request.afterIndex as number));
+  log.filter(({ index }) => index > (request.afterIndex ?? 0));
 
 describe('watch', () => {
   test('goes on behind the last event after each cut: none missing, none twice', async () => {

@@ -1,3 +1,4 @@
+import { checkSecretName } from '@conclave/kernel';
 import type { SecretBytes } from '@conclave/sealed';
 import type { Call, CommandSpec, OptionSpec } from '../command-spec.js';
 import { usageError } from '../flags.js';
@@ -30,6 +31,8 @@ function onlyName(call: Call): string {
       'Pipe it: printf %s "$VALUE" | conclave secret set NAME, or use --from-file PATH.',
     );
   }
+  // Checked here: a value that was typed for a name does not even leave this process.
+  checkSecretName(name);
   return name;
 }
 

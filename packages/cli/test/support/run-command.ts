@@ -19,7 +19,7 @@ export interface Outcome extends FakeClient {
 }
 
 export interface Situation {
-  readonly answers?: Answers;
+  readonly answers?: Answers | undefined;
   readonly stdin?: readonly (string | Uint8Array)[];
   readonly isTerminal?: boolean;
   readonly env?: Record<string, string>;

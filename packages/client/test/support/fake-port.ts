@@ -4,12 +4,19 @@ import { createClient } from '../../src/index.js';
 import type { AttemptOptions, ConclaveClient, RpcPort } from '../../src/index.js';
 import { VirtualTime } from './virtual-time.js';
 
+/** The fields of messages that tests look at by name. */
+export interface MessageFields {
+  readonly idempotencyKey?: string;
+  readonly afterIndex?: number;
+  readonly sealedValue?: Uint8Array;
+  readonly token?: Uint8Array;
+}
+
 /** One attempt that reached the port. */
 export interface Attempt {
   /** `Secrets/Set` */
   readonly method: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the messages of all methods
-  readonly request: any;
+  readonly request: MessageFields;
   readonly options: AttemptOptions;
   readonly atMs: number;
 }
@@ -46,7 +53,7 @@ export function stage(handlers: Readonly<Record<string, Handler>>): Stage {
   const time = new VirtualTime();
   const attempts: Attempt[] = [];
   const closed = { count: 0 };
-  const take = (path: string, request: unknown, options: AttemptOptions): unknown => {
+  const take = (path: string, request: MessageFields, options: AttemptOptions): unknown => {
     const method = path.replace('/conclave.v1.', '');
     const attempt = { method, request, options, atMs: time.nowMs };
     attempts.push(attempt);
@@ -55,9 +62,10 @@ export function stage(handlers: Readonly<Record<string, Handler>>): Stage {
     return handler(attempt);
   };
   const port: RpcPort = {
-    unary: async (method, request, options) => (await take(method.path, request, options)) as never,
+    unary: async (method, request, options) =>
+      (await take(method.path, request as MessageFields, options)) as never,
     stream: async function* (method, request, options) {
-      yield* (await take(method.path, request, options)) as AsyncIterable<never>;
+      yield* (await take(method.path, request as MessageFields, options)) as AsyncIterable<never>;
     },
     close: () => {
       closed.count += 1;
