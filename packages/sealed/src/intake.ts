@@ -2,7 +2,8 @@ import { ConclaveError } from '@conclave/kernel';
 import type { Random } from '@conclave/kernel';
 
 import { ALGORITHM_COMMITTING, encodeAssociatedData } from './associated-data.js';
-import { algorithmOfPublicKey, recipientPublicKey } from './encapsulation.js';
+import { algorithmOfPublicKey } from './encapsulation.js';
+import type { RecipientKeyPair } from './encapsulation.js';
 import { forged } from './envelope.js';
 import { readUint32, writeUint32 } from './fields.js';
 import { PURPOSE } from './purpose.js';
@@ -61,17 +62,17 @@ export function intakeKeyId(sealed: Uint8Array): number {
 
 /** Arguments of {@link openIntakeWith}. */
 export interface IntakeOpenRequest {
-  readonly privateKey: SecretBytes;
+  readonly keyPair: RecipientKeyPair;
   readonly clusterId: string;
   readonly context: Uint8Array;
   readonly sealed: Uint8Array;
 }
 
-/** Opens a sealed intake with the private key of the version that it names. */
+/** Opens a sealed intake with the key pair of the version that it names. */
 export function openIntakeWith(request: IntakeOpenRequest): SecretBytes {
-  const { privateKey, clusterId, context, sealed } = request;
+  const { keyPair, clusterId, context, sealed } = request;
   return openFromRecipient({
-    keyPair: { publicKey: recipientPublicKey(privateKey), privateKey },
+    keyPair,
     context: intakeContext({ clusterId, context, keyId: intakeKeyId(sealed) }),
     sealed: sealed.subarray(KEY_ID_BYTES),
     isPadded: true,
