@@ -20,6 +20,7 @@ const FILE = z.strictObject({
   runDir: z.string().min(1).optional(),
   listen: z.string().min(1).optional(),
   joinPort: port.optional(),
+  hostname: z.string().min(1).optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
   logFormat: z.enum(['json', 'pretty']).optional(),
   allowSwap: z.boolean().optional(),
@@ -32,6 +33,7 @@ export interface DaemonConfig {
   readonly listenHost: string;
   readonly clusterPort: number;
   readonly joinPort: number;
+  readonly hostname: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly logFormat: 'json' | 'pretty';
   readonly allowSwap: boolean;
@@ -40,6 +42,8 @@ export interface DaemonConfig {
 /** Where defaults come from. */
 export interface ConfigSurroundings {
   readonly uid: number;
+  /** Name of this host by its system. */
+  readonly hostname: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly isTerminal: boolean;
 }
@@ -108,6 +112,13 @@ function oneOf<T extends string>(what: string, text: string, options: readonly T
   return found;
 }
 
+const HOSTNAME = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
+
+function hostnameOf(text: string): string {
+  if (HOSTNAME.test(text)) return text;
+  throw invalid('hostname must be letters and digits with inner "." or "-"');
+}
+
 /**
  * Settings from the file and the flags, which win.
  * @throws CV_CONFIG_INVALID naming the key, never the value
@@ -131,6 +142,7 @@ export async function readConfig(
     listenHost: listen.host,
     clusterPort: listen.port,
     joinPort,
+    hostname: hostnameOf(flags.hostname ?? file.hostname ?? surroundings.hostname),
     logLevel: oneOf('log level', flags.logLevel ?? file.logLevel ?? 'info', [
       'debug',
       'info',

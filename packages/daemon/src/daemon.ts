@@ -66,7 +66,7 @@ export class Daemon {
    * Checks the host, opens the local socket and, on a member, takes up its role again.
    * @throws with the reason and the next command when the host is not fit
    */
-  static async start(config: DaemonConfig, hostname: string): Promise<Daemon> {
+  static async start(config: DaemonConfig): Promise<Daemon> {
     const { logger } = openLog({
       level: config.logLevel,
       format: config.logFormat,
@@ -79,7 +79,7 @@ export class Daemon {
       config,
       folder,
       identityFile: new IdentityFile(folder),
-      hostname,
+      hostname: config.hostname,
       version: VERSION,
       clock: SYSTEM_CLOCK,
       timers: SYSTEM_TIMERS,

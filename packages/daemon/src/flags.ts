@@ -8,6 +8,7 @@ export interface Flags {
   readonly config: string | undefined;
   readonly listen: string | undefined;
   readonly joinPort: string | undefined;
+  readonly hostname: string | undefined;
   readonly logLevel: string | undefined;
   readonly logFormat: string | undefined;
   readonly allowSwap: boolean;
@@ -25,6 +26,7 @@ Runs the Conclave daemon of this host in the foreground.
   --config FILE       YAML file; flags win over it
   --listen HOST[:PORT]  address of the cluster listener (0.0.0.0:7420)
   --join-port PORT    port of the join listener (cluster port + 1)
+  --hostname NAME     name of this host in the cluster (that of the system)
   --log-level LEVEL   debug, info, warn or error (info)
   --log-format FORM   json or pretty (pretty on a terminal, else json)
   --allow-swap        run although memory of this host may be swapped to a disk
@@ -40,6 +42,7 @@ const OPTIONS = {
   config: { type: 'string' },
   listen: { type: 'string' },
   'join-port': { type: 'string' },
+  hostname: { type: 'string' },
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
   'allow-swap': { type: 'boolean' },
@@ -60,6 +63,7 @@ export function readFlags(args: readonly string[]): Flags {
       config: values.config,
       listen: values.listen,
       joinPort: values['join-port'],
+      hostname: values.hostname,
       logLevel: values['log-level'],
       logFormat: values['log-format'],
       allowSwap: values['allow-swap'] ?? false,

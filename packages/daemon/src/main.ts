@@ -25,10 +25,11 @@ async function run(args: readonly string[]): Promise<number> {
   hardenProcess();
   const config = await readConfig(flags, {
     uid: process.getuid?.() ?? 0,
+    hostname: hostname(),
     env: process.env,
     isTerminal: process.stderr.isTTY === true,
   });
-  const daemon = await Daemon.start(config, hostname());
+  const daemon = await Daemon.start(config);
   const stop = (): void => daemon.requestStop();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
