@@ -103,7 +103,7 @@ export class Scratch {
     return this.#raw.HEAPU8.subarray(address, address + size);
   }
 
-  /** A copy of public scratch bytes. */
+  /** A copy of scratch bytes in memory of its own. */
   copy(address: number, size: number): Uint8Array {
     const bytes = new Uint8Array(new ArrayBuffer(size));
     bytes.set(this.view(address, size));
@@ -230,20 +230,11 @@ function checkStack(open: Core): void {
   raw._crypto_kem_xwing_seed_keypair(publicKey, secretKey, secretKey);
   raw._crypto_kem_xwing_enc_deterministic(ciphertext, shared, publicKey, secretKey);
   raw._crypto_kem_xwing_dec(shared, ciphertext, secretKey);
-  const heap = raw.HEAPU8;
-  let lowest = heap.length;
-  let highest = 0;
-  for (let address = 0; address < heap.length; address += 1) {
-    const isScratch =
-      address >= open.scratchStart && address < open.scratchStart + SCRATCH_BYTES_MIN;
-    if (isScratch || heap[address] === before[address]) continue;
-    lowest = Math.min(lowest, address);
-    highest = address;
-  }
-  assert(highest !== 0, 'libsodium left no trace on its stack');
-  assert(
-    lowest >= stackTop - DEEP_STACK_BYTES && highest < stackTop,
-    'stack is not where expected',
-  );
+  const isSame = (start: number, end: number): boolean =>
+    Buffer.compare(before.subarray(start, end), raw.HEAPU8.subarray(start, end)) === 0;
+  const lowest = stackTop - DEEP_STACK_BYTES;
+  assert(!isSame(lowest, stackTop), 'libsodium left no trace on its stack');
+  const isInside = isSame(0, lowest) && isSame(secretKey + SCRATCH_BYTES_MIN, raw.HEAPU8.length);
+  assert(isInside, 'the stack of libsodium is not where expected');
   wipeAfter(open, SCRATCH_BYTES_MIN, DEEP_STACK_BYTES);
 }
