@@ -197,10 +197,7 @@ export class Proposals {
     const { messageSizeMax } = this.#context.options.limits;
     let size: Bytes = 0;
     for (let i = from; i < queue.length; i++) {
-      const { type, data } = queue[i]!.entry;
-      // A change alone in its message does not share its refusal with others.
-      if (type !== 'EntryNormal') return Math.max(i, from + 1);
-      size += data.length;
+      size += queue[i]!.entry.data.length;
       if (i > from && size > messageSizeMax) return i;
     }
     return queue.length;

@@ -195,6 +195,26 @@ describe('stopping', () => {
     expect(member.store.durable.entries.at(-1)?.data.length).toBeGreaterThan(0);
   });
 
+  test('finishes what follows from a write that is open', async () => {
+    const cluster = await SimCluster.start({ size: 1 });
+    const member = cluster.member(1);
+    const releases: (() => void)[] = [];
+    member.machine.beforeApply = () => new Promise((resolve) => releases.push(resolve));
+    member.store.hooks.beforeWrite = () => new Promise((resolve) => releases.push(resolve));
+    const proposal = member.node!.propose(command('a'));
+    await cluster.world.advance(10);
+    let isStopped = false;
+    const stop = member.node!.stop().then(() => (isStopped = true));
+    // The write of the entry, the write of the commit index, and the application.
+    for (let i = 0; i < 3; i++) {
+      await cluster.world.advance(10);
+      expect([i, isStopped]).toEqual([i, false]);
+      releases.shift()!();
+    }
+    await cluster.world.result(stop);
+    expect(await proposal).toMatchObject({ outcome: 'applied' });
+  });
+
   test('a second call waits for the same end', async () => {
     const cluster = new SimCluster();
     const { node } = await cluster.boot(1, [1]);

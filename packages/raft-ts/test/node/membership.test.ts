@@ -292,6 +292,22 @@ describe('transfer of leadership', () => {
     await cluster.end();
   });
 
+  test('nobody knows what became of it when no leader is heard of', async () => {
+    const cluster = await SimCluster.start();
+    const leader = await cluster.leader();
+    const to = cluster.others(leader)[0]!;
+    cluster.filter = ({ type }) => type !== 'MsgVoteResp';
+    const transfer = cluster.node(leader).transferLeadership(to);
+    await cluster.world.advance(50);
+    expect(cluster.node(leader).status().raftState).toBe('StateFollower');
+    cluster.partition();
+    await expect(cluster.world.result(transfer)).rejects.toMatchObject({
+      code: 'UNKNOWN',
+      reason: 'noLeader',
+    });
+    await cluster.end();
+  });
+
   test('can be aborted, which does not undo it', async () => {
     const cluster = await SimCluster.start();
     const leader = await cluster.leader();

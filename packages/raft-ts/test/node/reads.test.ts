@@ -79,6 +79,21 @@ describe('linearizable reads', () => {
     await cluster.end();
   });
 
+  test('a round that the old leader got is repeated at once when there is a new one', async () => {
+    const cluster = await SimCluster.start({ seed: 5 });
+    const old = await cluster.leader();
+    const [next, reader] = cluster.others(old) as [number, number];
+    await cluster.world.advance(300);
+    cluster.filter = ({ type, to }) => !(type === 'MsgReadIndex' && to === old);
+    const startMs = cluster.world.nowMs;
+    const read = cluster.node(reader).linearizableRead();
+    await cluster.world.result(cluster.node(old).transferLeadership(next));
+    await cluster.world.result(read);
+    // Before the round would have been repeated for its age.
+    expect(cluster.world.nowMs - startMs).toBeLessThan(500);
+    await cluster.end();
+  });
+
   test('a leader that is cut off confirms nothing, until it knows the new state', async () => {
     const cluster = await SimCluster.start({ seed: 4 });
     const old = await cluster.leader();

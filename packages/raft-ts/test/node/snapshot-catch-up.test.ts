@@ -182,6 +182,69 @@ describe('snapshots and compaction', () => {
     await cluster.end();
   });
 
+  test('nor do they when the snapshot comes just before the next entry', async () => {
+    const cluster = await SimCluster.start({ seed: 5, node: SMALL });
+    const leader = await cluster.leader();
+    const [slowId, other] = cluster.others(leader) as [number, number];
+    // Rounds come late, as they do with setImmediate.
+    await cluster.world.result(cluster.node(slowId).stop());
+    cluster.member(slowId).node = undefined;
+    const schedule = (f: () => void): void => cluster.world.after(3, f);
+    const slow = await cluster.boot(slowId, undefined, { schedule });
+    let release = (): void => undefined;
+    slow.machine.beforeApply = () => new Promise((resolve) => (release = resolve));
+    await propose(cluster, 0, 1);
+    await cluster.world.advance(100);
+    const added = { type: 'ConfChangeAddLearnerNode', nodeId: 9 } as const;
+    await cluster.world.result(
+      cluster.node(leader).proposeConfChange({ version: 1, change: added }),
+    );
+    await cluster.world.advance(300);
+    cluster.partition([leader, other]);
+    await propose(cluster, 1, 60);
+    cluster.filter = ({ type }) => {
+      if (type === 'MsgSnap') {
+        slow.machine.beforeApply = () => undefined;
+        release();
+      }
+      return true;
+    };
+    await cluster.converge();
+    const made = slow.confChanges.map((event) => event.change);
+    expect(made).toContain(undefined);
+    expect(made.filter((change) => change?.version === 1 && change.change.nodeId === 9)).toEqual(
+      [],
+    );
+    await cluster.end();
+  });
+
+  test('an own snapshot that comes after a received one is given up', async () => {
+    const cluster = await SimCluster.start({ seed: 6, node: SMALL });
+    const leader = await cluster.leader();
+    const slow = cluster.member(cluster.others(leader)[0]!);
+    let release = (): void => undefined;
+    slow.machine.afterCapture = () => new Promise((resolve) => (release = resolve));
+    await propose(cluster, 0, 30);
+    await cluster.converge();
+    expect(slow.machine.snapshotCalls).toBe(1);
+    cluster.partition([leader, ...cluster.others(leader).filter((id) => id !== slow.id)]);
+    await propose(cluster, 30, 40);
+    cluster.heal();
+    await cluster.converge();
+    expect(slow.machine.restoreCalls).toBe(1);
+    const { snapshotIndex } = slow.node!.driverStatus();
+    slow.machine.afterCapture = () => undefined;
+    release();
+    await cluster.world.advance(100);
+    expect(slow.failure).toBeUndefined();
+    expect(slow.node!.driverStatus().snapshotIndex).toBe(snapshotIndex);
+    expect(slow.store.current.snapshot?.metadata.index).toBe(snapshotIndex);
+    await propose(cluster, 70, 30);
+    await cluster.converge();
+    expect(slow.node!.driverStatus().snapshotIndex).toBeGreaterThan(snapshotIndex);
+    await cluster.end();
+  });
+
   test('the state machine must say the truth about its snapshot', async () => {
     for (const wrong of [{ data: new Uint8Array(1), index: 1 }, { data: new Uint8Array(70_000) }]) {
       const cluster = await SimCluster.start({ size: 1, node: SMALL });
@@ -272,6 +335,7 @@ describe('input from the network', () => {
     await cluster.world.advance(500);
     expect(node.status()).toMatchObject({ term, raftState: 'StateLeader' });
     expect(cluster.member(leader).machine.texts).toEqual([]);
+    expect(cluster.member(leader).failure).toBeUndefined();
     await cluster.end();
   });
 });

@@ -21,6 +21,7 @@ export class TestMachine implements StateMachine {
   index = 0;
   applyCalls = 0;
   snapshotCalls = 0;
+  #isBusy = false;
   restoreCalls = 0;
   /** Runs before each call of the same name has an effect. */
   beforeApply: (entries: readonly Entry[]) => Promise<void> | void = () => undefined;
@@ -33,8 +34,10 @@ export class TestMachine implements StateMachine {
   }
 
   async apply(entries: readonly Entry[]): Promise<readonly unknown[]> {
+    this.#enter();
     this.applyCalls += 1;
     await this.beforeApply(entries);
+    this.#isBusy = false;
     return entries.map(({ index, data }) => {
       if (index <= this.index) throw new Error(`entry ${index} after ${this.index}`);
       this.index = index;
@@ -45,9 +48,11 @@ export class TestMachine implements StateMachine {
   }
 
   async snapshot(): Promise<StateSnapshot> {
+    this.#enter();
     this.snapshotCalls += 1;
     const { index } = this;
     const state = [...this.commands];
+    this.#isBusy = false;
     await this.afterCapture();
     const blob = `${this.name}@${index}`;
     this.blobs.set(blob, state);
@@ -55,12 +60,19 @@ export class TestMachine implements StateMachine {
   }
 
   async restore(snapshot: Snapshot): Promise<void> {
+    this.#enter();
     this.restoreCalls += 1;
     await this.beforeRestore();
+    this.#isBusy = false;
     const state = this.blobs.get(decoder.decode(snapshot.data));
     if (state === undefined) throw new Error('the state of the snapshot is not here');
     this.commands = [...state];
     this.index = snapshot.metadata.index;
+  }
+
+  #enter(): void {
+    if (this.#isBusy) throw new Error('calls of the state machine overlap');
+    this.#isBusy = true;
   }
 
   /** The texts of all commands. */
