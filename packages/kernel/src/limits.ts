@@ -69,6 +69,11 @@ export const HEARTBEAT_PERIOD_MS: number = 1_500;
 export const HEARTBEAT_MISSES_MAX: number = 3;
 /** Lines kept of the history of one secret; the oldest go. */
 export const SECRET_HISTORY_COUNT_MAX: number = 1_000;
+/**
+ * Newest versions of a secret that are kept whatever happens; older ones are collected unless they
+ * are current, previous or pinned.
+ */
+export const SECRET_VERSIONS_KEPT: number = 100;
 /** Records of which node was given which version; the ones longest without renewal go. */
 export const EXPOSURE_COUNT_MAX: number = 250_000;
 /** Join tokens on record; those that admit nobody any more make room. */

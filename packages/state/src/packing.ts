@@ -7,6 +7,11 @@ export class PackWriter {
   #bytes: Uint8Array = new Uint8Array(START_BYTES);
   #used = 0;
 
+  /** Forgets what a record that was not finished has left. */
+  clear(): void {
+    this.#used = 0;
+  }
+
   /** A whole number from 0; 7 bits per byte, the lowest first. */
   number(value: number): void {
     assert(Number.isSafeInteger(value) && value >= 0, 'only whole numbers from 0 are packed');
@@ -30,6 +35,13 @@ export class PackWriter {
     this.#reserve(value.length);
     this.#bytes.set(value, this.#used);
     this.#used += value.length;
+  }
+
+  /** Bytes that were packed before, as they are. */
+  append(packed: Uint8Array): void {
+    this.#reserve(packed.length);
+    this.#bytes.set(packed, this.#used);
+    this.#used += packed.length;
   }
 
   /** What was packed; a view that the next use of the writer changes. */
@@ -84,8 +96,8 @@ export class PackReader {
     return value;
   }
 
-  skipBytes(): void {
-    const size = this.number();
-    this.#offset += size;
+  /** A view of what was not read yet. */
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#offset);
   }
 }

@@ -73,7 +73,9 @@ export class Queries {
 
   /** Oldest first; the oldest lines go when there are too many. */
   secretHistory(id: string): readonly SecretEventRow[] {
-    return this.#tables.secrets.document(id)?.events ?? [];
+    const { secrets } = this.#tables;
+    const document = secrets.document(id);
+    return document === undefined ? [] : secrets.events(id, document.history);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { required } from '@conclave/kernel';
 import type { SecretVersionInfo } from './changes.js';
-import type { PackReader, PackWriter } from './packing.js';
+import { PackReader } from './packing.js';
+import type { PackWriter } from './packing.js';
 import type { Actor, SecretEventRow, SecretRow, SecretVersionRow } from './rows.js';
 
 /** Where a version of a secret is kept. */
@@ -14,9 +15,24 @@ export interface SecretDocument {
   readonly row: SecretRow;
   /** By number. */
   readonly versions: readonly StoredVersion[];
-  /** By revision; without gaps. */
-  readonly events: readonly SecretEventRow[];
+  readonly history: PackedHistory;
 }
+
+/** Lines of a history behind each other: they are appended far more often than they are read. */
+export interface PackedHistory {
+  readonly count: number;
+  /** Revision of the first one; the others follow without gaps. */
+  readonly firstRevision: number;
+  /** Never changed: an appended history is another one. */
+  readonly packed: Uint8Array;
+}
+
+/** The history of a new secret. */
+export const EMPTY_HISTORY: PackedHistory = {
+  count: 0,
+  firstRevision: 1,
+  packed: new Uint8Array(0),
+};
 
 const EVENTS: readonly SecretEventRow['what'][] = ['set', 'rollback', 'destroy', 'update'];
 
@@ -42,8 +58,8 @@ export class Actors {
 }
 
 /** The document without id and name, which are kept as texts beside it. */
-export function packDocument(writer: PackWriter, document: SecretDocument, actors: Actors): void {
-  const { row, versions, events } = document;
+export function packDocument(writer: PackWriter, document: SecretDocument): void {
+  const { row, versions, history } = document;
   writer.number(row.currentVersion);
   writer.number(row.previousVersion);
   writer.number(row.latestVersion);
@@ -62,12 +78,13 @@ export function packDocument(writer: PackWriter, document: SecretDocument, actor
     writer.number(version);
     writer.number(address);
   }
-  writer.number(events.length);
-  for (const event of events) packEvent(writer, event, actors);
+  writer.number(history.count);
+  writer.number(history.firstRevision);
+  writer.append(history.packed);
 }
 
-function packEvent(writer: PackWriter, event: SecretEventRow, actors: Actors): void {
-  writer.number(event.revision);
+/** A line without id and revision, which its place tells. */
+export function packEvent(writer: PackWriter, event: SecretEventRow, actors: Actors): void {
   writer.number(EVENTS.indexOf(event.what));
   writer.number(event.version);
   writer.number(event.atMs);
@@ -116,26 +133,47 @@ export function unpackVersions(reader: PackReader): StoredVersion[] {
   return versions;
 }
 
-/** Reads the history, which follows the versions. */
+/** Reads the history, which follows the versions, without unpacking it. */
+export function unpackHistory(reader: PackReader): PackedHistory {
+  return { count: reader.number(), firstRevision: reader.number(), packed: reader.rest() };
+}
+
+/** The lines of a history. */
 export function unpackEvents(
-  reader: PackReader,
+  { count, firstRevision, packed }: PackedHistory,
   secretId: string,
   actors: Actors,
 ): SecretEventRow[] {
-  const events: SecretEventRow[] = [];
-  const eventCount = reader.number();
-  for (let place = 0; place < eventCount; place += 1) {
-    events.push({
-      secretId,
-      revision: reader.number(),
-      what: required(EVENTS[reader.number()], 'kind of event'),
-      version: reader.number(),
-      atMs: reader.number(),
-      by: actors.actor(reader.number()),
-      index: reader.number(),
-    });
-  }
-  return events;
+  const reader = new PackReader(packed);
+  return Array.from({ length: count }, (_, place) => ({
+    secretId,
+    revision: firstRevision + place,
+    ...unpackEvent(reader, actors),
+  }));
+}
+
+type EventOfPlace = Omit<SecretEventRow, 'secretId' | 'revision'>;
+
+function unpackEvent(reader: PackReader, actors: Actors): EventOfPlace {
+  return {
+    what: required(EVENTS[reader.number()], 'kind of event'),
+    version: reader.number(),
+    atMs: reader.number(),
+    by: actors.actor(reader.number()),
+    index: reader.number(),
+  };
+}
+
+/** Takes the first line off a history. */
+export function shiftEvent(
+  { count, firstRevision, packed }: PackedHistory,
+  secretId: string,
+  actors: Actors,
+): { readonly event: SecretEventRow; readonly rest: PackedHistory } {
+  const reader = new PackReader(packed);
+  const event = { secretId, revision: firstRevision, ...unpackEvent(reader, actors) };
+  const rest = { count: count - 1, firstRevision: firstRevision + 1, packed: reader.rest() };
+  return { event, rest };
 }
 
 /** A version without the id of its secret, which its document knows. */

@@ -7,13 +7,16 @@ import {
   Actors,
   packDocument,
   packVersion,
+  packEvent,
+  shiftEvent,
   unpackEvents,
+  unpackHistory,
   unpackRow,
   unpackSealed,
   unpackVersionInfo,
   unpackVersions,
 } from './secret-packing.js';
-import type { SecretDocument, SecretName, StoredVersion } from './secret-packing.js';
+import type { PackedHistory, SecretDocument, SecretName, StoredVersion } from './secret-packing.js';
 import { SortedNames } from './sorted-names.js';
 
 /** Larger ones are not kept for the next record. */
@@ -80,7 +83,7 @@ export class SecretStore {
 
   document(id: string): SecretDocument | undefined {
     const entry = this.#entries.get(id);
-    return entry === undefined ? undefined : readDocument(this.#arena, entry, this.#actors);
+    return entry === undefined ? undefined : readDocument(this.#arena, entry);
   }
 
   /** A version with its sealed bytes, copied. */
@@ -104,10 +107,30 @@ export class SecretStore {
 
   /** Keeps the bytes of a version until {@link settle}, and on if a document then refers to it. */
   storeVersion(row: SecretVersionRow): StoredVersion {
-    packVersion(this.#writer, row, this.#actors);
+    packVersion(this.#emptyWriter(), row, this.#actors);
     const address = this.#writeRecord();
     this.#loose.add(address);
     return { version: row.version, address };
+  }
+
+  events(id: string, history: PackedHistory): SecretEventRow[] {
+    return unpackEvents(history, id, this.#actors);
+  }
+
+  /** The history with one more line. */
+  appendEvent(history: PackedHistory, event: SecretEventRow): PackedHistory {
+    const writer = this.#emptyWriter();
+    writer.append(history.packed);
+    packEvent(writer, event, this.#actors);
+    return { ...history, count: history.count + 1, packed: writer.finish().slice() };
+  }
+
+  /** The first line of a history, and the others. */
+  shiftEvent(
+    id: string,
+    history: PackedHistory,
+  ): { readonly event: SecretEventRow; readonly rest: PackedHistory } {
+    return shiftEvent(history, id, this.#actors);
   }
 
   /** Puts, replaces or (with undefined) takes away a secret; `before` is what stands there. */
@@ -124,7 +147,7 @@ export class SecretStore {
     }
     for (const { address } of after.versions) this.#loose.delete(address);
     this.#versionCount += after.versions.length;
-    packDocument(this.#writer, after, this.#actors);
+    packDocument(this.#emptyWriter(), after);
     const address = this.#writeRecord();
     if (entry !== undefined) entry.address = address;
     else this.#add({ id, name: after.row.name, address });
@@ -169,6 +192,12 @@ export class SecretStore {
     return new PackReader(this.#arena.read(address));
   }
 
+  /** Empty whatever a defect in the middle of a record may have left in it. */
+  #emptyWriter(): PackWriter {
+    this.#writer.clear();
+    return this.#writer;
+  }
+
   #writeRecord(): number {
     const record = this.#writer.finish();
     const address = this.#arena.write(record);
@@ -180,13 +209,13 @@ export class SecretStore {
   #compact(): void {
     const isWasted = this.#arena.wasted();
     for (const entry of this.#entries.values()) {
-      const document = readDocument(this.#arena, entry, this.#actors);
+      const document = readDocument(this.#arena, entry);
       const moved = document.versions.map((stored) =>
         isWasted(stored.address) ? { ...stored, address: this.#move(stored.address) } : stored,
       );
       const isMoved = moved.some((stored, place) => stored !== document.versions[place]);
       if (!isMoved && !isWasted(entry.address)) continue;
-      packDocument(this.#writer, { ...document, versions: moved }, this.#actors);
+      packDocument(this.#emptyWriter(), { ...document, versions: moved });
       const old = entry.address;
       entry.address = this.#writeRecord();
       this.#arena.free(old);
@@ -200,12 +229,12 @@ export class SecretStore {
   }
 }
 
-function readDocument(arena: ArenaReader, entry: Entry, actors: Actors): SecretDocument {
+function readDocument(arena: ArenaReader, entry: Entry): SecretDocument {
   const reader = new PackReader(arena.read(entry.address));
   return {
     row: unpackRow(reader, entry),
     versions: unpackVersions(reader),
-    events: unpackEvents(reader, entry.id, actors),
+    history: unpackHistory(reader),
   };
 }
 
@@ -219,11 +248,11 @@ function readVersion(
 }
 
 function readWhole(arena: ArenaReader, entry: Entry, actors: Actors): WholeSecret {
-  const { row, versions, events } = readDocument(arena, entry, actors);
+  const { row, versions, history } = readDocument(arena, entry);
   const secretId = entry.id;
   return {
     row,
     versions: versions.map((stored) => readVersion(arena, { secretId, stored, actors })),
-    events,
+    events: unpackEvents(history, secretId, actors),
   };
 }

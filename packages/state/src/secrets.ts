@@ -1,10 +1,9 @@
-import { equalBytes, limits } from '@conclave/kernel';
+import { equalBytes } from '@conclave/kernel';
 import { exposePointer } from './exposure.js';
-import type { CommandResult, SecretEventRow, SecretRow } from './rows.js';
+import type { CommandResult, SecretRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, isStale, refused, stale } from './scope.js';
-import { writeSecret } from './secret-journal.js';
-import type { SecretDocument, StoredVersion } from './secret-packing.js';
+import { eraseSecret, SecretEdit } from './secret-edit.js';
 import { inUse, secretUsers } from './secret-users.js';
 
 const notFound = (): CommandResult => refused('CV_SECRET_NOT_FOUND', 'no secret has this id');
@@ -68,15 +67,6 @@ function putNextVersion(scope: Scope, command: CommandOf<'secret.set'>): void {
   const { tables, index } = scope;
   const { atMs, version, secretId, name, labels, description } = command;
   const before = tables.secrets.document(secretId);
-  const stored = tables.secrets.storeVersion({
-    secretId,
-    version,
-    sealed: command.sealed,
-    digest: command.digest,
-    createdAtMs: atMs,
-    createdBy: command.by,
-    index,
-  });
   const row: SecretRow = {
     ...(before?.row ?? { id: secretId, name, labels, description, createdAtMs: atMs }),
     currentVersion: version,
@@ -85,32 +75,16 @@ function putNextVersion(scope: Scope, command: CommandOf<'secret.set'>): void {
     updatedAtMs: atMs,
     objectVersion: index,
   };
-  const versions = [...(before?.versions ?? []), stored];
-  const after = { row, versions, events: before?.events ?? [] };
-  writeSecret(scope, before, withEvent(scope, after, { what: 'set', version }));
+  const edit = new SecretEdit(scope, row, before);
+  const { sealed, digest, by: createdBy } = command;
+  edit.addVersion({ secretId, version, sealed, digest, createdAtMs: atMs, createdBy, index });
+  edit.addEvent('set', version);
+  edit.collect((old) => pinUsers(scope, secretId, old).length > 0);
+  edit.write();
 }
 
-/** Appends to the history; past its bound the oldest line goes, with the version if destroyed. */
-function withEvent(
-  scope: Scope,
-  document: SecretDocument,
-  event: Pick<SecretEventRow, 'what' | 'version'>,
-): SecretDocument {
-  const { tables, index, command } = scope;
-  const { atMs, by } = command;
-  const { row, events, versions } = document;
-  const revision = (events.at(-1)?.revision ?? 0) + 1;
-  const appended = [...events, { secretId: row.id, revision, ...event, atMs, by, index }];
-  const oldest = events[0];
-  if (oldest === undefined || appended.length <= limits.SECRET_HISTORY_COUNT_MAX) {
-    return { row, versions, events: appended };
-  }
-  const isForgotten = (stored: StoredVersion): boolean =>
-    oldest.what === 'set' &&
-    stored.version === oldest.version &&
-    tables.secrets.versionInfoAt(row.id, stored).isDestroyed;
-  const kept = versions.filter((stored) => !isForgotten(stored));
-  return { row, versions: kept, events: appended.slice(1) };
+function pinUsers(scope: Scope, secretId: string, version: number): string[] {
+  return secretUsers(scope.tables, secretId, (binding) => binding.version === version);
 }
 
 /** Replaces labels and description; versions are not touched. */
@@ -123,8 +97,9 @@ export function updateSecret(scope: Scope, command: CommandOf<'secret.update'>):
   }
   const { labels, description, atMs } = command;
   const changed = { ...row, labels, description, updatedAtMs: atMs, objectVersion: scope.index };
-  const event = { what: 'update', version: row.currentVersion } as const;
-  writeSecret(scope, before, withEvent(scope, { ...before, row: changed }, event));
+  const edit = new SecretEdit(scope, changed, before);
+  edit.addEvent('update', row.currentVersion);
+  edit.write();
   return done(scope, { id: row.id });
 }
 
@@ -144,8 +119,9 @@ export function rollbackSecret(scope: Scope, command: CommandOf<'secret.rollback
     updatedAtMs: command.atMs,
     objectVersion: scope.index,
   };
-  const after = withEvent(scope, { ...before, row: moved }, { what: 'rollback', version });
-  writeSecret(scope, before, after);
+  const edit = new SecretEdit(scope, moved, before);
+  edit.addEvent('rollback', version);
+  edit.write();
   exposePointer(scope, row.id);
   return done(scope, { id: row.id, version, unchanged: false });
 }
@@ -160,25 +136,14 @@ export function destroyVersion(
   const before = secrets.document(command.id);
   if (before === undefined) return notFound();
   const { row } = before;
-  const live = secrets.version(row.id, version);
-  if (live?.sealed === undefined) return versionNotFound();
+  if (secrets.versionInfo(row.id, version)?.isDestroyed !== false) return versionNotFound();
   const refusal = command.force ? undefined : refuseDestroy(scope, row, version);
   if (refusal !== undefined) return refusal;
-  const isRemembered = before.events.some(
-    (event) => event.what === 'set' && event.version === version,
-  );
-  const left = isRemembered ? [secrets.storeVersion({ ...live, sealed: undefined })] : [];
-  const versions = before.versions.flatMap((stored) =>
-    stored.version === version ? left : [stored],
-  );
-  const changed: SecretRow = {
-    ...row,
-    previousVersion: row.previousVersion === version ? 0 : row.previousVersion,
-    updatedAtMs: command.atMs,
-    objectVersion: scope.index,
-  };
-  const after = { ...before, row: changed, versions };
-  writeSecret(scope, before, withEvent(scope, after, { what: 'destroy', version }));
+  const changed = { ...row, updatedAtMs: command.atMs, objectVersion: scope.index };
+  const edit = new SecretEdit(scope, changed, before);
+  edit.destroyVersion(version);
+  edit.addEvent('destroy', version);
+  edit.write();
   return done(scope, { id: row.id, version });
 }
 
@@ -200,6 +165,6 @@ export function removeSecret(scope: Scope, command: CommandOf<'secret.remove'>):
   if (before === undefined) return notFound();
   const users = secretUsers(scope.tables, before.row.id, () => true);
   if (users.length > 0) return inUse('the secret', before.row, users);
-  writeSecret(scope, before, undefined);
+  eraseSecret(scope, before);
   return done(scope, { id: before.row.id });
 }

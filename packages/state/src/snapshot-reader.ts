@@ -17,6 +17,7 @@ import type { NodeRow, ReceiptRow, ServiceRow, ServiceSpec, TaskRow, TokenRow } 
 import type { ClusterRow } from './rows.js';
 import type { Parser } from './schema.js';
 import { count, fields, optional, ShapeError, text } from './schema.js';
+import { EMPTY_HISTORY } from './secret-packing.js';
 import { wholeSecret } from './secret-snapshot.js';
 import { SNAPSHOT_FORMAT, SNAPSHOT_TABLES } from './snapshot.js';
 import type { Table } from './table.js';
@@ -130,7 +131,9 @@ export class SnapshotReader {
       throw damaged('has a secret twice');
     }
     const stored = versions.map((version) => secrets.storeVersion(version));
-    secrets.replace(undefined, { row, versions: stored, events });
+    const empty = { ...EMPTY_HISTORY, firstRevision: events[0]?.revision ?? 1 };
+    const history = events.reduce((past, event) => secrets.appendEvent(past, event), empty);
+    secrets.replace(undefined, { row, versions: stored, history });
     secrets.settle();
     this.#digest.count('secret', row, 1);
     for (const version of versions) this.#digest.count('version', version, 1);

@@ -1,0 +1,294 @@
+import { describe, expect, test } from '@jest/globals';
+import { limits } from '@conclave/kernel';
+import type { CommandBody } from '../src/index.js';
+import {
+  Bench,
+  bindingSpec,
+  managerFields,
+  nodeFields,
+  START_MS,
+  tokenFields,
+} from './support/bench.js';
+
+const cluster: CommandBody = {
+  kind: 'cluster.create',
+  cluster: {
+    id: 'cluster',
+    createdAtMs: START_MS,
+    epoch: 1,
+    rootCertificate: Uint8Array.of(1, 2),
+    rootKeySealed: Uint8Array.of(3),
+    ringGeneration: 1,
+    settings: { secretValueBytesMax: 1024, heartbeatPeriodMs: 1500, raftTimeScale: 1 },
+  },
+  node: {
+    ...nodeFields('m1', { state: 'READY', manager: managerFields(1) }),
+    role: 'manager',
+    tokenId: '',
+  },
+};
+const join = (
+  id: string,
+  tokenId: string,
+  fields: Parameters<typeof nodeFields>[1] = {},
+): CommandBody => ({ kind: 'node.join', tokenId, node: nodeFields(id, fields) });
+
+function clusterBench(): Bench {
+  const bench = new Bench();
+  bench.ok(cluster);
+  bench.ok({ kind: 'token.create', token: tokenFields('tw') });
+  bench.ok({ kind: 'token.create', token: tokenFields('tm', { role: 'manager', usesLeft: 50 }) });
+  return bench;
+}
+
+describe('the cluster', () => {
+  test('is created once, by a manager', () => {
+    const bench = new Bench();
+    const { node } = cluster as CommandBody & { kind: 'cluster.create' };
+    const worker = { ...cluster, node: { ...node, role: 'worker' } } as CommandBody;
+    bench.no('CV_ARGUMENT_INVALID', worker);
+    bench.ok(cluster);
+    bench.no('CV_ALREADY_INITIALIZED', cluster);
+    expect(bench.state.cluster()).toMatchObject({ id: 'cluster', epoch: 1, objectVersion: 2 });
+    expect(bench.state.nodeByRaftId(1)?.id).toBe('m1');
+  });
+
+  test('has settings once it is there', () => {
+    const settings = { secretValueBytesMax: 2048, heartbeatPeriodMs: 3000, raftTimeScale: 2 };
+    const bench = new Bench();
+    bench.no('CV_NOT_INITIALIZED', { kind: 'cluster.settings', settings });
+    bench.ok(cluster);
+    bench.ok({ kind: 'cluster.settings', settings });
+    expect(bench.state.cluster()?.settings).toEqual(settings);
+  });
+});
+
+describe('joining', () => {
+  test('takes the role from the token and one of its uses', () => {
+    const bench = clusterBench();
+    expect(bench.ok(join('w1', 'tw'))).toEqual({ id: 'w1', role: 'worker', raftId: 0 });
+    expect(bench.state.nodeById('w1')).toMatchObject({ role: 'worker', tokenId: 'tw' });
+    expect(bench.state.tokenById('tw')).toMatchObject({ usesLeft: 99, admittedNodes: ['w1'] });
+    const manager = managerFields(2);
+    expect(bench.ok(join('m2', 'tm', { manager }))).toMatchObject({ role: 'manager', raftId: 2 });
+    expect(bench.state.nodeById('m2')?.manager?.membership).toBe('joining');
+  });
+
+  test('a bad token admits nobody and loses no use', () => {
+    const bench = clusterBench();
+    const bad = [
+      tokenFields('expired', { expiresAtMs: bench.atMs }),
+      tokenFields('revoked', { isRevoked: true }),
+      tokenFields('used', { usesLeft: 0 }),
+    ];
+    for (const token of bad) bench.ok({ kind: 'token.create', token });
+    for (const id of ['expired', 'revoked', 'used', 'unknown']) {
+      bench.no('CV_TOKEN_INVALID', join('w1', id));
+    }
+    expect(bench.state.nodeById('w1')).toBeUndefined();
+  });
+
+  test('the last use is the last', () => {
+    const bench = clusterBench();
+    bench.ok({ kind: 'token.create', token: tokenFields('once', { usesLeft: 1 }) });
+    bench.ok(join('w1', 'once'));
+    bench.no('CV_TOKEN_INVALID', join('w2', 'once'));
+  });
+
+  test('an id, a public key or a serial is bound to one node', () => {
+    const bench = clusterBench();
+    bench.ok(join('w1', 'tw'));
+    bench.no('CV_ARGUMENT_INVALID', join('w1', 'tw'));
+    const certificate = { serial: 'fresh', notAfterMs: 1, publicKeyHash: 'key-w1' };
+    bench.no('CV_ARGUMENT_INVALID', join('w2', 'tw', { certificate }));
+    const sameSerial = { serial: 'cert-w1', notAfterMs: 1, publicKeyHash: 'fresh' };
+    bench.no('CV_ARGUMENT_INVALID', join('w2', 'tw', { certificate: sameSerial }));
+  });
+
+  test('a Raft id is never used again, not even after the removal', () => {
+    const bench = clusterBench();
+    bench.no('CV_ARGUMENT_INVALID', join('m2', 'tm', { manager: managerFields(1) }));
+    bench.ok(join('m2', 'tm', { manager: managerFields(2) }));
+    bench.ok({ kind: 'node.remove', id: 'm2', force: false });
+    expect(bench.state.nodeByRaftId(2)).toBeUndefined();
+    expect(bench.state.isRetiredRaftId(2)).toBe(true);
+    expect(bench.state.isRetiredRaftId(3)).toBe(false);
+    bench.no('CV_ARGUMENT_INVALID', join('m3', 'tm', { manager: managerFields(2) }));
+  });
+
+  test('manager data and role have to fit; managers are bounded', () => {
+    const bench = clusterBench();
+    bench.no('CV_ARGUMENT_INVALID', join('w1', 'tw', { manager: managerFields(9) }));
+    bench.no('CV_ARGUMENT_INVALID', join('m2', 'tm'));
+    for (let number = 2; number <= limits.MANAGER_COUNT_MAX; number += 1) {
+      bench.ok(join(`m${number}`, 'tm', { manager: managerFields(number) }));
+    }
+    bench.no('CV_LIMIT_EXCEEDED', join('m99', 'tm', { manager: managerFields(99) }));
+  });
+});
+
+describe('tokens', () => {
+  test('are revoked once and admit nobody after', () => {
+    const bench = clusterBench();
+    expect(bench.ok({ kind: 'token.revoke', id: 'tw' })).toMatchObject({ unchanged: false });
+    expect(bench.ok({ kind: 'token.revoke', id: 'tw' })).toMatchObject({ unchanged: true });
+    bench.no('CV_TOKEN_INVALID', join('w1', 'tw'));
+    bench.no('CV_TOKEN_NOT_FOUND', { kind: 'token.revoke', id: 'nobody' });
+    bench.no('CV_ARGUMENT_INVALID', { kind: 'token.create', token: tokenFields('tw') });
+  });
+
+  test('are bounded: spent ones make room, usable ones do not', () => {
+    const bench = new Bench();
+    for (let number = 0; number < limits.TOKEN_COUNT_MAX; number += 1) {
+      bench.ok({ kind: 'token.create', token: tokenFields(`t${number}`) });
+    }
+    bench.no('CV_LIMIT_EXCEEDED', { kind: 'token.create', token: tokenFields('more') });
+    bench.ok({ kind: 'token.revoke', id: 't7' });
+    bench.ok({ kind: 'token.create', token: tokenFields('more') });
+    expect(bench.state.tokenById('t7')).toBeUndefined();
+    expect([...bench.state.tokens()]).toHaveLength(limits.TOKEN_COUNT_MAX);
+  });
+});
+
+describe('a node', () => {
+  test('is found by all that names it, through a renewal', () => {
+    const bench = clusterBench();
+    bench.ok(join('w1', 'tw'));
+    expect(bench.state.nodeBySerial('cert-w1')?.id).toBe('w1');
+    const certificate = { serial: 'second', notAfterMs: START_MS, publicKeyHash: 'key-2' };
+    const renew = { kind: 'node.renew', id: 'w1', certificate, previousUntilMs: 77 } as const;
+    expect(bench.ok(renew)).toMatchObject({ unchanged: false });
+    expect(bench.ok(renew)).toMatchObject({ unchanged: true });
+    expect(bench.state.nodeBySerial('cert-w1')?.id).toBe('w1');
+    expect(bench.state.nodeBySerial('second')).toMatchObject({ previousUntilMs: 77 });
+    bench.ok({ ...renew, certificate: { ...certificate, serial: 'third' } });
+    expect(bench.state.nodeBySerial('cert-w1')).toBeUndefined();
+    expect(bench.state.nodeByHostname('host-w1').map((row) => row.id)).toEqual(['w1']);
+    bench.no('CV_NODE_NOT_FOUND', { ...renew, id: 'nobody' });
+    const taken = { ...certificate, serial: 'cert-m1' };
+    bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: taken });
+    const takenKey = { serial: 'new', notAfterMs: 1, publicKeyHash: 'key-m1' };
+    bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: takenKey });
+  });
+
+  test('is updated by operators: availability and labels', () => {
+    const bench = clusterBench();
+    bench.ok(join('w1', 'tw', { labels: { zone: 'a', old: '1' } }));
+    const read = bench.state.appliedIndex;
+    const update = {
+      kind: 'node.update',
+      id: 'w1',
+      objectVersion: read,
+      availability: 'drain',
+      labelsSet: { zone: 'b' },
+      labelsRemove: ['old'],
+    } as const;
+    bench.ok(update);
+    expect(bench.state.nodeById('w1')).toMatchObject({ availability: 'drain' });
+    expect(bench.state.nodeById('w1')?.labels).toEqual({ zone: 'b' });
+    bench.no('CV_VERSION_STALE', update);
+    bench.no('CV_NODE_NOT_FOUND', { ...update, id: 'nobody' });
+    const many = Object.fromEntries(
+      Array.from({ length: limits.LABEL_COUNT_MAX }, (_, place) => [`k${place}`, '']),
+    );
+    bench.no('CV_ARGUMENT_INVALID', { ...update, objectVersion: 0, labelsSet: many });
+  });
+
+  test('is observed; a new session counts and describes it', () => {
+    const bench = clusterBench();
+    bench.ok(join('w1', 'tw'));
+    const session = {
+      id: 'session-1',
+      hostname: 'renamed',
+      platformOs: 'linux',
+      daemonVersion: '9',
+      executors: ['container'],
+    };
+    const ready = { id: 'w1', state: 'READY', message: '', session } as const;
+    const gone = { ...ready, id: 'nobody', session: undefined };
+    expect(bench.ok({ kind: 'nodes.observe', nodes: [ready, gone] })).toEqual({
+      applied: 1,
+      unchanged: 0,
+      unknown: 1,
+    });
+    const { id: sessionId, ...description } = session;
+    expect(bench.state.nodeById('w1')).toMatchObject({
+      state: 'READY',
+      sessionId,
+      sessionCount: 1,
+      stateAtMs: bench.atMs,
+      ...description,
+    });
+    const since = bench.atMs;
+    const again = { ...ready, session: undefined };
+    expect(bench.ok({ kind: 'nodes.observe', nodes: [again] })).toMatchObject({ unchanged: 1 });
+    bench.ok({ kind: 'nodes.observe', nodes: [ready] });
+    expect(bench.state.nodeById('w1')).toMatchObject({ sessionCount: 2, stateAtMs: since });
+    expect(bench.state.nodeByHostname('renamed')).toHaveLength(1);
+    expect(bench.state.nodeByHostname('host-w1')).toEqual([]);
+  });
+
+  test('has a membership and addresses when it is a manager', () => {
+    const bench = clusterBench();
+    bench.ok(join('m2', 'tm', { manager: managerFields(2) }));
+    bench.ok(join('w1', 'tw'));
+    const to = (id: string, membership: 'learner' | 'voter', ringGeneration?: number) =>
+      ({ kind: 'node.membership', id, membership, ringGeneration }) as const;
+    bench.ok(to('m2', 'learner'));
+    bench.ok(to('m2', 'voter', 4));
+    expect(bench.ok(to('m2', 'voter'))).toMatchObject({ unchanged: true });
+    expect(bench.state.nodeById('m2')?.manager).toMatchObject({
+      membership: 'voter',
+      ringGeneration: 4,
+    });
+    bench.no('CV_ARGUMENT_INVALID', to('w1', 'voter'));
+    bench.no('CV_NODE_NOT_FOUND', to('nobody', 'voter'));
+    const addresses = { clusterAddress: 'a:1', joinAddress: 'a:2' };
+    bench.ok({ kind: 'node.addresses', id: 'm2', ...addresses });
+    expect(bench.ok({ kind: 'node.addresses', id: 'm2', ...addresses })).toMatchObject({
+      unchanged: true,
+    });
+    expect(bench.state.nodeById('m2')?.manager).toMatchObject(addresses);
+    bench.no('CV_ARGUMENT_INVALID', { kind: 'node.addresses', id: 'w1', ...addresses });
+    bench.no('CV_NODE_NOT_FOUND', { kind: 'node.addresses', id: 'nobody', ...addresses });
+  });
+});
+
+describe('removing a node', () => {
+  const remove = (id: string, force = false) => ({ kind: 'node.remove', id, force }) as const;
+
+  test('is refused while READY without force, and for a member even with force', () => {
+    const bench = clusterBench();
+    bench.node('w1');
+    bench.no('CV_NODE_IN_USE', remove('w1'));
+    bench.ok(remove('w1', true));
+    bench.no('CV_NODE_NOT_FOUND', remove('w1', true));
+    bench.ok(join('m2', 'tm', { manager: managerFields(2) }));
+    for (const membership of ['learner', 'voter'] as const) {
+      bench.ok({ kind: 'node.membership', id: 'm2', membership, ringGeneration: undefined });
+      const refusal = bench.no('CV_NODE_IN_USE', remove('m2', true));
+      expect(refusal.details['membership']).toBe(membership);
+    }
+    const removing = { membership: 'removing', ringGeneration: undefined } as const;
+    bench.ok({ kind: 'node.membership', id: 'm2', ...removing });
+    bench.ok(remove('m2'));
+  });
+
+  test('revokes it, orphans its live tasks and keeps what it was exposed to', () => {
+    const bench = clusterBench();
+    bench.node('w1');
+    bench.node('w2');
+    bench.set('a', 1);
+    bench.service('web', { bindings: [bindingSpec({ secretId: 'id-a' })] });
+    for (const id of ['t1', 't2', 't3']) bench.task(id, 'service-web', 'w1');
+    bench.task('other', 'service-web', 'w2');
+    bench.report('t2', 'RUNNING');
+    bench.report('t3', 'COMPLETE');
+    bench.observe('w1', 'DOWN');
+    expect(bench.ok(remove('w1'))).toEqual({ id: 'w1', orphaned: 2, exposures: 1 });
+    const states = ['t1', 't2', 't3', 'other'].map((id) => bench.state.taskById(id)?.state);
+    expect(states).toEqual(['ORPHANED', 'ORPHANED', 'COMPLETE', 'ASSIGNED']);
+    expect(bench.state.nodeBySerial('cert-w1')).toBeUndefined();
+    expect(bench.state.exposureOfNode('w1')).toMatchObject([{ secretName: 'a', version: 1 }]);
+  });
+});

@@ -1,0 +1,170 @@
+import { describe, expect, test } from '@jest/globals';
+import type { ServiceSpec } from '../src/index.js';
+import { Bench, bindingSpec, serviceSpec } from './support/bench.js';
+
+const create = (id: string, fields: Partial<ServiceSpec>) =>
+  ({ kind: 'service.create', id, spec: serviceSpec(fields) }) as const;
+const update = (id: string, fields: Partial<ServiceSpec>, objectVersion = 0) =>
+  ({ kind: 'service.update', id, spec: serviceSpec(fields), objectVersion }) as const;
+
+describe('creating a service', () => {
+  test('keeps the spec at version 1', () => {
+    const bench = new Bench();
+    expect(bench.ok(create('s1', { name: 'web' }))).toEqual({ id: 's1', specVersion: 1 });
+    expect(bench.state.serviceByName('WEB')).toMatchObject({
+      id: 's1',
+      specVersion: 1,
+      updateState: '',
+      isRemoving: false,
+      previousSpec: undefined,
+    });
+  });
+
+  test('a taken name is refused even with the same spec, in any case', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', { name: 'web' }));
+    bench.no('CV_NAME_TAKEN', create('s2', { name: 'web' }));
+    bench.no('CV_NAME_TAKEN', create('s2', { name: 'Web' }));
+    bench.no('CV_ARGUMENT_INVALID', create('s1', { name: 'other' }));
+  });
+
+  test('bindings name a secret that exists, by its id and its name', () => {
+    const bench = new Bench();
+    bench.set('a', 1);
+    const withBinding = (binding: ServiceSpec['bindings'][number]) =>
+      create('s1', { bindings: [binding] });
+    bench.no('CV_SECRET_NOT_FOUND', withBinding(bindingSpec({ secretId: 'id-b' })));
+    const wrongName = bindingSpec({ secretId: 'id-a', secretName: 'b' });
+    const refusal = bench.no('CV_ARGUMENT_INVALID', withBinding(wrongName));
+    expect(refusal.details).toEqual({ field: 'bindings[0]' });
+    bench.no('CV_VERSION_NOT_FOUND', withBinding(bindingSpec({ secretId: 'id-a', version: 2 })));
+    bench.ok(withBinding(bindingSpec({ secretId: 'id-a', secretName: 'A', version: 1 })));
+  });
+
+  test('a secret may have two targets, a target only one secret', () => {
+    const bench = new Bench();
+    bench.set('a', 1);
+    bench.set('b', 2);
+    const a = bindingSpec({ secretId: 'id-a' });
+    const clash = bindingSpec({ secretId: 'id-b', target: 'a' });
+    const refusal = bench.no('CV_ARGUMENT_INVALID', create('s1', { bindings: [a, clash] }));
+    expect(refusal.details).toEqual({ field: 'bindings[1]' });
+    bench.ok(create('s1', { bindings: [a, { ...a, target: 'second' }] }));
+    expect(bench.state.servicesUsingSecret('id-a').map((row) => row.id)).toEqual(['s1']);
+  });
+});
+
+describe('updating a service', () => {
+  test('raises the spec version when tasks must follow, not for replicas', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', { command: ['/bin/a'] }));
+    expect(bench.ok(update('s1', { command: ['/bin/a'], replicas: 5 }))).toMatchObject({
+      specVersion: 1,
+      unchanged: false,
+    });
+    expect(bench.state.serviceById('s1')).toMatchObject({ updateState: '', specVersion: 1 });
+    bench.ok(update('s1', { command: ['/bin/b'], replicas: 5 }));
+    const row = bench.state.serviceById('s1');
+    expect(row).toMatchObject({ specVersion: 2, updateState: 'updating' });
+    expect(row?.previousSpec).toMatchObject({ command: ['/bin/a'], replicas: 5 });
+  });
+
+  test('the same spec changes nothing', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', {}));
+    const digest = bench.state.digest();
+    expect(bench.ok(update('s1', {}))).toMatchObject({ unchanged: true });
+    expect(bench.state.digest()).toBe(digest);
+  });
+
+  test('name and mode cannot change', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', {}));
+    const name = bench.no('CV_ARGUMENT_INVALID', update('s1', { name: 'other' }));
+    expect(name.details).toEqual({ field: 'name' });
+    const mode = bench.no('CV_ARGUMENT_INVALID', update('s1', { mode: 'global' }));
+    expect(mode.details).toEqual({ field: 'mode' });
+  });
+
+  test('needs the current object version, an existing service and sound bindings', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', {}));
+    const read = bench.state.appliedIndex;
+    bench.ok(update('s1', { replicas: 2 }, read));
+    const refusal = bench.no('CV_VERSION_STALE', update('s1', { replicas: 3 }, read));
+    expect(refusal.details).toEqual({ current: read + 1 });
+    bench.no('CV_SERVICE_NOT_FOUND', update('s2', {}));
+    const bindings = [bindingSpec({ secretId: 'id-a' })];
+    bench.no('CV_SECRET_NOT_FOUND', update('s1', { bindings }));
+  });
+
+  test('a pin that was there before may stay when its version was destroyed by force', () => {
+    const bench = new Bench();
+    bench.set('a', 1);
+    bench.set('a', 2);
+    const bindings = [bindingSpec({ secretId: 'id-a', version: 1 })];
+    bench.ok(create('s1', { bindings }));
+    bench.ok({ kind: 'secret.destroy-version', id: 'id-a', version: 1, force: true });
+    bench.ok(update('s1', { bindings, replicas: 3 }));
+    bench.no('CV_VERSION_NOT_FOUND', create('s2', { name: 'other', bindings }));
+  });
+});
+
+describe('the state of an update', () => {
+  test('is noted for the spec it is about only', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', {}));
+    bench.ok(update('s1', { user: 'app' }));
+    const note = (specVersion: number) =>
+      ({
+        kind: 'service.update-state',
+        id: 's1',
+        specVersion,
+        state: 'paused',
+        message: 'task failed',
+      }) as const;
+    bench.no('CV_VERSION_STALE', note(1));
+    expect(bench.ok(note(2))).toMatchObject({ unchanged: false });
+    expect(bench.ok(note(2))).toMatchObject({ unchanged: true });
+    expect(bench.state.serviceById('s1')).toMatchObject({
+      updateState: 'paused',
+      updateMessage: 'task failed',
+    });
+    bench.no('CV_SERVICE_NOT_FOUND', { ...note(2), id: 'nobody' });
+  });
+});
+
+describe('removing a service', () => {
+  test('without tasks it goes at once', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', {}));
+    bench.ok({ kind: 'service.remove', id: 's1' });
+    expect(bench.state.serviceById('s1')).toBeUndefined();
+    bench.no('CV_SERVICE_NOT_FOUND', { kind: 'service.remove', id: 's1' });
+  });
+
+  test('with tasks it goes with the last one', () => {
+    const bench = new Bench();
+    bench.node('n1');
+    const id = bench.service('web');
+    bench.task('t1', id, 'n1');
+    bench.task('t2', id, 'n1');
+    bench.ok({ kind: 'service.remove', id });
+    expect(bench.state.serviceById(id)?.isRemoving).toBe(true);
+    expect(bench.ok({ kind: 'service.remove', id })).toMatchObject({ unchanged: true });
+    bench.no('CV_SERVICE_NOT_FOUND', update(id, { replicas: 4 }));
+    bench.no('CV_NAME_TAKEN', create('s2', { name: 'web' }));
+    const create3 = { slot: 1, nodeId: '', specVersion: 1, notBeforeMs: 0, message: '' };
+    expect(bench.schedule({ kind: 'create', id: 't3', serviceId: id, ...create3 })).toEqual({
+      applied: 0,
+      skipped: 1,
+    });
+    for (const task of ['t1', 't2']) {
+      bench.report(task, 'SHUTDOWN');
+      expect(bench.state.serviceById(id)).toBeDefined();
+      bench.schedule({ kind: 'delete', id: task });
+    }
+    expect(bench.state.serviceById(id)).toBeUndefined();
+    bench.ok(create('s2', { name: 'web' }));
+  });
+});

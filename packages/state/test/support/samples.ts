@@ -1,0 +1,145 @@
+import type { Command, CommandBody } from '../../src/index.js';
+import {
+  Bench,
+  bindingSpec,
+  managerFields,
+  nodeFields,
+  serviceSpec,
+  START_MS,
+  tokenFields,
+} from './bench.js';
+
+const certificate = { serial: 'ab', notAfterMs: 9, publicKeyHash: 'cd' };
+const session = {
+  id: 'session',
+  hostname: 'host',
+  platformOs: 'linux',
+  daemonVersion: '1',
+  executors: ['process', 'container'],
+};
+const receipt = {
+  taskId: 't',
+  target: 'file',
+  secretId: 's',
+  version: 3,
+  outcome: 'reloaded',
+  detail: 'done',
+  atMs: 4,
+  nodeId: 'n',
+} as const;
+
+function clusterBodies(): CommandBody[] {
+  const settings = { secretValueBytesMax: 1024, heartbeatPeriodMs: 1500, raftTimeScale: 1 };
+  return [
+    {
+      kind: 'cluster.create',
+      cluster: {
+        id: 'cluster',
+        createdAtMs: START_MS,
+        epoch: 1,
+        rootCertificate: Uint8Array.of(1, 2, 3),
+        rootKeySealed: Uint8Array.of(4, 5),
+        ringGeneration: 1,
+        settings,
+      },
+      node: { ...nodeFields('m', { manager: managerFields(1) }), role: 'manager', tokenId: '' },
+    },
+    { kind: 'cluster.settings', settings },
+    { kind: 'token.create', token: tokenFields('t', { admittedNodes: ['n'] }) },
+    { kind: 'token.revoke', id: 't' },
+  ];
+}
+
+function secretBodies(): CommandBody[] {
+  return [
+    new Bench().setCommand('shop/db', 7, { labels: { team: 'shop' }, description: 'of the shop' }),
+    { kind: 'secret.update', id: 's', objectVersion: 8, labels: { a: 'b' }, description: '' },
+    { kind: 'secret.rollback', id: 's', version: 2 },
+    { kind: 'secret.destroy-version', id: 's', version: 2, force: true },
+    { kind: 'secret.remove', id: 's' },
+  ];
+}
+
+function serviceBodies(): CommandBody[] {
+  const bindings = [
+    bindingSpec({ secretId: 'id-a', uid: 7, gid: 8 }),
+    bindingSpec({ secretId: 'id-b', onChange: { kind: 'signal', signal: 'SIGHUP' } }),
+    bindingSpec({ secretId: 'id-c', onChange: { kind: 'exec', command: '/bin/reload' } }),
+    bindingSpec({ secretId: 'id-d', onChange: { kind: 'restart' }, isOptional: true }),
+  ];
+  const constraints = ['node.role == worker'];
+  const spec = serviceSpec({ bindings, constraints, env: { A: 'b' }, labels: { c: 'd' } });
+  return [
+    { kind: 'service.create', id: 'v', spec },
+    { kind: 'service.update', id: 'v', spec, objectVersion: 3 },
+    { kind: 'service.update-state', id: 'v', specVersion: 2, state: 'rolled-back', message: 'why' },
+    { kind: 'service.remove', id: 'v' },
+  ];
+}
+
+function taskBodies(): CommandBody[] {
+  const placed = { slot: 2, nodeId: '', specVersion: 1, notBeforeMs: 70, message: 'm' };
+  const report = { nodeId: 'n', taskId: 't', message: 'm', error: 'e', atMs: 6 };
+  return [
+    {
+      kind: 'tasks.schedule',
+      changes: [
+        { kind: 'create', id: 't', serviceId: 'v', ...placed },
+        { kind: 'assign', id: 't', nodeId: 'n' },
+        { kind: 'explain', id: 't', message: 'm' },
+        { kind: 'desire', id: 't', desiredState: 'REMOVE' },
+        { kind: 'end', id: 't', state: 'ORPHANED', message: 'm' },
+        { kind: 'delete', id: 't' },
+      ],
+    },
+    {
+      kind: 'tasks.report',
+      reports: [
+        { ...report, state: 'FAILED', exitCode: -2 },
+        { ...report, state: 'RUNNING', exitCode: undefined },
+      ],
+    },
+    { kind: 'receipts.report', receipts: [receipt] },
+  ];
+}
+
+function nodeBodies(): CommandBody[] {
+  const labels = { labelsSet: { a: 'b' }, labelsRemove: ['c'] };
+  return [
+    {
+      kind: 'node.join',
+      tokenId: 't',
+      node: nodeFields('n', { previousCertificate: certificate, labels: { zone: 'a' } }),
+    },
+    { kind: 'node.update', id: 'n', objectVersion: 4, availability: 'drain', ...labels },
+    { kind: 'node.renew', id: 'n', certificate, previousUntilMs: 12 },
+    {
+      kind: 'nodes.observe',
+      nodes: [
+        { id: 'n', state: 'READY', message: '', session },
+        { id: 'o', state: 'DOWN', message: 'silent', session: undefined },
+      ],
+    },
+    { kind: 'node.membership', id: 'n', membership: 'voter', ringGeneration: 2 },
+    { kind: 'node.addresses', id: 'n', clusterAddress: 'a:1', joinAddress: 'a:2' },
+    { kind: 'node.remove', id: 'n', force: true },
+  ];
+}
+
+/** At least one command of every kind, with every optional field there in one of them. */
+export function sampleCommands(): Command[] {
+  const bodies = [
+    ...clusterBodies(),
+    ...secretBodies(),
+    ...serviceBodies(),
+    ...taskBodies(),
+    ...nodeBodies(),
+  ];
+  const actors = ['admin', 'node', 'system'] as const;
+  return bodies.map((body, place) => ({
+    atMs: START_MS + place,
+    by: { kind: actors[place % 3] ?? 'admin', id: 'actor' },
+    request: place % 2 === 0 ? undefined : { key: `key-${place}`, fingerprint: 'print' },
+    ...body,
+  }));
+}
