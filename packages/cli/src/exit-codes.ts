@@ -1,18 +1,2 @@
-import type { ErrorKind } from '@conclave/kernel';
-
-/** The command did what was asked. */
+/** The command did what was asked; errors end with the codes of kernel's table. */
 export const EXIT_OK = 0;
-
-/** Exit code by kind of error; the numbers follow sysexits. */
-export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
-  usage: 64,
-  missing: 66,
-  conflict: 65,
-  denied: 77,
-  limit: 65,
-  'not-ready': 75,
-  unavailable: 69,
-  corrupt: 76,
-  environment: 71,
-  defect: 70,
-};

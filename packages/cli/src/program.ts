@@ -1,7 +1,7 @@
+import { VERSION } from '@conclave/kernel';
 import { Command, Option } from 'commander';
 import type { Call, CommandSpec, OptionSpec } from './command-spec.js';
 import { GROUPS } from './commands/groups.js';
-import { VERSION } from './version.js';
 
 /** What a matched command line gives to the runner. */
 export interface Match {

@@ -1,7 +1,7 @@
+import { EXIT_CODES } from '@conclave/kernel';
 import type { ErrorKind } from '@conclave/kernel';
 import type { CommandSpec, OptionSpec } from './command-spec.js';
 import { GROUPS } from './commands/groups.js';
-import { EXIT_CODES } from './exit-codes.js';
 import { GLOBAL_OPTIONS } from './program.js';
 
 const INTRODUCTION = `# The command line

@@ -1,7 +1,7 @@
-import { isConclaveError } from '@conclave/kernel';
+import { EXIT_CODES, isConclaveError } from '@conclave/kernel';
 import type { ConclaveError } from '@conclave/kernel';
 import { CommanderError } from 'commander';
-import { EXIT_CODES, EXIT_OK } from './exit-codes.js';
+import { EXIT_OK } from './exit-codes.js';
 import { usageError } from './flags.js';
 import type { Io } from './io.js';
 import { oneLine } from './output/text.js';

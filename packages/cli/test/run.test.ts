@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { ERROR_TABLE } from '@conclave/kernel';
+import { ERROR_TABLE, EXIT_CODES, VERSION } from '@conclave/kernel';
 import type { ErrorCode, ErrorKind } from '@conclave/kernel';
 import { COMMANDS } from '../src/commands/index.js';
-import { EXIT_CODES } from '../src/exit-codes.js';
-import { VERSION } from '../src/version.js';
 import { secretOf } from './support/objects.js';
 import { failure, runCommand } from './support/run-command.js';
 

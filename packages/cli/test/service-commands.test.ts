@@ -35,15 +35,20 @@ describe('service create', () => {
   });
 
   test('every option', async () => {
+    const options = [
+      'web --replicas 2 --replicas-max-per-node 1 --secret k@2 --env A=b=c --env FROM_HERE',
+      '--secret shop/db:target=x,mode=0440,on-change=exec:a,b --constraint node.labels.disk!=slow',
+      '--label k=v --restart-condition on-failure --restart-delay 1s --restart-attempts 3',
+      '--restart-window 1m --update-parallelism 2 --update-delay 5s --update-order start-first',
+      '--update-failure-action rollback --stop-signal SIGINT --stop-grace 3s --user 1000:1000',
+      '--workdir /srv',
+    ];
+    const command = ['--', 'sh', '-c', 'exec x --replicas 9'];
     const outcome = await create(
-      ...['web', '--replicas', '2', '--replicas-max-per-node', '1'],
-      ...['--secret', 'shop/db:target=x,mode=0440,on-change=exec:a,b', '--secret', 'k@2'],
-      ...['--env', 'A=b=c', '--env', 'FROM_HERE', '--constraint', 'node.hostname == h1'],
-      ...['--constraint', 'node.labels.disk!=slow', '--label', 'k=v', '--restart-delay', '1s'],
-      ...['--restart-condition', 'on-failure', '--restart-attempts', '3', '--restart-window', '1m'],
-      ...['--update-parallelism', '2', '--update-delay', '5s', '--update-order', 'start-first'],
-      ...['--update-failure-action', 'rollback', '--stop-signal', 'SIGINT', '--stop-grace', '3s'],
-      ...['--user', '1000:1000', '--workdir', '/srv', '--', 'sh', '-c', 'exec x --replicas 9'],
+      ...options.join(' ').split(' '),
+      '--constraint',
+      'node.hostname == h1',
+      ...command,
     );
     expect(outcome.stderr).toBe('');
     expect(specSent(outcome)).toEqual({
@@ -55,8 +60,9 @@ describe('service create', () => {
       command: ['sh', '-c', 'exec x --replicas 9'],
       env: { A: 'b=c', FROM_HERE: 'here' },
       labels: { k: 'v' },
-      constraints: ['node.hostname==h1', 'node.labels.disk!=slow'],
+      constraints: ['node.labels.disk!=slow', 'node.hostname==h1'],
       bindings: [
+        { secretName: 'k', version: 2 },
         {
           secretName: 'shop/db',
           version: 0,
@@ -64,7 +70,6 @@ describe('service create', () => {
           mode: 0o440,
           onChange: { kind: 'exec', command: 'a,b' },
         },
-        { secretName: 'k', version: 2 },
       ],
       restart: { condition: 'on-failure', delayMs: 1_000, attemptsMax: 3, windowMs: 60_000 },
       update: { parallelism: 2, delayMs: 5_000, order: 'start-first', failureAction: 'rollback' },
@@ -137,7 +142,10 @@ describe('service update', () => {
   const changed = async (...words: string[]): Promise<ServiceSpecInput> => {
     const outcome = await update(...words);
     expect(outcome.stderr).toBe('');
-    const [id, change] = outcome.calls.at(-1)?.arguments as [string, { spec: ServiceSpecInput }];
+    const [id, change] = (outcome.calls.at(-1)?.arguments ?? []) as [
+      string,
+      { spec: ServiceSpecInput },
+    ];
     expect(id).toBe(serviceOf().id);
     expect(change).toMatchObject({ objectVersion: 50 });
     return change.spec;
@@ -151,10 +159,10 @@ describe('service update', () => {
   });
 
   test('adds, replaces and takes away', async () => {
-    const spec = await changed(
-      ...['--secret-add', 'new', '--secret-add', 'other:target=db', '--env-add', 'B=2'],
-      ...['--env-rm', 'MODE', '--label-add', 'a=b', '--constraint-add', 'node.role==worker'],
-    );
+    const words =
+      '--secret-add new --secret-add other:target=db --env-add B=2 --env-rm MODE ' +
+      '--label-add a=b --constraint-add node.role==worker';
+    const spec = await changed(...words.split(' '));
     expect(spec.bindings).toEqual([
       { secretName: 'new', version: 0 },
       { secretName: 'other', version: 0, target: 'db' },

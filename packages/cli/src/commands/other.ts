@@ -1,7 +1,8 @@
+import { VERSION } from '@conclave/kernel';
 import type { CommandSpec } from '../command-spec.js';
 import { usageError } from '../flags.js';
 import { completionScript } from '../completion/script.js';
-import { VERSION } from '../version.js';
+
 import { argument } from './shared.js';
 
 /** The daemon in the foreground. Its options are read by the daemon itself. */
@@ -13,9 +14,13 @@ export const DAEMON_COMMAND: CommandSpec = {
   options: [
     { flags: '--data-dir <path>', help: 'what stays on disk: identity and, on managers, the log' },
     { flags: '--run-dir <path>', help: 'socket and memory file systems' },
-    { flags: '--config <path>', help: 'configuration file' },
+    { flags: '--config <path>', help: 'YAML file; options win over it' },
+    { flags: '--listen <host[:port]>', help: 'address of the cluster listener (0.0.0.0:7420)' },
+    { flags: '--join-port <port>', help: 'port of the join listener (cluster port + 1)' },
+    { flags: '--hostname <name>', help: 'name of this host in the cluster (that of the system)' },
     { flags: '--log-level <level>', help: 'error, warn, info or debug' },
     { flags: '--log-format <format>', help: 'json or pretty' },
+    { flags: '--allow-swap', help: 'run although memory of this host may be swapped to a disk' },
   ],
   hasUncheckedArguments: true,
   run: (call) => call.tools.startDaemon(call.arguments),

@@ -1,7 +1,6 @@
-import { isConclaveError } from '@conclave/kernel';
+import { EXIT_CODES, isConclaveError } from '@conclave/kernel';
 import type { ClusterStatus, ConclaveClient, LocalStatus } from '@conclave/client';
 import type { Call, CommandSpec } from '../command-spec.js';
-import { EXIT_CODES } from '../exit-codes.js';
 import { formatTable } from '../output/table.js';
 import { age, oneLine, time } from '../output/text.js';
 import { formatYaml } from '../output/yaml.js';
