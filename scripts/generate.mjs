@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Generates packages/wire/src/generated from proto/: message types, typed service tables and the
-// descriptor, so that no .proto text is read at run time.
+// descriptor that the codec of wire works with, so that no .proto text is read at run time.
 //   node scripts/generate.mjs           writes the files and the list of names in the door
 //   node scripts/generate.mjs --check   generates to a temporary folder and compares
 import { execFileSync } from 'node:child_process';
@@ -23,6 +23,7 @@ const loaderPath = fromRoot.resolve('@grpc/proto-loader');
 const protobuf = createRequire(loaderPath)('protobufjs');
 
 const SCALARS = new Set(['string', 'bytes', 'bool', 'uint32', 'int32', 'uint64']);
+const NUMBERS = new Set(['bool', 'uint32', 'int32', 'uint64']);
 
 function protoFiles() {
   return readdirSync(join(protoDir, packagePath))
@@ -39,14 +40,58 @@ function loadRoot() {
   return loaded;
 }
 
-/** What the codec and the checks of `wire` rely on; a field of another type needs a decision. */
-function checkFields(messages) {
-  for (const message of messages) {
-    for (const field of message.fieldsArray) {
-      if (field.resolvedType instanceof protobuf.Type || SCALARS.has(field.type)) continue;
-      throw new Error(`${message.name}.${field.name}: fields of type ${field.type} are not in use`);
-    }
-  }
+/** The codec of `wire` knows these forms; another one needs a decision there. */
+function checkField(message, field) {
+  const isMap = field instanceof protobuf.MapField;
+  const isMessage = field.resolvedType instanceof protobuf.Type;
+  const isKnown = isMap
+    ? field.keyType === 'string' && field.type === 'string'
+    : isMessage || SCALARS.has(field.type);
+  const isPacked = field.repeated && NUMBERS.has(field.type);
+  if (isKnown && !isPacked) return;
+  throw new Error(`${message.name}.${field.name}: fields of this form are not in use`);
+}
+
+function labelOf(field) {
+  if (field instanceof protobuf.MapField) return 'map';
+  if (field.repeated) return 'repeated';
+  if (field.options?.proto3_optional === true) return 'optional';
+  return field.partOf === null ? 'one' : 'oneof';
+}
+
+function fieldText(message, field) {
+  checkField(message, field);
+  const label = labelOf(field);
+  const type = field.resolvedType instanceof protobuf.Type ? field.resolvedType.name : field.type;
+  const group = label === 'oneof' ? `, group: '${field.partOf.name}'` : '';
+  return `    { name: '${field.name}', id: ${field.id}, type: '${type}', label: '${label}'${group} },\n`;
+}
+
+function descriptorText(messages, services) {
+  const messageTexts = messages.map(
+    (message) =>
+      `  ${message.name}: [\n${message.fieldsArray.map((field) => fieldText(message, field)).join('')}  ],\n`,
+  );
+  const serviceTexts = services.map((service) => {
+    const rows = service.methodsArray.map((method) => {
+      const request = method.resolvedRequestType.name;
+      const response = method.resolvedResponseType.name;
+      return `    ${method.name}: { kind: '${methodKind(method)}', request: '${request}', response: '${response}' },\n`;
+    });
+    return `  ${service.name}: {\n${rows.join('')}  },\n`;
+  });
+  return `${header}
+import type { MethodRow } from '../method.js';
+import type { FieldRow } from '../schema.js';
+
+/** The fields of every message. */
+export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
+${messageTexts.join('')}};
+
+/** The methods of every service. */
+export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow>>>> = {
+${serviceTexts.join('')}};
+`;
 }
 
 /**
@@ -120,7 +165,7 @@ function servicesText(services) {
     return `  ${service.name}: {\n${methods.join('')}  };\n`;
   });
   const imports = [...used]
-    .sort()
+    .sort((left, right) => (left < right ? -1 : 1))
     .map((name) => `import type { ${name}, ${name}Input } from './${packagePath}/${name}.js';\n`);
   return `${header}
 import type { Method } from '../method.js';
@@ -138,16 +183,10 @@ function generate(outDir) {
   const messages = all.filter((item) => item instanceof protobuf.Type).sort(byName);
   const services = all.filter((item) => item instanceof protobuf.Service).sort(byName);
   if (messages.length + services.length !== all.length) throw new Error('enums are not in use');
-  checkFields(messages);
   mkdirSync(outDir, { recursive: true });
   generateMessages(outDir, messages);
   writeFileSync(join(outDir, 'services.ts'), servicesText(services));
-  const json = JSON.stringify(loaded.toJSON({ keepComments: false }), undefined, 1);
-  writeFileSync(
-    join(outDir, 'descriptor.ts'),
-    `${header}\n/** The descriptor of every message and service, in the JSON form of protobufjs. */\n` +
-      `export const DESCRIPTOR: { readonly nested: Readonly<Record<string, unknown>> } = ${json};\n`,
-  );
+  writeFileSync(join(outDir, 'descriptor.ts'), descriptorText(messages, services));
   return messages.map((message) => message.name);
 }
 

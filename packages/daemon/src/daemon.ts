@@ -280,8 +280,12 @@ export class Daemon {
   async #joinHolding(isManager: boolean, act: () => Promise<JoinedHost>): Promise<JoinedHost> {
     if (!isManager) return act();
     const { listenHost, clusterPort } = this.#around.config;
-    await using _held = await holdPort(listenHost, clusterPort);
-    return await act();
+    const held = await holdPort(listenHost, clusterPort);
+    try {
+      return await act();
+    } finally {
+      await held.close();
+    }
   }
 
   async #leave(force: boolean): Promise<{ nodeId: string }> {

@@ -24,7 +24,7 @@ export function dial(address: string, timeoutMs: number): Promise<boolean> {
  * this host has a certificate to serve with.
  * @throws CV_SOCKET_IN_USE when the port is taken
  */
-export async function holdPort(host: string, port: number): Promise<AsyncDisposable> {
+export async function holdPort(host: string, port: number): Promise<{ close(): Promise<void> }> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -37,7 +37,7 @@ export async function holdPort(host: string, port: number): Promise<AsyncDisposa
     server.listen({ host, port }, resolve);
   });
   return {
-    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   };
 }
 
