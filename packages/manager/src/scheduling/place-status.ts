@@ -6,12 +6,18 @@ import { isOnNode, isUnplaced } from './task-kinds.js';
 
 /** What a place needs. */
 export type PlaceStatus =
-  /** Its task is what the service asks for. `outdated`: ones that it takes over from. */
-  | { readonly kind: 'served'; readonly task: TaskRow; readonly outdated: readonly TaskRow[] }
-  /** Only tasks of an older spec: an update has to replace them, unless it gave up here. */
+  /** Its task is what the service asks for. `before`: the one that it takes over from. */
+  | {
+      readonly kind: 'served';
+      readonly task: TaskRow;
+      readonly before: TaskRow | undefined;
+      readonly spare: readonly TaskRow[];
+    }
+  /** Its task is of an older spec: an update has to replace it, unless it gave up here. */
   | {
       readonly kind: 'outdated';
-      readonly tasks: readonly TaskRow[];
+      readonly task: TaskRow;
+      readonly spare: readonly TaskRow[];
       readonly next: RestartVerdict;
     }
   /** The old task of an update has yet to stop. */
@@ -32,19 +38,16 @@ export interface PlaceRules {
 
 /** Judges one place by its tasks; the places of an update are judged one by one, see UpdateGate. */
 export function statusOf(place: Place, rules: PlaceRules): PlaceStatus {
-  const current = place.wanted.filter(rules.isCurrent);
-  const outdated = place.wanted.filter((task) => !rules.isCurrent(task));
-  const best = bestOf(current);
-  if (best !== undefined) {
-    // More than one current task should not be; if it is, the others go.
-    const spare = current.filter((task) => task !== best);
-    return { kind: 'served', task: best, outdated: [...outdated, ...spare] };
-  }
   const { spec, specVersion } = rules.service;
-  if (outdated.length > 0) {
+  const task = bestOf(place.wanted.filter(rules.isCurrent));
+  const before = bestOf(place.wanted.filter((wanted) => !rules.isCurrent(wanted)));
+  // More than that is left over where one update followed another half way: it goes at once.
+  const spare = place.wanted.filter((wanted) => wanted !== task && wanted !== before);
+  if (task !== undefined) return { kind: 'served', task, before, spare };
+  if (before !== undefined) {
     // Start-first tasks that failed while the old one went on: their tries count as restarts.
-    const tries = place.ended.filter((task) => task.specVersion === specVersion);
-    return { kind: 'outdated', tasks: outdated, next: restartVerdict(spec.restart, tries) };
+    const tries = place.ended.filter((ended) => ended.specVersion === specVersion);
+    return { kind: 'outdated', task: before, spare, next: restartVerdict(spec.restart, tries) };
   }
   if (mustWait(place, rules)) return { kind: 'stopping' };
   const verdict = restartVerdict(spec.restart, place.ended);

@@ -71,7 +71,9 @@ class ServicePlanner {
     for (const place of dropped) this.#drop(place);
     for (const place of kept) this.#release(place);
     const judged = kept.map((place) => ({ place, status: statusOf(place, this.#rules) }));
-    const update = decideUpdate(this.#service, judged, this.#context.nowMs);
+    // A global service is updated where its nodes take tasks; the others follow when they do.
+    const updatable = judged.filter(({ place }) => this.#mayStart(place));
+    const update = decideUpdate(this.#service, updatable, this.#context.nowMs);
     this.#wake(update.wakeAtMs);
     // Until a step about the update itself is committed, only what is missing is filled in.
     const isHalted = update.step !== undefined && update.step.kind !== 'state';
@@ -160,10 +162,12 @@ class ServicePlanner {
   #serve({ place, status }: JudgedPlace): void {
     switch (status.kind) {
       case 'served':
-        this.#settle(place, status.task, status.outdated);
+        this.#stopAll(status.spare);
+        this.#settle(place, status.task, status.before);
         return;
       case 'outdated':
-        for (const task of status.tasks) this.#await(place, task);
+        this.#stopAll(status.spare);
+        this.#await(place, status.task);
         return;
       case 'empty':
         if (this.#mayStart(place)) this.#create(place, status.notBeforeMs, status.message);
@@ -174,37 +178,30 @@ class ServicePlanner {
     }
   }
 
-  /** The task is there: those before it may go, and it may wait for a node. */
-  #settle(place: Place, task: TaskRow, others: readonly TaskRow[]): void {
-    const isTakenOver = task.state === 'RUNNING';
-    for (const other of others) {
-      const isSpare = this.#rules.isCurrent(other) || isUnplaced(other);
-      if (isTakenOver || isSpare) this.#add(stopChanges(other, 'replaced'));
-    }
+  /** The task is there: the one before it may go once it runs, and it may wait for a node. */
+  #settle(place: Place, task: TaskRow, before: TaskRow | undefined): void {
+    const isOver = before !== undefined && (task.state === 'RUNNING' || isUnplaced(before));
+    if (isOver) this.#stopAll([before]);
     this.#await(place, task);
   }
 
-  #replace({ place, status }: JudgedPlace): void {
-    if (!this.#mayStart(place)) return;
-    if (status.kind === 'outdated') {
-      const [placed, unplaced] = [
-        status.tasks.filter((task) => !isUnplaced(task)),
-        status.tasks.filter(isUnplaced),
-      ];
-      for (const task of unplaced) this.#dropPending(task);
-      const isStopFirst = this.#service.spec.update.order === 'stop-first';
-      if (isStopFirst) for (const task of placed) this.#add(stopChanges(task, 'replaced'));
-      if (isStopFirst && placed.length > 0) return;
-      const next = status.next.kind === 'restart' ? status.next : undefined;
-      this.#create(place, next?.notBeforeMs ?? 0, next?.message ?? '');
-    }
-    if (status.kind === 'down') this.#create(place, 0, '');
+  #stopAll(tasks: readonly TaskRow[]): void {
+    for (const task of tasks) this.#add(stopChanges(task, 'replaced'));
   }
 
-  #dropPending(task: TaskRow): void {
-    this.#add(stopChanges(task, 'replaced'));
-    const at = this.#pending.findIndex((pending) => pending.id === task.id);
-    if (at >= 0) this.#pending.splice(at, 1);
+  #replace({ place, status }: JudgedPlace): void {
+    if (status.kind === 'down') this.#create(place, 0, '');
+    if (status.kind !== 'outdated' || status.next.kind !== 'restart') return;
+    const { task, next } = status;
+    const isStopFirst = this.#service.spec.update.order === 'stop-first';
+    if (isUnplaced(task)) {
+      const at = this.#pending.findIndex((pending) => pending.id === task.id);
+      if (at >= 0) this.#pending.splice(at, 1);
+    }
+    if (isStopFirst || isUnplaced(task)) this.#stopAll([task]);
+    // Stop-first: the new one comes when the old one has stopped, in a later round.
+    if (isStopFirst && !isUnplaced(task)) return;
+    this.#create(place, next.notBeforeMs, next.message);
   }
 
   /** A new task of a global service starts only where its node takes new ones. */

@@ -118,7 +118,7 @@ function countBusy(
     if (status.kind === 'stopping' || status.kind === 'empty') busy += 1;
     if (status.kind !== 'served') continue;
     if (status.task.state !== 'RUNNING') {
-      busy += isOldWait(place, status.task) ? 0 : 1;
+      busy += isOldWait(place, status) ? 0 : 1;
       continue;
     }
     const readyAtMs = stateSinceMs(status.task) + service.spec.update.delayMs;
@@ -130,9 +130,10 @@ function countBusy(
 }
 
 /** It waits for a node, and so did the one before it: the update did not take it down. */
-function isOldWait(place: Place, task: TaskRow): boolean {
-  const before = place.ended[0];
-  return task.state === 'PENDING' && (before === undefined || before.nodeId === '');
+function isOldWait(place: Place, { task, before }: PlaceStatus & { kind: 'served' }): boolean {
+  const last = place.ended[0];
+  const isAlone = before === undefined && (last === undefined || last.nodeId === '');
+  return task.state === 'PENDING' && isAlone;
 }
 
 /** Nothing is left to replace: completed once every task has run for a while. */
@@ -147,7 +148,7 @@ function finish(
   for (const { status } of judged) {
     if (status.kind === 'outdated') keptCount += 1;
     if (status.kind === 'down' || status.kind === 'outdated') continue;
-    if (status.kind !== 'served' || status.outdated.length > 0) return NOTHING;
+    if (status.kind !== 'served' || status.before !== undefined) return NOTHING;
     if (status.task.state !== 'RUNNING') return NOTHING;
     wakeAtMs = Math.max(wakeAtMs, stateSinceMs(status.task) + UPDATE_MONITOR_MS);
   }

@@ -74,3 +74,26 @@ describe('a global service', () => {
     expect(runningOn(cluster, id)).toEqual(['w1']);
   });
 });
+
+describe('the update of a global service', () => {
+  test('is not held up by a node that is away, which follows when it is back', async () => {
+    const [cluster, id] = await globalOn('w1', 'w2', 'w3');
+    cluster.down('w1');
+    cluster.updateNode('w2', { availability: 'pause' });
+    cluster.update(id, { command: ['/bin/new'] });
+    await cluster.obey();
+    await cluster.advance(10_000);
+    const newOn = (): string[] =>
+      cluster
+        .running(id)
+        .filter((task) => task.spec.command[0] === '/bin/new')
+        .map((task) => task.nodeId)
+        .toSorted();
+    expect(newOn()).toEqual(['w3']);
+    expect(cluster.service(id).updateState).toBe('completed');
+    cluster.ready('w1');
+    cluster.updateNode('w2', { availability: 'active' });
+    await cluster.obey();
+    expect(newOn()).toEqual(['w1', 'w2', 'w3']);
+  });
+});
