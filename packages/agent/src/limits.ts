@@ -26,3 +26,48 @@ export const OUTPUT_PIECE_BYTES_MAX: number = 64 * 1024;
 export const OUTPUT_FOLLOW_MS: number = 200;
 /** Bytes of the system's complaint that a report may carry. */
 export const COMPLAINT_BYTES_MAX: number = 400;
+/** Tasks that one agent takes. */
+export const TASK_COUNT_MAX: number = 5_000;
+/** Versions that one agent holds. */
+export const HELD_VERSIONS_MAX: number = 10_000;
+/** Bytes of all values that one agent holds. */
+export const HELD_BYTES_MAX: number = 512 * MIB;
+/** Chunks of one assignment. */
+export const ASSIGNMENT_CHUNKS_MAX: number = 20_000;
+/** Milliseconds of grace that a service may ask for. */
+export const STOP_GRACE_MS_MAX: number = 3_600_000;
+export const STOP_GRACE_MS_DEFAULT: number = 10_000;
+/** Tasks that are started at the same time. */
+export const STARTS_AT_ONCE_MAX: number = 8;
+/** Milliseconds until files that could not be written, or removed, are tried again. */
+export const FILES_RETRY_MS: number = 5_000;
+/** Reports in one batch, batches on their way, and receipts kept in all. */
+export const REPORT_BATCH_MAX: number = 256;
+export const REPORT_BATCHES_OPEN_MAX: number = 4;
+export const RECEIPTS_KEPT_MAX: number = 20_000;
+/** Milliseconds in which reports gather into one batch. */
+export const REPORT_GATHER_MS: number = 5;
+/** Characters of a text for people in a report. */
+export const REPORT_TEXT_LENGTH_MAX: number = 500;
+/** Milliseconds until a manager must have answered a Hello. */
+export const ACCEPT_MS_MAX: number = 10_000;
+/** Milliseconds between two attempts to reach any manager; doubles up to the second. */
+export const RECONNECT_MS_MIN: number = 100;
+export const RECONNECT_MS_MAX: number = 5_000;
+/** Range of heartbeat periods that an agent follows. */
+export const HEARTBEAT_MS_MIN: number = 50;
+export const HEARTBEAT_MS_MAX: number = 60_000;
+/** Share by which a heartbeat comes earlier or later, so that agents do not beat in step. */
+export const HEARTBEAT_JITTER: number = 0.2;
+/** Managers that an agent remembers. */
+export const MANAGERS_KEPT_MAX: number = 32;
+/** Readers of output at one session. */
+export const LOG_READERS_MAX: number = 32;
+/** Milliseconds between two looks at what values rest on. */
+export const MEDIUM_CHECK_MS: number = 30_000;
+/** The protocol that this agent speaks. */
+export const PROTOCOL: number = 1;
+/** Milliseconds that steps under way may take when an agent closes. */
+export const CLOSE_MS_MAX: number = 2_000;
+/** Milliseconds that the last message of a session may take to leave. */
+export const FAREWELL_MS_MAX: number = 500;

@@ -86,7 +86,11 @@ export class MountedTaskFiles implements TaskFiles {
     });
   }
 
-  async write(taskId: string, files: readonly TaskFile[]): Promise<number> {
+  async write(
+    taskId: string,
+    files: readonly TaskFile[],
+    options: { readonly emptiesReplaced: boolean } = { emptiesReplaced: false },
+  ): Promise<number> {
     const entry = this.#entry(taskId);
     const set = files.map(({ target, ...rest }): FileToWrite => ({ name: target, ...rest }));
     checkFiles(set);
@@ -105,6 +109,8 @@ export class MountedTaskFiles implements TaskFiles {
       // Out of the task's sight, but alive for readers that are inside.
       view.rename(name, name, old);
       entry.retired.push({ name, bytes: entry.bytes, atMs: this.#clock.monotonic() });
+      if (!options.emptiesReplaced) return;
+      for (const generation of entry.retired.splice(0)) destroyGeneration(old, generation.name);
     });
     entry.generation = number;
     entry.bytes = bytes;
@@ -185,6 +191,10 @@ export class MountedTaskFiles implements TaskFiles {
     const path = this.#outputPath(taskId);
     if (!this.#areas.isArea(path)) await this.#areas.create(path, sizeBytes);
     return path;
+  }
+
+  isSwapSafe(): boolean {
+    return this.#areas.isSwapSafe();
   }
 
   taskDir(taskId: string): string {

@@ -26,11 +26,15 @@ export interface TaskFiles {
   create(taskId: string): Promise<void>;
   /**
    * Replaces all files of a task at once, or changes nothing. Readers that hold a replaced file
-   * open read it to its end.
+   * open read it to its end, unless `emptiesReplaced`: then they find it empty at once.
    * @returns the number of the new generation, 1 for the first
    * @throws CV_ARGUMENT_INVALID for a bad set, CV_LIMIT_EXCEEDED when there is no room
    */
-  write(taskId: string, files: readonly TaskFile[]): Promise<number>;
+  write(
+    taskId: string,
+    files: readonly TaskFile[],
+    options?: { readonly emptiesReplaced: boolean },
+  ): Promise<number>;
   /**
    * Empties and unlinks every file of every generation, and unmounts. Unknown tasks: nothing to do.
    * @returns copies of the mount that other programs still hold; their files are empty
@@ -49,6 +53,8 @@ export interface TaskFiles {
   createOutput(taskId: string, sizeBytes: number): Promise<string>;
   /** The folder of a task: notes about it, never values. */
   taskDir(taskId: string): string;
+  /** True while values cannot reach a swap area; to be asked again from time to time. */
+  isSwapSafe(): boolean;
   /** Ids of all tasks that have a folder. */
   list(): string[];
 }

@@ -8,7 +8,7 @@ import type { MountHost } from '../src/index.js';
 import { hostWith, makeRunDir, realHost, realTimers, reasonToSkip } from './support.js';
 
 const skip = reasonToSkip();
-if (skip !== undefined) console.warn(`skipped: ${skip}`);
+const because = skip === undefined ? '' : ` (skipped: ${skip})`;
 const testMounts = skip === undefined ? test : test.skip;
 
 const SWAP_ON = 'Filename Type Size Used Priority\n/dev/sdb partition 1024 0 -2\n';
@@ -61,7 +61,7 @@ describe('proof of medium', () => {
   });
 });
 
-describe('choice of medium', () => {
+describe(`choice of medium${because}`, () => {
   testMounts('tmpfs without swap is taken where the kernel has it, also with swap on', async () => {
     const host = hostWith({ swaps: () => SWAP_ON });
     expect(await open(host)).toEqual({ method: 'tmpfs-noswap', safe: true });

@@ -80,8 +80,8 @@ export interface Executor {
    * @throws CV_EXECUTOR_FAILED when it cannot be run, CV_DEADLINE when it was killed
    */
   exec(taskId: string, command: string): Promise<number>;
-  /** Takes over what an earlier run started; false: nothing of it is there. */
-  adopt(plan: TaskPlan): Promise<boolean>;
+  /** Takes over what an earlier run started; undefined: nothing of it is there. */
+  adopt(plan: TaskPlan): Promise<TaskUser | undefined>;
   /** Kills what an earlier run may have left of a task that nobody knows any more. */
   clear(taskId: string): Promise<void>;
   logs(taskId: string, options: LogsOptions): AsyncIterable<OutputPiece>;

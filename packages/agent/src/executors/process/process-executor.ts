@@ -139,12 +139,12 @@ export class ProcessExecutor implements Executor {
     });
   }
 
-  async adopt(plan: TaskPlan): Promise<boolean> {
+  async adopt(plan: TaskPlan): Promise<TaskUser | undefined> {
     const { files } = this.#options;
     const notes = new TaskNotes(files.taskDir(plan.taskId));
     const note = notes.readSupervisor();
     const main = notes.readStarted();
-    if (note === undefined || main === undefined) return false;
+    if (note === undefined || main === undefined) return undefined;
     this.#users.adopt(plan.taskId, note.user);
     const outputFolder = await files.createOutput(plan.taskId, OUTPUT_BURST_BYTES_MAX);
     const entry: Entry = {
@@ -156,7 +156,7 @@ export class ProcessExecutor implements Executor {
     const { supervisor } = note;
     entry.running = this.#look(entry, { supervisor, main, notes, outputFolder });
     this.#entries.set(plan.taskId, entry);
-    return true;
+    return note.user;
   }
 
   async clear(taskId: string): Promise<void> {

@@ -1,0 +1,198 @@
+import { ConclaveError } from '@conclave/kernel';
+import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
+import type { Medium, TaskFiles } from '@conclave/memfs';
+import type { SessionInfo } from '@conclave/wire';
+
+import type { Assignment, Position } from './assignment/assembler.js';
+import type { Executor, LogsOptions, OutputPiece } from './executors/executor.js';
+import { MEDIUM_CHECK_MS, STARTS_AT_ONCE_MAX } from './limits.js';
+import type { ManagerDialer } from './session/connection.js';
+import { LogService } from './session/log-service.js';
+import { ManagerBook } from './session/manager-book.js';
+import type { ManagerPlace } from './session/manager-book.js';
+import { SessionLoop } from './session/session-loop.js';
+import type { NodeDescription, SessionContext } from './session/session.js';
+import { HeldValues } from './tasks/held-values.js';
+import { Reconciler } from './tasks/reconciler.js';
+import { ReportOutbox } from './tasks/report-outbox.js';
+import { Slots } from './tasks/slots.js';
+import type { TaskRecord, TaskRecords } from './tasks/task-record.js';
+
+/** What an {@link Agent} is made of. Nothing is taken from the environment. */
+export interface AgentOptions {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  /** Identifies this start of the host. */
+  readonly bootId: string;
+  readonly description: NodeDescription;
+  readonly dialer: ManagerDialer;
+  /** The managers that are known from the join or an earlier session. */
+  readonly managers: readonly ManagerPlace[];
+  /** Called with each new list, to be kept for the next start. */
+  readonly saveManagers: (managers: readonly ManagerPlace[]) => void;
+  /** Called with what each session says of the cluster: roots, availability. */
+  readonly onInfo?: (info: SessionInfo) => void;
+  readonly files: TaskFiles;
+  /** By runtime. */
+  readonly executors: readonly Executor[];
+  readonly records: TaskRecords;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** What an agent says of itself. */
+export interface AgentStatus {
+  /** The manager of the session; empty: none is open. */
+  readonly managerId: string;
+  readonly position: Position;
+  readonly tasks: readonly TaskRecord[];
+  readonly heldVersionCount: number;
+  readonly waitingReportCount: number;
+  readonly medium: Medium;
+  /** False when swap was turned on under values that rest in a swappable file system. */
+  readonly isSwapSafe: boolean;
+}
+
+const NOWHERE: Position = { epoch: 0, index: 0 };
+
+/**
+ * The agent of a node: holds a session with any manager, keeps the values that its tasks use in
+ * memory, writes them into the tasks' files and runs the tasks. Without any manager everything
+ * that runs goes on.
+ */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #held = new HeldValues();
+  readonly #outbox: ReportOutbox;
+  readonly #reconciler: Reconciler;
+  readonly #loop: SessionLoop;
+  #description: NodeDescription;
+  #position: Position;
+  #isSwapSafe = true;
+  #mediumCheck: TimerHandle | undefined;
+
+  constructor(options: AgentOptions) {
+    const { files, records, clock, timers, random, logger } = options;
+    this.#options = options;
+    this.#description = options.description;
+    this.#position = records.loadPosition() ?? NOWHERE;
+    this.#outbox = new ReportOutbox({ timers, logger });
+    this.#reconciler = new Reconciler({
+      executors: new Map(options.executors.map((executor) => [executor.runtime, executor])),
+      files,
+      held: this.#held,
+      records,
+      outbox: this.#outbox,
+      starts: new Slots(STARTS_AT_ONCE_MAX),
+      clock,
+      timers,
+      logger,
+    });
+    this.#loop = new SessionLoop({
+      dialer: options.dialer,
+      book: new ManagerBook({ managers: options.managers, save: options.saveManagers, random }),
+      context: () => this.#sessionContext(),
+      random,
+      timers,
+      logger,
+    });
+  }
+
+  /** Adopts what an earlier run left and wipes the rest; only then looks for a manager. */
+  async start(): Promise<void> {
+    this.#checkMedium();
+    await this.#reconciler.adoptAll();
+    this.#loop.start();
+    this.#mediumCheck = this.#options.timers.every(MEDIUM_CHECK_MS, () => this.#checkMedium());
+  }
+
+  /**
+   * Ends the session and wipes the values in memory. `keepTasks`: tasks and their files stay for
+   * the next run; otherwise they are stopped and wiped first.
+   */
+  async stop({ keepTasks }: { readonly keepTasks: boolean }): Promise<void> {
+    this.#mediumCheck?.cancel();
+    await this.#loop.close();
+    if (!keepTasks) await this.#reconciler.stopAll();
+    await this.#reconciler.close();
+    this.#outbox.detach();
+  }
+
+  /** Says something new of the node: a session that said otherwise is opened anew. */
+  describe(description: NodeDescription): void {
+    const isEqual = JSON.stringify(description) === JSON.stringify(this.#description);
+    this.#description = description;
+    if (!isEqual) this.#loop.reconnect();
+  }
+
+  /** Opens the session anew, for example with a renewed certificate. */
+  reconnect(): void {
+    this.#loop.reconnect();
+  }
+
+  status(): AgentStatus {
+    const { session } = this.#loop;
+    return {
+      managerId: session?.isOpen === true ? session.manager.nodeId : '',
+      position: this.#position,
+      tasks: this.#reconciler.records(),
+      heldVersionCount: this.#held.keys().length,
+      waitingReportCount: this.#outbox.count,
+      medium: this.#options.files.medium,
+      isSwapSafe: this.#isSwapSafe,
+    };
+  }
+
+  /**
+   * Output of a task of this node.
+   * @throws CV_TASK_NOT_FOUND when it does not run here
+   */
+  logs(taskId: string, options: LogsOptions): AsyncIterable<OutputPiece> {
+    const executor = this.#reconciler.executorOf(taskId);
+    if (executor === undefined) {
+      throw new ConclaveError('CV_TASK_NOT_FOUND', 'the task does not run on this node');
+    }
+    return executor.logs(taskId, options);
+  }
+
+  #sessionContext(): SessionContext {
+    const { clusterId, nodeId, bootId, random, timers, logger } = this.#options;
+    return {
+      clusterId,
+      nodeId,
+      bootId,
+      description: this.#description,
+      position: this.#position,
+      heldKeys: () => this.#held.keys(),
+      isHeld: (key) => this.#held.has(key),
+      outbox: this.#outbox,
+      openLogs: (send) => new LogService((taskId) => this.#reconciler.executorOf(taskId), send),
+      onAssignment: (assignment) => this.#apply(assignment),
+      onInfo: (info) => this.#takeInfo(info),
+      random,
+      timers,
+      logger,
+    };
+  }
+
+  #apply(assignment: Assignment): void {
+    this.#position = assignment.position;
+    this.#options.records.savePosition(assignment.position);
+    this.#reconciler.apply(assignment);
+  }
+
+  #takeInfo(info: SessionInfo): void {
+    this.#loop.book.update(info.managers);
+    this.#options.onInfo?.(info);
+  }
+
+  #checkMedium(): void {
+    this.#isSwapSafe = this.#options.files.isSwapSafe();
+    if (this.#isSwapSafe) return;
+    this.#options.logger.error('medium.swappable', {
+      reason: 'swap is active and the files of tasks may be swapped out',
+    });
+  }
+}

@@ -1,0 +1,86 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+
+import { assert, isId } from '@conclave/kernel';
+
+import type { Position } from '../assignment/assembler.js';
+import type { TaskRecord, TaskRecords } from './task-record.js';
+
+const FORMAT = 1;
+
+/**
+ * Records as small files in a folder of the run folder, which is in memory. Those of another start
+ * of the host, of another format or damaged ones count as absent: their tasks are wiped.
+ */
+export class FileRecords implements TaskRecords {
+  readonly #folder: string;
+  readonly #bootId: string;
+
+  constructor(options: {
+    /** Made when missing; its parent exists. */
+    readonly folder: string;
+    /** Identifies this start of the host. */
+    readonly bootId: string;
+  }) {
+    this.#folder = options.folder;
+    this.#bootId = options.bootId;
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+  }
+
+  load(): TaskRecord[] {
+    const records: TaskRecord[] = [];
+    for (const name of readdirSync(this.#folder).toSorted()) {
+      const taskId = name.slice(0, -'.json'.length);
+      if (!isId(taskId)) continue;
+      const record = this.#read<TaskRecord>(name);
+      if (record?.taskId === taskId) records.push(record);
+      else this.remove(taskId);
+    }
+    return records;
+  }
+
+  save(record: TaskRecord): void {
+    assert(isId(record.taskId), 'a task id has the form of an id');
+    this.#write(`${record.taskId}.json`, record);
+  }
+
+  remove(taskId: string): void {
+    rmSync(`${this.#folder}/${taskId}.json`, { force: true });
+  }
+
+  loadPosition(): Position | undefined {
+    const position = this.#read<Position>('position');
+    const isValid = Number.isSafeInteger(position?.epoch) && Number.isSafeInteger(position?.index);
+    return isValid ? position : undefined;
+  }
+
+  savePosition(position: Position): void {
+    this.#write('position', position);
+  }
+
+  #write(name: string, content: object): void {
+    const path = `${this.#folder}/${name}`;
+    const text = JSON.stringify({ format: FORMAT, bootId: this.#bootId, content });
+    writeFileSync(`${path}.next`, text, { mode: 0o600 });
+    renameSync(`${path}.next`, path);
+  }
+
+  #read<T>(name: string): T | undefined {
+    const path = `${this.#folder}/${name}`;
+    if (!existsSync(path)) return undefined;
+    try {
+      const file = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+      const isOurs = file['format'] === FORMAT && file['bootId'] === this.#bootId;
+      return isOurs ? (file['content'] as T) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}

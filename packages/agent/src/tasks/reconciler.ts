@@ -1,0 +1,99 @@
+import { delay, toConclaveError } from '@conclave/kernel';
+
+import type { Assignment } from '../assignment/assembler.js';
+import { versionKey } from '../assignment/assigned-task.js';
+import type { AssignedTask } from '../assignment/assigned-task.js';
+import type { Executor } from '../executors/executor.js';
+import { CLOSE_MS_MAX } from '../limits.js';
+import type { TaskContext } from './task-context.js';
+import type { TaskRecord } from './task-record.js';
+import { TaskRunner } from './task-runner.js';
+
+/** Brings all tasks of this host to what the cluster wants; one runner per task. */
+export class Reconciler {
+  readonly #context: TaskContext;
+  readonly #runners = new Map<string, TaskRunner>();
+
+  constructor(context: TaskContext) {
+    this.#context = context;
+  }
+
+  /** What is known of every task. */
+  records(): TaskRecord[] {
+    return [...this.#runners.values()].map(({ record }) => record);
+  }
+
+  /** The executor that runs a task now; undefined: it does not run. */
+  executorOf(taskId: string): Executor | undefined {
+    return this.#runners.get(taskId)?.executor;
+  }
+
+  /**
+   * Takes over the tasks of an earlier run and wipes everything else that it left: to be done
+   * before any manager is asked.
+   */
+  async adoptAll(): Promise<void> {
+    const { records, files, executors, logger } = this.#context;
+    for (const record of records.load()) {
+      const runner = this.#runner(record.taskId);
+      try {
+        await runner.adopt(record);
+      } catch (error) {
+        const { code, message } = toConclaveError(error);
+        logger.error('task.adopt-failed', { taskId: record.taskId, code, error, message });
+      }
+    }
+    for (const taskId of files.list()) {
+      if (this.#runners.has(taskId)) continue;
+      logger.warn('task.unknown-wiped', { taskId });
+      for (const executor of executors.values()) await executor.clear(taskId);
+      await files.remove(taskId);
+    }
+  }
+
+  /** Takes an assignment; the work is done in the background. Nothing of it can fail any more. */
+  apply({ tasks, values }: Pick<Assignment, 'tasks' | 'values'>): void {
+    const { held } = this.#context;
+    held.add(values);
+    for (const [taskId, task] of tasks) this.#runner(taskId).want(task);
+    for (const [taskId, runner] of this.#runners) {
+      if (!tasks.has(taskId)) runner.want({ kind: 'gone' });
+    }
+    held.retain(new Set([...tasks.values()].flatMap(keysOf)));
+  }
+
+  /** Stops every task and wipes its files. */
+  async stopAll(): Promise<void> {
+    for (const runner of this.#runners.values()) runner.want({ kind: 'end' });
+    await this.whenIdle();
+  }
+
+  /** Resolves when no task has anything left to do for now. */
+  async whenIdle(): Promise<void> {
+    await Promise.all([...this.#runners.values()].map((runner) => runner.whenIdle()));
+  }
+
+  /** Leaves all tasks alone; values in memory are wiped. */
+  async close(): Promise<void> {
+    for (const runner of this.#runners.values()) runner.close();
+    // A step that takes long, such as a grace period, is left to itself.
+    const cancel = new AbortController();
+    const deadline = delay(this.#context.timers, CLOSE_MS_MAX, cancel.signal);
+    await Promise.race([this.whenIdle(), deadline]);
+    cancel.abort();
+    this.#context.held.clear();
+    for (const executor of this.#context.executors.values()) executor.close();
+  }
+
+  #runner(taskId: string): TaskRunner {
+    const known = this.#runners.get(taskId);
+    if (known !== undefined) return known;
+    const runner = new TaskRunner(taskId, this.#context, () => this.#runners.delete(taskId));
+    this.#runners.set(taskId, runner);
+    return runner;
+  }
+}
+
+function keysOf(task: AssignedTask): string[] {
+  return task.kind === 'run' ? task.files.map(versionKey) : [];
+}

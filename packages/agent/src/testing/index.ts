@@ -1,0 +1,3 @@
+export { MemoryRecords } from './memory-records.js';
+export { SimulatedExecutor } from './simulated-executor.js';
+export { SimulatedTaskFiles } from './simulated-task-files.js';

@@ -1,0 +1,306 @@
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { openSealed } from '@conclave/sealed';
+import type { AssignmentChunk } from '@conclave/wire';
+
+import { Bench } from './agent-support.js';
+import { FakeManager, taskMessage } from './fake-manager.js';
+import type { FakeAssignment, FakeTask } from './fake-manager.js';
+
+beforeAll(openSealed);
+
+let bench: Bench;
+let task: string;
+let secret: string;
+beforeEach(() => {
+  bench = new Bench();
+  task = bench.id();
+  secret = bench.id();
+});
+
+const bound = (rest = {}) => ({ target: 'password', secretId: secret, version: 1, ...rest });
+const good = (): FakeAssignment => ({
+  tasks: [{ id: task, bindings: [bound()] }],
+  values: { [`${secret}@1`]: { text: 'one', taskIds: [task] } },
+});
+
+describe('the manager proves itself', () => {
+  const refused: [string, (bench: Bench) => void][] = [
+    [
+      'signs with another key',
+      ({ manager, random, cluster }) =>
+        manager.session.accept({ signer: new FakeManager({ random, cluster }) }),
+    ],
+    [
+      'names another manager',
+      ({ manager, random }) => {
+        manager.session.accept({ managerId: new Bench(random.below(1)).id() });
+      },
+    ],
+    ['speaks to another node', ({ manager }) => manager.session.accept({ nodeId: 'other' })],
+    ['begins with something else', ({ manager }) => manager.session.send({ info: {} })],
+  ];
+  test.each(refused)('an Accept that %s ends the session', async (_, answer) => {
+    await bench.agent.start();
+    const first = await bench.time.until('Hello', () => bench.manager.sessions[0]);
+    await bench.time.until('Hello', () => first.all('hello').length > 0);
+    answer(bench);
+    await bench.time.until('another attempt', () => bench.manager.sessions.length > 1);
+    expect(first.isClosed).toBe(true);
+    expect(first.all('heartbeat')).toEqual([]);
+  });
+
+  test('a manager that never answers is left for another one', async () => {
+    bench = new Bench(2);
+    await bench.agent.start();
+    const sessions = () => bench.managers.flatMap((manager) => manager.sessions);
+    const first = await bench.time.until('a Hello', () => sessions()[0]);
+    bench.time.advance(10_000);
+    await bench.time.until('another manager', () =>
+      bench.managers.every((manager) => manager.sessions.length > 0),
+    );
+    expect(first.isClosed).toBe(true);
+  });
+});
+
+describe('an assignment that breaks a rule is refused as a whole', () => {
+  const many = (count: number): FakeTask[] =>
+    Array.from({ length: count }, () => ({ id: bench.id() }));
+  const withTask = (rest: () => Partial<FakeTask>) => (): FakeAssignment => ({
+    ...good(),
+    tasks: [{ id: bench.id() }, { id: task, bindings: [bound()], ...rest() }],
+  });
+  const cases: [string, () => FakeAssignment][] = [
+    ['a target with a slash', withTask(() => ({ bindings: [bound({ target: '../passwd' })] }))],
+    ['a target of dots', withTask(() => ({ bindings: [bound({ target: '..' })] }))],
+    ['a hidden target', withTask(() => ({ bindings: [bound({ target: '.now' })] }))],
+    ['a target with a zero byte', withTask(() => ({ bindings: [bound({ target: 'a\0b' })] }))],
+    ['an endless target', withTask(() => ({ bindings: [bound({ target: 'x'.repeat(256) })] }))],
+    ['two files with one target', withTask(() => ({ bindings: [bound(), bound()] }))],
+    ['a set-uid bit', withTask(() => ({ bindings: [bound({ mode: 0o4400 })] }))],
+    ['an owner out of range', withTask(() => ({ bindings: [bound({ uid: 0xffff_ffff })] }))],
+    [
+      'an unknown action',
+      withTask(() => ({ bindings: [bound({ onChange: { kind: 'x', signal: '', command: '' } })] })),
+    ],
+    ['an unknown desired state', withTask(() => ({ desiredState: 'DANCING' }))],
+    ['a malformed task id', () => ({ tasks: [{ id: '../../etc' }] })],
+    [
+      'a secret of another binding',
+      withTask(() => ({ secrets: [{ binding: 0, secretId: bench.id(), version: 1 }] })),
+    ],
+    [
+      'a secret of no binding',
+      withTask(() => ({ secrets: [{ binding: 3, secretId: secret, version: 1 }] })),
+    ],
+    [
+      'a required secret without version',
+      withTask(() => ({ secrets: [{ binding: 0, secretId: secret, version: 0 }] })),
+    ],
+    ['a task named twice', () => ({ tasks: [{ id: task }, { id: task }] })],
+    ['a value that was not sent', () => ({ tasks: [{ id: task, bindings: [bound()] }] })],
+    ['a value taken for held', () => ({ ...good(), values: {}, held: [`${secret}@1`] })],
+    [
+      'a value that no task uses',
+      () => ({ values: { [`${secret}@1`]: { text: 'x', taskIds: [] } } }),
+    ],
+    [
+      'a value sealed for other tasks',
+      () => ({ ...good(), values: { [`${secret}@1`]: { text: 'x', taskIds: [bench.id()] } } }),
+    ],
+    ['a withdrawal of what is used', () => ({ ...good(), secretsRemoved: [`${secret}@1`] })],
+    ['an unknown kind', () => ({ ...good(), head: { kind: 'partial' } })],
+    ['a wrong sequence', () => ({ ...good(), head: { resultsIn: 9 } })],
+    ['a base that is not there', () => ({ ...good(), kind: 'incremental' })],
+    ['too many items in a chunk', () => ({ tasks: many(257) })],
+  ];
+  test.each(cases)('%s', async (_, make) => {
+    const session = await bench.open();
+    session.assign(make());
+    await bench.time.until('refused', () => session.all('ack').length > 0);
+    expect(session.all('ack')[0]?.error).not.toBe('');
+    await bench.time.until('closed', () => session.isClosed);
+    expect(bench.agent.status()).toMatchObject({ tasks: [], heldVersionCount: 0 });
+    expect(bench.executor.events).toEqual([]);
+    expect(bench.files.list()).toEqual([]);
+  });
+
+  const chunkCases: [string, (chunks: AssignmentChunk[]) => AssignmentChunk[]][] = [
+    ['chunks in another order', ([a, b, ...rest]) => [b!, a!, ...rest]],
+    ['a chunk that is missing', ([a, , ...rest]) => [a!, ...rest]],
+    [
+      'tasks after values',
+      ([a, b, c]) => [a!, b!, { ...c!, tasks: [taskMessage({ id: bench.id() })] }],
+    ],
+    ['an index that changes on the way', ([a, b, c]) => [a!, { ...b!, index: 99 }, c!]],
+    [
+      'a changed frame',
+      ([a, b, c]) => {
+        const [part] = b!.secrets;
+        const frame = Buffer.from(part!.frame);
+        frame[frame.length - 1]! ^= 1;
+        return [a!, { ...b!, secrets: [{ ...part!, frame }] }, c!];
+      },
+    ],
+    ['a frame sent twice', ([a, b, c]) => [a!, b!, { ...b!, chunk: 2 }, { ...c!, chunk: 3 }]],
+    [
+      'a value that is cut off',
+      ([a, b, c]) => [a!, { ...b!, secrets: [{ ...b!.secrets[0]!, parts: 2 }] }, c!],
+    ],
+    [
+      'a value without end',
+      ([a, b, c]) => [a!, { ...b!, secrets: [{ ...b!.secrets[0]!, parts: 1_000_000 }] }, c!],
+    ],
+  ];
+  test.each(chunkCases)('%s', async (_, change) => {
+    const session = await bench.open();
+    for (const chunk of change(session.chunks(good()))) session.send({ assignments: chunk });
+    await bench.time.until('refused', () => session.all('ack').length > 0);
+    expect(session.all('ack')[0]?.error).not.toBe('');
+    expect(bench.agent.status()).toMatchObject({ tasks: [], heldVersionCount: 0 });
+  });
+
+  test('and what ran before goes on untouched', async () => {
+    const session = await bench.open();
+    session.assign(good());
+    await bench.time.until('RUNNING', () => session.states.includes(`${task} RUNNING`));
+    session.assign({ tasksRemoved: [task], tasks: [{ id: bench.id(), desiredState: '?' }] });
+    await bench.time.until('closed', () => session.isClosed);
+    expect(bench.executor.running).toEqual([task]);
+    expect(bench.textOf(task, 'password')).toBe('one');
+    expect(bench.agent.status().heldVersionCount).toBe(1);
+  });
+
+  test('more tasks than an agent takes', async () => {
+    const session = await bench.open();
+    const chunks = Array.from({ length: 21 }, () => many(250).map(taskMessage));
+    const [head] = session.chunks({});
+    chunks.forEach((tasks, chunk) => {
+      session.send({ assignments: { ...head!, tasks, chunk, last: false } });
+    });
+    await bench.time.until('refused', () => session.all('ack').length > 0);
+    expect(session.all('ack')[0]?.error).toContain('over 5000 tasks');
+    expect(bench.agent.status().tasks).toEqual([]);
+  });
+});
+
+describe('sessions come and go', () => {
+  test('the next session says what is held, and takes it from memory', async () => {
+    const first = await bench.open();
+    first.assign(good());
+    await bench.time.until('RUNNING', () => first.states.includes(`${task} RUNNING`));
+    first.end();
+    const second = await bench.nextSession(1);
+    const held = second.all('hello')[0]?.held;
+    expect(held).toEqual([{ secretId: secret, version: 1 }]);
+    second.assign({ ...good(), values: {}, held: [`${secret}@1`] });
+    await bench.time.until('acknowledged', () => second.all('ack').length > 0);
+    expect(second.all('ack')[0]?.error).toBe('');
+    expect(bench.executor.events.filter((event) => event.startsWith('start'))).toHaveLength(1);
+  });
+
+  test('an assignment behind what was seen is refused, also by the next session', async () => {
+    const first = await bench.open();
+    first.assign(good());
+    await bench.time.until('acknowledged', () => first.all('ack').length > 0);
+    first.end();
+    const second = await bench.nextSession(1);
+    expect(second.all('hello')[0]).toMatchObject({ clusterEpoch: 1, appliedIndex: 11 });
+    second.assign({ head: { index: 10 } });
+    await bench.time.until('refused', () => second.all('ack').length > 0);
+    expect(second.all('ack')[0]?.error).toContain('goes back');
+    expect(bench.executor.running).toEqual([task]);
+  });
+
+  test('losing every manager changes nothing for what runs; it comes back by itself', async () => {
+    bench = new Bench(3);
+    await bench.agent.start();
+    const sessions = () => bench.managers.flatMap((manager) => manager.sessions);
+    const first = await bench.time.until('Hello', () =>
+      sessions().find((session) => session.all('hello').length > 0),
+    );
+    first.accept();
+    first.assign(good());
+    await bench.time.until('RUNNING', () => first.states.includes(`${task} RUNNING`));
+    for (const manager of bench.managers) manager.isReachable = false;
+    first.end(new Error('connection lost'));
+    await bench.time.settle();
+    bench.time.advance(60_000);
+    await bench.time.settle();
+    expect(bench.agent.status().managerId).toBe('');
+    expect(bench.executor.running).toEqual([task]);
+    expect(bench.textOf(task, 'password')).toBe('one');
+    for (const manager of bench.managers) manager.isReachable = true;
+    await bench.time.until('another session', () => sessions().length > 1);
+  });
+
+  test('reports that no manager committed are sent again; the newest per task', async () => {
+    const first = await bench.open();
+    first.acknowledges = false;
+    first.assign(good());
+    await bench.time.until('RUNNING', () => first.states.includes(`${task} RUNNING`));
+    first.end();
+    bench.executor.end(task, 0);
+    const second = await bench.nextSession(1);
+    await bench.time.until('COMPLETE', () => second.states.includes(`${task} COMPLETE`));
+    expect(second.states).not.toContain(`${task} ACCEPTED`);
+    expect(second.receipts).toEqual(['password 1 delivered']);
+    await bench.time.until('committed', () => bench.agent.status().waitingReportCount === 0);
+  });
+
+  test('heartbeats come at the period that the manager asks for, not in step', async () => {
+    const session = await bench.open();
+    session.send({ info: { heartbeatPeriodMs: 1_000, managers: [] } });
+    await bench.time.settle();
+    const before = session.all('heartbeat').length;
+    bench.time.advance(20_000);
+    const count = session.all('heartbeat').length - before;
+    expect(count).toBeGreaterThanOrEqual(16);
+    expect(count).toBeLessThanOrEqual(25);
+    expect(new Set(session.all('heartbeat').map(({ sessionId }) => sessionId))).toEqual(
+      new Set(['session']),
+    );
+  });
+
+  test('the list of managers is kept for the next start; malformed lines are not', async () => {
+    const session = await bench.open();
+    const { place } = bench.manager;
+    const fresh = { nodeId: bench.id(), address: 'b:7420', signingPublicKey: new Uint8Array(32) };
+    const broken = { ...fresh, signingPublicKey: new Uint8Array(3) };
+    session.send({ info: { managers: [place, fresh, broken] } });
+    await bench.time.until('saved', () => bench.savedManagers.length > 0);
+    expect(bench.savedManagers).toEqual([[place, fresh]]);
+    session.send({ info: { managers: [] } });
+    await bench.time.settle();
+    expect(bench.savedManagers).toHaveLength(1);
+  });
+
+  test('a new description opens one new session; an equal one none', async () => {
+    await bench.open();
+    const description = { hostname: 'b', platformOs: 'linux', version: '2', executors: [] };
+    bench.agent.describe(description);
+    const second = await bench.nextSession(1);
+    expect(second.all('hello')[0]).toMatchObject({ hostname: 'b', version: '2' });
+    bench.agent.describe({ ...description });
+    await bench.time.settle();
+    expect(second.isClosed).toBe(false);
+  });
+
+  test('output of a task is sent on request, and a follower can be cancelled', async () => {
+    const session = await bench.open();
+    session.assign(good());
+    await bench.time.until('RUNNING', () => session.states.includes(`${task} RUNNING`));
+    session.send({ logRequest: { request: 1, taskId: task, tailLines: 0, follow: false } });
+    await bench.time.until('the end', () => session.all('logReply').some(({ end }) => end));
+    const [piece, end] = session.all('logReply');
+    expect(piece).toMatchObject({ request: 1, stream: 'stdout', end: false });
+    expect(piece?.output.toString()).toBe(`output of ${task}\n`);
+    expect(end).toMatchObject({ request: 1, end: true, error: '' });
+    session.send({ logRequest: { request: 2, taskId: task, follow: true } });
+    await bench.time.until('a piece', () => session.all('logReply').length === 3);
+    session.send({ logRequest: { request: 2, cancel: true } });
+    session.send({ logRequest: { request: 3, taskId: bench.id() } });
+    await bench.time.until('an answer', () => session.all('logReply').length === 4);
+    expect(session.all('logReply')[3]).toMatchObject({ request: 3, end: true });
+    expect(session.all('logReply')[3]?.error).toContain('does not run on this node');
+  });
+});

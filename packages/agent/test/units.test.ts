@@ -1,0 +1,238 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
+
+import { describe, expect, test } from '@jest/globals';
+import { SILENT_LOGGER } from '@conclave/kernel';
+import { SecretBytes } from '@conclave/sealed';
+import fc from 'fast-check';
+
+import { OutputLog } from '../src/executors/process/output-log.js';
+import { parseStat } from '../src/executors/process/process-table.js';
+import { parseSignal, signalOfStatus } from '../src/executors/process/signals.js';
+import { parseUser, TaskUsers } from '../src/executors/process/task-user.js';
+import { FileRecords } from '../src/index.js';
+import type { TaskRecord } from '../src/index.js';
+import { HeldValues } from '../src/tasks/held-values.js';
+import { ReportOutbox } from '../src/tasks/report-outbox.js';
+import { Slots } from '../src/tasks/slots.js';
+import { ManualTime, seededRandom } from './manual-time.js';
+
+const folder = (): string => mkdtempSync('/dev/shm/conclave-units-');
+const value = (text: string): SecretBytes => SecretBytes.take(new TextEncoder().encode(text));
+
+describe('held values', () => {
+  test('a withdrawn value is wiped at once, a kept one is not', () => {
+    const held = new HeldValues();
+    const [a, b] = [value('a'), value('b')];
+    held.add(
+      new Map([
+        ['s@1', a],
+        ['s@2', b],
+      ]),
+    );
+    held.retain(new Set(['s@2']));
+    expect([a.isWiped, b.isWiped]).toEqual([true, false]);
+    expect(held.keys()).toEqual(['s@2']);
+    held.clear();
+    expect(b.isWiped).toBe(true);
+  });
+
+  test('a lent value is wiped when its last borrower is done', async () => {
+    const held = new HeldValues();
+    const a = value('a');
+    held.add(new Map([['s@1', a]]));
+    let finish: () => void = () => undefined;
+    const work = held.borrow(['s@1'], () => new Promise<void>((resolve) => (finish = resolve)));
+    held.clear();
+    expect(a.isWiped).toBe(false);
+    expect(held.has('s@1')).toBe(false);
+    finish();
+    await work;
+    expect(a.isWiped).toBe(true);
+  });
+
+  test('the double of a held value is wiped', () => {
+    const held = new HeldValues();
+    const [a, double] = [value('a'), value('a')];
+    held.add(new Map([['s@1', a]]));
+    held.add(new Map([['s@1', double]]));
+    expect([a.isWiped, double.isWiped]).toEqual([false, true]);
+  });
+});
+
+describe('records', () => {
+  const record: TaskRecord = {
+    taskId: 'aaaaaaaaaaaaaaaaaaaaaaaaaa',
+    state: 'RUNNING',
+    message: '',
+    error: '',
+    exitCode: undefined,
+    atMs: 1,
+    assignment: undefined,
+    files: [],
+  };
+
+  test('come back, except those of another start of the host, and damaged ones', () => {
+    const path = folder();
+    const records = new FileRecords({ folder: path, bootId: 'one' });
+    const other = { ...record, taskId: 'baaaaaaaaaaaaaaaaaaaaaaaaa' };
+    records.save(record);
+    records.save(other);
+    records.savePosition({ epoch: 2, index: 30 });
+    writeFileSync(`${path}/${other.taskId}.json`, '{"format":1');
+    const again = new FileRecords({ folder: path, bootId: 'one' });
+    expect(again.load().map(({ taskId }) => taskId)).toEqual([record.taskId]);
+    expect(again.loadPosition()).toEqual({ epoch: 2, index: 30 });
+    const rebooted = new FileRecords({ folder: path, bootId: 'two' });
+    expect(rebooted.loadPosition()).toBeUndefined();
+    expect(rebooted.load()).toEqual([]);
+    rmSync(path, { recursive: true });
+  });
+});
+
+describe('users of tasks', () => {
+  const root = { uid: 0, gid: 0 };
+
+  test('no two tasks share a uid of the range, and the range has an end', () => {
+    const range = { uidMin: 10, uidMax: 14 };
+    const users = new TaskUsers({ agent: root, random: seededRandom(), ...range });
+    const uids = ['a', 'b', 'c', 'd', 'e'].map((task) => users.assign(task, '').uid);
+    expect(new Set(uids).size).toBe(5);
+    expect(() => users.assign('f', '')).toThrow('in use');
+    users.release('c');
+    expect(users.assign('f', '').uid).toBe(uids[2]);
+  });
+
+  test('without the rights of root only the own user is possible', () => {
+    const users = new TaskUsers({ agent: { uid: 7, gid: 8 }, random: seededRandom() });
+    expect(users.assign('a', '')).toEqual({ uid: 7, gid: 8, isExclusive: false });
+    expect(users.assign('a', '7').uid).toBe(7);
+    expect(() => users.assign('a', '0')).toThrow('cannot run a task as another user');
+    expect(() => users.assign('a', '7:9')).toThrow('cannot run a task as another user');
+  });
+
+  test('a user is numbers within their range', () => {
+    expect(parseUser('1000:50')).toMatchObject({ uid: 1000, gid: 50 });
+    for (const bad of ['', 'root', '-1', '1:', ':1', '01', '4294967295', '1 ', '1:2:3']) {
+      expect(() => parseUser(bad)).toThrow('user must be');
+    }
+  });
+});
+
+describe('the process table', () => {
+  test('a command of any text does not confuse the fields', () => {
+    const rest = `S ${Array.from({ length: 18 }, (_, index) => index).join(' ')} 4711 0 0`;
+    expect(parseStat(`42 (a) b (S) 1 2) ${rest}`)).toEqual({
+      pid: 42,
+      startTime: 4711,
+      isZombie: false,
+    });
+    expect(parseStat('')).toBeUndefined();
+    expect(parseStat('42 (a) S')).toBeUndefined();
+  });
+
+  test('signals have names with and without SIG; a status above 128 stands for one', () => {
+    expect([parseSignal(''), parseSignal('hup'), parseSignal('SIGUSR1')]).toEqual([
+      'SIGTERM',
+      'SIGHUP',
+      'SIGUSR1',
+    ]);
+    expect(() => parseSignal('9')).toThrow('no known name');
+    expect([signalOfStatus(137), signalOfStatus(1), signalOfStatus(255)]).toEqual([
+      'SIGKILL',
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
+describe('kept output', () => {
+  test('any pieces, cut at any time, leave the end of what was printed in order', () => {
+    const path = folder();
+    let run = 0;
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), fc.boolean())), (steps) => {
+        run += 1;
+        const log = new OutputLog(`${path}/${run}`, 64);
+        let printed = '';
+        let next = 0;
+        for (const [size, cuts] of steps) {
+          const text = Array.from({ length: size }, () => String.fromCharCode(97 + (next++ % 26)));
+          printed += text.join('');
+          appendFileSync(`${path}/${run}`, text.join(''));
+          if (cuts) log.rotate();
+        }
+        let kept = '';
+        for (let offset = log.start; ;) {
+          const piece = log.read(offset, 7);
+          if (piece.bytes.length === 0) break;
+          kept += Buffer.from(piece.bytes).toString();
+          offset = piece.offset + piece.bytes.length;
+        }
+        expect(printed.endsWith(kept)).toBe(true);
+        expect(kept.length).toBeGreaterThanOrEqual(Math.min(printed.length, 64));
+      }),
+      { numRuns: 60 },
+    );
+    rmSync(path, { recursive: true });
+  });
+
+  test('the tail begins at a line', () => {
+    const path = folder();
+    writeFileSync(`${path}/out`, 'one\ntwo\nthree\nfour');
+    const log = new OutputLog(`${path}/out`);
+    const text = readFileSync(`${path}/out`, 'utf8');
+    expect(text.slice(log.tail(1))).toBe('four');
+    expect(text.slice(log.tail(2))).toBe('three\nfour');
+    expect(text.slice(log.tail(9))).toBe(text);
+    expect(text.slice(log.tail(0))).toBe(text);
+    rmSync(path, { recursive: true });
+  });
+});
+
+describe('reports on their way', () => {
+  test('only so many batches are open, and each report is sent once per session', async () => {
+    const time = new ManualTime();
+    const outbox = new ReportOutbox({ timers: time, logger: SILENT_LOGGER });
+    const sent: string[][] = [];
+    outbox.attach((message) => {
+      sent.push((message.taskReports?.reports ?? []).map(({ taskId = '' }) => taskId));
+      return Promise.resolve();
+    });
+    for (let index = 0; index < 2_000; index += 1) {
+      outbox.addTask({ taskId: String(index), state: 'RUNNING' });
+    }
+    time.advance(100);
+    expect(sent).toHaveLength(4);
+    for (let batch = 1; batch <= 8; batch += 1) {
+      outbox.acknowledge(batch);
+      time.advance(10);
+    }
+    expect(sent.flat()).toHaveLength(2_000);
+    expect(new Set(sent.flat()).size).toBe(2_000);
+    expect(outbox.count).toBe(0);
+    await time.settle();
+  });
+});
+
+describe('slots', () => {
+  test('never more than the given number at once, and nobody waits for ever', async () => {
+    const slots = new Slots(2);
+    let now = 0;
+    let most = 0;
+    await Promise.all(
+      Array.from({ length: 9 }, (_, index) =>
+        slots
+          .use(async () => {
+            now += 1;
+            most = Math.max(most, now);
+            await Promise.resolve();
+            now -= 1;
+            if (index === 4) throw new Error('one fails');
+          })
+          .catch(() => undefined),
+      ),
+    );
+    expect([most, now]).toEqual([2, 0]);
+  });
+});
