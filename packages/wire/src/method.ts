@@ -17,8 +17,16 @@ export interface Method<Kind extends MethodKind, RequestInput, Request, Response
   readonly decodeResponse: (bytes: Buffer) => Response;
 }
 
+/** One method as the generator writes it. */
+export interface MethodRow {
+  readonly kind: MethodKind;
+  readonly request: string;
+  readonly response: string;
+}
+
 /** Any method, where the messages do not matter. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- variance: both directions at once
+// Both directions of variance at once.
+// oxlint-disable-next-line typescript/no-explicit-any
 export type AnyMethod = Method<MethodKind, any, any, any, any>;
 
 /** The form that grpc-js takes, for servers and clients alike. */

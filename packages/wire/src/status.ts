@@ -1,4 +1,10 @@
-import { ConclaveError, ERROR_TABLE, isConclaveError, isErrorCode } from '@conclave/kernel';
+import {
+  byteLength,
+  ConclaveError,
+  ERROR_TABLE,
+  isConclaveError,
+  isErrorCode,
+} from '@conclave/kernel';
 import type { ErrorCode, ErrorDetails, StatusName } from '@conclave/kernel';
 import { Metadata, status as STATUS } from '@grpc/grpc-js';
 import { decodeErrorDetail, encodeErrorDetail } from './codec.js';
@@ -7,10 +13,13 @@ import type { ErrorDetail } from './generated/conclave/v1/ErrorDetail.js';
 /** The trailer that carries the error in our own form, so that the caller rebuilds the same code. */
 export const ERROR_TRAILER = 'conclave-error-bin';
 
-/** Entries of `details` that travel; trailers have to stay far below the header limit of 16 KiB. */
-const DETAIL_COUNT_MAX = 16;
-/** Characters of one text that travels with an error: message, hint, value of a detail. */
-const TEXT_LENGTH_MAX = 1024;
+/**
+ * Characters of one text that travels with an error: message, hint, value of a detail. Percent signs
+ * make up to nine bytes of each, and trailers have to stay below the header limit of 16 KiB.
+ */
+const TEXT_LENGTH_MAX = 512;
+/** Bytes of all names and values of `details` that travel; what does not fit is left out. */
+const DETAIL_BYTES_MAX = 3 * 1024;
 
 /** What a handler of grpc-js ends a call with. */
 export interface CallStatus {
@@ -31,13 +40,15 @@ function shorten(text: string): string {
 }
 
 function detailTexts(details: ErrorDetails): Record<string, string> {
-  const pairs = Object.entries(details).slice(0, DETAIL_COUNT_MAX);
-  return Object.fromEntries(
-    pairs.map(([key, value]) => [
-      key,
-      shorten(typeof value === 'object' ? value.join(', ') : String(value)),
-    ]),
-  );
+  const texts: [string, string][] = [];
+  let size = 0;
+  for (const [key, value] of Object.entries(details)) {
+    const text = shorten(typeof value === 'object' ? value.join(', ') : String(value));
+    size += byteLength(key) + byteLength(text);
+    if (size > DETAIL_BYTES_MAX) break;
+    texts.push([key, text]);
+  }
+  return Object.fromEntries(texts);
 }
 
 /**

@@ -7,7 +7,7 @@ export interface ChallengeResponseInput {
   'nonce'?: (Uint8Array) | undefined;
   'clusterId'?: (string) | undefined;
   /**
-   * SHA-256 of the certificate that the manager presents
+   * BLAKE2b-256 of the certificate that the manager presents
    */
   'serverCertificateHash'?: (Uint8Array) | undefined;
   'nowMs'?: (number) | undefined;
@@ -20,7 +20,7 @@ export interface ChallengeResponse {
   'nonce': (Buffer);
   'clusterId': (string);
   /**
-   * SHA-256 of the certificate that the manager presents
+   * BLAKE2b-256 of the certificate that the manager presents
    */
   'serverCertificateHash': (Buffer);
   'nowMs': (number);
