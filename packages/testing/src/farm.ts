@@ -1,6 +1,6 @@
-import { mkdtemp, mkdir, readFile, readdir, rm, statfs } from 'node:fs/promises';
+import { chown, mkdtemp, mkdir, readFile, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Host } from './host.js';
 import { loopbackNetwork, namespaceNetwork } from './network.js';
 import type { HostNetwork } from './network.js';
@@ -16,6 +16,10 @@ export interface FarmOptions {
   /** `auto`: namespaces where root and kernel allow, else loopback. */
   readonly network?: 'auto' | 'namespaces' | 'loopback';
   readonly daemonArgs?: readonly string[];
+  /** In front of every command of every host, for example to become another user. */
+  readonly prefix?: readonly string[];
+  /** Owner of the folders when the hosts run as another user than this process. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /** Short and unique on this machine, letters and digits. */
   readonly tag: string;
 }
@@ -23,6 +27,7 @@ export interface FarmOptions {
 /** Several hosts on one machine: folders, network, processes, and the cleaning up of all of it. */
 export class Farm {
   readonly hosts: readonly Host[];
+  readonly tag: string;
   readonly network: HostNetwork;
   readonly folder: string;
   readonly memoryFolder: string;
@@ -31,12 +36,14 @@ export class Farm {
 
   private constructor(fields: {
     hosts: readonly Host[];
+    tag: string;
     network: HostNetwork;
     folder: string;
     memoryFolder: string;
     networkNotice: string;
   }) {
     this.hosts = fields.hosts;
+    this.tag = fields.tag;
     this.network = fields.network;
     this.folder = fields.folder;
     this.memoryFolder = fields.memoryFolder;
@@ -61,10 +68,20 @@ export class Farm {
           runDir: join(memoryFolder, name),
           logFile: join(folder, name, 'log'),
           ...(options.daemonArgs === undefined ? {} : { daemonArgs: options.daemonArgs }),
+          ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
         }),
       );
     }
-    return new Farm({ hosts, network, folder, memoryFolder, networkNotice: notice });
+    if (options.owner !== undefined)
+      await giveFolders([folder, memoryFolder], hosts, options.owner);
+    return new Farm({
+      hosts,
+      tag: options.tag,
+      network,
+      folder,
+      memoryFolder,
+      networkNotice: notice,
+    });
   }
 
   /** The host of this name. */
@@ -97,7 +114,9 @@ export class Farm {
         // Ended meanwhile.
       }
     }
-    for (const path of await mountsBelow(this.memoryFolder)) await run(['umount', path]);
+    for (const folder of [this.memoryFolder, this.folder]) {
+      for (const path of await mountsBelow(folder)) await run(['umount', path]);
+    }
     await this.network.close();
     await rm(this.memoryFolder, { recursive: true, force: true });
     await rm(this.folder, { recursive: true, force: true });
@@ -113,6 +132,22 @@ async function chooseNetwork(
   if (!('missing' in made)) return { network: made, notice: '' };
   if (wanted === 'namespaces') throw new Error(made.missing);
   return { network: loopbackNetwork(), notice: made.missing };
+}
+
+/** The other user owns what its daemons write; everything exists before they start. */
+async function giveFolders(
+  folders: readonly string[],
+  hosts: readonly Host[],
+  { uid, gid }: { readonly uid: number; readonly gid: number },
+): Promise<void> {
+  for (const host of hosts) {
+    for (const path of [host.dataDir, host.runDir]) {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+      await chown(path, uid, gid);
+    }
+    await chown(dirname(host.dataDir), uid, gid);
+  }
+  for (const path of folders) await chown(path, uid, gid);
 }
 
 /** A folder in memory that this user may write. */

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { HostNetwork } from './network.js';
 import { cleanEnvironment, eventually, run } from './run.js';
@@ -68,6 +69,8 @@ export class Host {
       this.runDir,
       '--listen',
       this.address,
+      '--hostname',
+      this.name,
       ...(this.#options.daemonArgs ?? []),
       ...extra,
     ];
@@ -90,23 +93,18 @@ export class Host {
     return child;
   }
 
-  /** Starts the daemon and waits until its socket answers. */
+  /** Starts the daemon and waits until its socket answers; throws at once when it ends instead. */
   async start(extra: readonly string[] = [], deadlineMs = 20_000): Promise<void> {
     const child = await this.spawn(extra);
-    await eventually(
+    const ended = new Promise<'ended'>((resolve) => child.once('exit', () => resolve('ended')));
+    const ready = eventually(
       `${this.name} answers`,
-      async () => {
-        if (child.exitCode !== null) {
-          throw new Error(`${this.name} ended with ${child.exitCode}: ${await this.logTail()}`);
-        }
-        const status = await this.conclave(['status', '-o', 'json'], { timeoutMs: 5_000 });
-        // Not being a member yet, or having no quorum, is an answer too.
-        return [0, 75].includes(status.code) && !status.stderr.includes('no daemon')
-          ? true
-          : undefined;
-      },
+      async () => ((await answers(this.socketPath)) ? ('ready' as const) : undefined),
       deadlineMs,
     );
+    if ((await Promise.race([ended, ready])) === 'ready') return;
+    ready.catch(() => undefined);
+    throw new Error(`${this.name} ended with ${child.exitCode}: ${await this.logTail()}`);
   }
 
   /** Sends a signal and waits until the process is gone. */
@@ -121,6 +119,11 @@ export class Host {
     const code = await ended;
     clearTimeout(timer);
     return code;
+  }
+
+  /** Lets the daemon outlive this process. */
+  release(): void {
+    this.#child?.unref();
   }
 
   /** Runs `conclave` on this host. */
@@ -164,4 +167,17 @@ export class Host {
       ...argv,
     ]);
   }
+}
+
+/** True when something accepts connections on a unix socket. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    const end = (isOpen: boolean): void => {
+      socket.destroy();
+      resolve(isOpen);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+  });
 }
