@@ -233,7 +233,8 @@ export class MountedTaskFiles implements TaskFiles {
     }
     const needed = held + bytes + SLACK_BYTES;
     if (needed <= entry.capacityBytes) return;
-    const capacity = needed + bytes;
+    // A limit takes no memory; a generous one spares most writes the mount tool.
+    const capacity = 4 * needed;
     await this.#areas.resize(this.#filesPath(taskId), capacity);
     entry.capacityBytes = capacity;
   }

@@ -237,5 +237,5 @@ describeMounts(`a mount that is held elsewhere${because}`, () => {
     expect(Number((await result)[0])).toBeGreaterThan(0);
     await once(reader, 'close');
     await fixture.close();
-  });
+  }, 60_000);
 });
