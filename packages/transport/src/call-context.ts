@@ -1,5 +1,5 @@
 import { byteLength, ConclaveError, limits as kernelLimits } from '@conclave/kernel';
-import { Metadata } from '@grpc/grpc-js';
+import type { Metadata } from '@grpc/grpc-js';
 import * as limits from './limits.js';
 import { actorOf } from './peer.js';
 import type { CallActor, Peer } from './peer.js';

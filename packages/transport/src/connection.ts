@@ -67,7 +67,7 @@ export class Connection {
 
   /** Cuts the calls that may not go on. */
   recheck(): void {
-    for (const call of [...this.#calls]) {
+    for (const call of this.#calls) {
       try {
         call.recheck();
       } catch (error) {
@@ -78,7 +78,7 @@ export class Connection {
 
   /** Cuts what would go on for ever. */
   cutStreams(error: ConclaveError): void {
-    for (const call of [...this.#calls]) if (call.isStream) this.cut(call, error);
+    for (const call of this.#calls) if (call.isStream) this.cut(call, error);
   }
 
   /** Ends one call with a status; when the peer does not take it, its connection ends too. */

@@ -63,16 +63,16 @@ export class Connections {
 
   /** Checks every open call again. */
   recheck(): void {
-    for (const connection of [...this.#byKey.values()]) connection.recheck();
+    for (const connection of this.#byKey.values()) connection.recheck();
   }
 
   /** Cuts the streams of all connections; other calls go on. */
   cutStreams(error: ConclaveError): void {
-    for (const connection of [...this.#byKey.values()]) connection.cutStreams(error);
+    for (const connection of this.#byKey.values()) connection.cutStreams(error);
   }
 
   destroyAll(): void {
-    for (const connection of [...this.#byKey.values()]) connection.destroy();
+    for (const connection of this.#byKey.values()) connection.destroy();
   }
 
   #release(identity: string): void {

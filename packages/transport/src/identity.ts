@@ -33,7 +33,7 @@ export class ReplaceableIdentity implements IdentitySource {
 
   replace(identity: TlsIdentity): void {
     this.#identity = identity;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   onChange(listener: () => void): () => void {

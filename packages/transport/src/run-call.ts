@@ -39,11 +39,11 @@ function begin(options: RunOptions, metadata: Metadata): AdmittedCall {
 function answer(
   call: AdmittedCall,
   response: Promise<Buffer>,
-  callback: sendUnaryData<Buffer>,
+  respond: sendUnaryData<Buffer>,
 ): void {
   response.then(
     (bytes) => {
-      if (!call.isOver) callback(null, bytes, call.trailers);
+      if (!call.isOver) respond(null, bytes, call.trailers);
     },
     (error: unknown) => call.fail(error),
   );

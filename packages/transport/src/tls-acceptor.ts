@@ -105,7 +105,7 @@ export class TlsAcceptor {
   stop(): void {
     this.#stopReload();
     this.#tcp.close();
-    for (const pending of [...this.#pending.values()]) pending.socket.destroy();
+    for (const pending of this.#pending.values()) pending.socket.destroy();
   }
 
   /** Ends what is still open; after `stop`. */

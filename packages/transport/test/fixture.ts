@@ -53,7 +53,7 @@ export class ManualTimers implements Timers {
 
   advance(ms: number): void {
     this.#now += ms;
-    for (const [handle, { at, callback }] of [...this.#pending]) {
+    for (const [handle, { at, callback }] of this.#pending) {
       if (at > this.#now || !this.#pending.delete(handle)) continue;
       callback();
     }
