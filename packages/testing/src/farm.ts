@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { Host } from './host.js';
 import { loopbackNetwork, namespaceNetwork } from './network.js';
 import type { HostNetwork } from './network.js';
-import { run } from './run.js';
+import { eventually, run } from './run.js';
 
 const TMPFS = 0x01021994;
 const RAMFS = 0x858458f6;
@@ -91,6 +91,21 @@ export class Farm {
     return host;
   }
 
+  /** Ends what still runs and takes down what is mounted; true when nothing was left to do. */
+  async #sweep(): Promise<true | undefined> {
+    const pids = await this.processes();
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // Ended meanwhile.
+      }
+    }
+    const mounts = [...(await mountsBelow(this.memoryFolder)), ...(await mountsBelow(this.folder))];
+    for (const path of mounts) await run(['umount', path]);
+    return pids.length + mounts.length === 0 || undefined;
+  }
+
   /** Process ids of everything that was started below this farm's folders, daemons included. */
   async processes(): Promise<number[]> {
     const found: number[] = [];
@@ -107,16 +122,7 @@ export class Farm {
   /** Ends every process, takes every mount down and removes every folder. */
   async close(): Promise<void> {
     await Promise.all(this.hosts.map((host) => host.stop('SIGTERM', 10_000)));
-    for (const pid of await this.processes()) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // Ended meanwhile.
-      }
-    }
-    for (const folder of [this.memoryFolder, this.folder]) {
-      for (const path of await mountsBelow(folder)) await run(['umount', path]);
-    }
+    await eventually('nothing of the hosts is left', () => this.#sweep());
     await this.network.close();
     await rm(this.memoryFolder, { recursive: true, force: true });
     await rm(this.folder, { recursive: true, force: true });
