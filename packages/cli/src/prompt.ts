@@ -11,6 +11,7 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const CONTROL_U = 0x15;
 const DELETE = 0x7f;
+const LINE_ENDS: ReadonlySet<number> = new Set([CONTROL_D, LINE_FEED, CARRIAGE_RETURN]);
 
 /** One line that a person types, echoed by the terminal; for answers, never for values. */
 export async function readLine(io: Io, question: string): Promise<string> {
@@ -68,39 +69,88 @@ class Typed {
   }
 }
 
-/** Reads keys until the line ends; false at the end of input. */
-function readKeys(typed: Typed, chunk: Uint8Array): boolean {
-  for (const key of chunk) {
-    if (key === LINE_FEED || key === CARRIAGE_RETURN || key === CONTROL_D) return true;
-    if (key === CONTROL_C) {
-      throw new ConclaveError('CV_CANCELLED', 'interrupted; nothing was done');
-    }
-    if (key === BACKSPACE || key === DELETE) typed.erase();
-    else if (key === CONTROL_U) typed.clear();
-    else typed.add(key);
+/** Keys of a terminal that does not echo; what comes behind a line end is for the next line. */
+export class HiddenInput {
+  readonly #io: Io;
+  readonly #bytesMax: number;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  private constructor(io: Io, bytesMax: number) {
+    this.#io = io;
+    this.#bytesMax = bytesMax;
   }
-  return false;
+
+  /**
+   * Lends an input to `work`. Echo is off from before the first question until the end, so that
+   * nothing that is typed quickly shows between two questions.
+   */
+  static async lend<T>(
+    io: Io,
+    bytesMax: number,
+    work: (input: HiddenInput) => Promise<T>,
+  ): Promise<T> {
+    const input = new HiddenInput(io, bytesMax);
+    io.stdin.setRaw(true);
+    try {
+      return await work(input);
+    } finally {
+      input.#rest.fill(0);
+      io.stdin.setRaw(false);
+    }
+  }
+
+  /**
+   * One line without its line end. Backspace and Ctrl-U work; the end of input is a line end.
+   * @throws CV_CANCELLED for Ctrl-C
+   * @throws CV_SECRET_TOO_LARGE above the limit
+   */
+  async line(question: string): Promise<SecretBytes> {
+    await this.#io.stderr.write(question);
+    const typed = new Typed(this.#bytesMax);
+    try {
+      await this.#readKeys(typed);
+      return await typed.take();
+    } finally {
+      typed.clear();
+      await this.#io.stderr.write('\n');
+    }
+  }
+
+  async #readKeys(typed: Typed): Promise<void> {
+    if (this.#take(typed, this.#rest)) return;
+    for await (const chunk of this.#io.stdin.chunks()) {
+      if (this.#take(typed, chunk)) return;
+    }
+  }
+
+  /** Reads the keys of a chunk and wipes it; true when the line has ended. */
+  #take(typed: Typed, chunk: Uint8Array): boolean {
+    try {
+      for (const [offset, key] of chunk.entries()) {
+        if (LINE_ENDS.has(key)) {
+          this.#rest = Uint8Array.from(chunk.subarray(offset + 1));
+          return true;
+        }
+        press(typed, key);
+      }
+      this.#rest = new Uint8Array(0);
+      return false;
+    } finally {
+      chunk.fill(0);
+    }
+  }
 }
 
-/**
- * One line that is not echoed, without its line end. Backspace and Ctrl-U work.
- * @throws CV_CANCELLED for Ctrl-C
- * @throws CV_SECRET_TOO_LARGE above `bytesMax`
- */
-export async function readHidden(io: Io, question: string, bytesMax: number): Promise<SecretBytes> {
-  await io.stderr.write(question);
-  const typed = new Typed(bytesMax);
-  io.stdin.setRaw(true);
-  try {
-    for await (const chunk of io.stdin.chunks()) {
-      const isEnd = readKeys(typed, chunk);
-      chunk.fill(0);
-      if (isEnd) break;
-    }
-    return await typed.take();
-  } finally {
-    typed.clear();
-    io.stdin.setRaw(false);
-    await io.stderr.write('\n');
+function press(typed: Typed, key: number): void {
+  if (key === CONTROL_C) {
+    throw new ConclaveError('CV_CANCELLED', 'interrupted; nothing was done');
   }
+  if (key === BACKSPACE || key === DELETE) typed.erase();
+  else if (key === CONTROL_U) typed.clear();
+  else typed.add(key);
+}
+
+/** One line that is not echoed, without its line end; see {@link HiddenInput.line}. */
+export function readHidden(io: Io, question: string, bytesMax: number): Promise<SecretBytes> {
+  return HiddenInput.lend(io, bytesMax, (input) => input.line(question));
 }

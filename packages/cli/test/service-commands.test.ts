@@ -301,6 +301,7 @@ describe('service logs', () => {
         chunk('t1', 'stderr', 'bad\n'),
         chunk('t3', 'stdout', 'global\n'),
         chunk('', '', '', 'host-9 does not answer'),
+        chunk('t1', '', '', 'host-9 does not answer'),
       ],
     };
     const { calls, code, stderr, stdout } = await runCommand(

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { readHidden, readLine } from '../src/prompt.js';
+import { HiddenInput, readHidden, readLine } from '../src/prompt.js';
 import { readSecret, readSecretFile } from '../src/stdin.js';
 import { fakeIo } from './support/fake-io.js';
 
@@ -78,6 +78,29 @@ describe('what is typed', () => {
     expect(io.stdout.text).toBe('');
     expect(io.stdin.rawChanges).toEqual([true, false]);
     expect(io.stdin.leftCount).toBe(1);
+    for (const chunk of io.stdin.handedOut) expect(chunk.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('echo is off before the question is asked', async () => {
+    const io = fakeIo({ stdin: ['a\r'], isTerminal: true });
+    const seen: boolean[][] = [];
+    const write = io.stderr.write.bind(io.stderr);
+    io.stderr.write = (data) => {
+      seen.push([...io.stdin.rawChanges]);
+      return write(data);
+    };
+    await readHidden(io, 'value: ', LIMIT);
+    expect(seen).toEqual([[true], [true]]);
+  });
+
+  test('may come as several lines at once', async () => {
+    const io = fakeIo({ stdin: ['one\rtw', 'o\rrest'], isTerminal: true });
+    const lines = await HiddenInput.lend(io, LIMIT, async (input) => [
+      bytesOf(await input.line('')),
+      bytesOf(await input.line('')),
+    ]);
+    expect(lines.map((line) => String.fromCharCode(...line))).toEqual(['one', 'two']);
+    expect(io.stdin.rawChanges).toEqual([true, false]);
     for (const chunk of io.stdin.handedOut) expect(chunk.every((byte) => byte === 0)).toBe(true);
   });
 

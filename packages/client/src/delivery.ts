@@ -130,7 +130,7 @@ export async function waitForDelivery(
       const leftMs = endsAt - context.clock.monotonic();
       if (progress.isComplete || leftMs <= 0) return progress;
       await wake.next(Math.min(pollMs, leftMs));
-      if (signal?.aborted === true) throw cancelled();
+      if (signal?.aborted === true) throw cancelled(false);
       pollMs = Math.min(2 * pollMs, DELIVERY_POLL_MS);
     }
   } finally {

@@ -28,9 +28,12 @@ export interface RetryOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
-/** The error of a call that its caller gave up. */
-export function cancelled(): ConclaveError {
-  return new ConclaveError('CV_CANCELLED', 'the call was cancelled');
+const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted === true;
+
+/** The error of a call that its caller gave up; a write may have arrived all the same. */
+export function cancelled(isWrite: boolean): ConclaveError {
+  const message = isWrite ? 'interrupted; the write may or may not be done' : 'interrupted';
+  return new ConclaveError('CV_CANCELLED', message);
 }
 
 /**
@@ -64,13 +67,15 @@ export async function withRetry<T>(
 ): Promise<T> {
   const endsAt = context.clock.monotonic() + options.deadlineMs;
   let ceilingMs = BACKOFF_FIRST_MS;
+  const isWrite = options.idempotencyKey !== undefined;
   let isUncertain = false;
   for (let attemptCount = 1; ; attemptCount += 1) {
-    if (options.signal?.aborted === true) throw cancelled();
+    if (isAborted(options.signal)) throw cancelled(isWrite && isUncertain);
     try {
       return await attempt(Math.max(1, endsAt - context.clock.monotonic()));
     } catch (error) {
       if (!isConclaveError(error)) throw error;
+      if (isAborted(options.signal)) throw cancelled(isWrite);
       isUncertain ||= UNCERTAIN.has(error.code);
       const pauseMs = Math.max(error.retryAfterMs ?? 0, 1 + context.random.below(ceilingMs));
       const isLate = context.clock.monotonic() + pauseMs >= endsAt;
@@ -82,7 +87,8 @@ export async function withRetry<T>(
       if (isLate || attemptCount >= ATTEMPTS_MAX) {
         throw finalError(error, isUncertain, options.idempotencyKey);
       }
-      if ((await delay(context.timers, pauseMs, options.signal)) === 'aborted') throw cancelled();
+      const ending = await delay(context.timers, pauseMs, options.signal);
+      if (ending === 'aborted') throw cancelled(isWrite && isUncertain);
       ceilingMs = Math.min(2 * ceilingMs, BACKOFF_MAX_MS);
     }
   }

@@ -123,6 +123,18 @@ describe('a write', () => {
     expect(time.timerCount).toBe(0);
   });
 
+  test('says that it may be done when it is cancelled on its way', async () => {
+    const control = new AbortController();
+    const { client, time } = stage({ 'Secrets/Remove': ({ options }) => hang(options.signal) });
+    const work = client.secrets.remove('a', { signal: control.signal });
+    await time.settle();
+    control.abort();
+    await expect(work).rejects.toMatchObject({
+      code: 'CV_CANCELLED',
+      message: 'interrupted; the write may or may not be done',
+    });
+  });
+
   test('hides nothing that is not ours', async () => {
     const { client, time } = stage({
       'Secrets/Remove': () => {

@@ -2,14 +2,16 @@ import type { ConclaveClient } from '@conclave/client';
 import type { SecretBytes } from '@conclave/sealed';
 import type { Call } from '../command-spec.js';
 import { usageError } from '../flags.js';
-import { readHidden } from '../prompt.js';
+import { HiddenInput } from '../prompt.js';
 import { readSecret, readSecretFile } from '../stdin.js';
 
 const LINE_FEED = 0x0a;
 
 async function readTyped(call: Call, bytesMax: number): Promise<SecretBytes> {
-  const value = await readHidden(call.io, 'value (not shown): ', bytesMax);
-  const again = await readHidden(call.io, 'once more: ', bytesMax);
+  const [value, again] = await HiddenInput.lend(call.io, bytesMax, async (input) => {
+    const first = await input.line('value (not shown): ');
+    return [first, await input.line('once more: ')] as const;
+  });
   const isSame = value.equals(again);
   again.wipe();
   if (isSame) return value;

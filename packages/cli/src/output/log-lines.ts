@@ -4,6 +4,8 @@ import { harmless } from './text.js';
 
 /** Bytes of a line that is kept until its end comes; longer ones are cut into several. */
 const LINE_BYTES_MAX = 64 * 1024;
+/** Notices that are remembered. */
+const NOTICES_MAX = 1_000;
 const LINE_FEED = 0x0a;
 
 interface Open {
@@ -19,6 +21,7 @@ interface Open {
 export class LogLines {
   readonly #io: Io;
   readonly #nameOf: (taskId: string) => string;
+  readonly #noted = new Set<string>();
   readonly #open = new Map<string, Open>();
 
   constructor(io: Io, nameOf: (taskId: string) => string) {
@@ -27,7 +30,7 @@ export class LogLines {
   }
 
   async add(chunk: LogChunk): Promise<void> {
-    if (chunk.notice !== '') await this.#io.stderr.write(`note: ${harmless(chunk.notice)}\n`);
+    await this.#note(chunk.notice);
     const key = `${chunk.stream} ${chunk.taskId}`;
     const open = this.#open.get(key) ?? { isError: chunk.stream === 'stderr', pieces: [], size: 0 };
     this.#open.set(key, open);
@@ -42,6 +45,13 @@ export class LogLines {
       rest = rest.subarray(piece.length + (isWhole ? 1 : 0));
       if (isWhole || open.size >= LINE_BYTES_MAX) await this.#flush(chunk.taskId, open);
     }
+  }
+
+  /** Says it once, however many tasks it is about. */
+  async #note(notice: string): Promise<void> {
+    if (notice === '' || this.#noted.has(notice)) return;
+    if (this.#noted.size < NOTICES_MAX) this.#noted.add(notice);
+    await this.#io.stderr.write(`note: ${harmless(notice)}\n`);
   }
 
   /** Writes what is left without a line end. */
