@@ -74,17 +74,10 @@ function whenStale(name, paths, act) {
   writeFileSync(stampFile, now);
 }
 
-const manifests = () =>
-  [
-    'package.json',
-    'package-lock.json',
-    ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}/package.json`),
-  ].map((path) => join(root, path));
-
 /** Installs what the lock file names, once per lock file. */
 export function ensureInstalled() {
   requireNode();
-  whenStale('installed', manifests(), () =>
+  whenStale('installed', [join(root, 'package-lock.json')], () =>
     step('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
   );
 }
