@@ -17,7 +17,8 @@ on to the leader; a worker answers only what is about its own host.
 
 - Tables are for people, \`-o json\`, \`-o yaml\`, \`-o name\`, \`--format\` and \`-q\` for programs. The names
   of the fields of JSON are those under each command and do not change; times end in \`AtMs\` and are
-  milliseconds since 1970, UTC. A list is one JSON array that is written as it arrives.
+  milliseconds since 1970, UTC. A list is one JSON array that is written as it arrives;
+  commands that take several names answer a list too.
 - \`--format\` takes text with holes: \`{{.field}}\`, \`{{.spec.name}}\`, \`{{json .field}}\`, \`{{json .}}\`, and
   the escapes \`\\n\` and \`\\t\`. Upper and lower case are equal.
 - \`--filter FIELD=VALUE\` compares whole texts, upper and lower case being equal; \`name=web*\` compares

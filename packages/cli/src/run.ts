@@ -1,3 +1,4 @@
+import { EXIT_CODES } from '@conclave/kernel';
 import type { ConclaveClient } from '@conclave/client';
 import type { Call, Tools } from './command-spec.js';
 import { COMMANDS } from './commands/index.js';
@@ -61,12 +62,13 @@ export async function run(argv: readonly string[], io: Io, tools: Tools): Promis
       await program.parseAsync([...argv], { from: 'user' });
     }
   } catch (error) {
-    exitCode = await report(error, io, knownPath(argv));
+    exitCode = await report(error, io, knownPath(argv)).catch(() => EXIT_CODES.unavailable);
   } finally {
     await close(client);
   }
   const stream = exitCode === EXIT_OK ? io.stdout : io.stderr;
-  if (printed.length > 0) await stream.write(printed.join(''));
+  // A reader that has gone away does not want the help; nobody is left to tell.
+  if (printed.length > 0) await stream.write(printed.join('')).catch(() => undefined);
   return exitCode;
 }
 

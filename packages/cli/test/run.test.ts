@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ERROR_TABLE, EXIT_CODES, VERSION } from '@conclave/kernel';
 import type { ErrorCode, ErrorKind } from '@conclave/kernel';
 import { COMMANDS } from '../src/commands/index.js';
+import { fakeIo } from './support/fake-io.js';
 import { secretOf } from './support/objects.js';
 import { failure, runCommand } from './support/run-command.js';
 
@@ -71,6 +72,15 @@ describe('errors', () => {
     expect(await stderr({ TERM: 'dumb' }, true)).not.toContain('\u001b');
     expect(await stderr({}, false)).not.toContain('\u001b');
   });
+});
+
+test('streams that are closed are no reason to throw', async () => {
+  const help = fakeIo();
+  help.stdout.failAfter = 0;
+  expect((await runCommand(['--help'], { io: help })).code).toBe(0);
+  const error = fakeIo();
+  error.stderr.failAfter = 0;
+  expect((await runCommand(['secret', 'get'], { io: error })).code).toBe(69);
 });
 
 describe('mistakes in what is typed', () => {

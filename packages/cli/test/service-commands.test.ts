@@ -200,6 +200,23 @@ describe('service scale', () => {
     expect(stdout).toContain('web scaled to 5 at index 12, 3 tasks wanted\n');
   });
 
+  test('JSON is a list, also when a later one fails', async () => {
+    const both = await scale('web=5', 'job=0', '-o', 'json');
+    expect(JSON.parse(both.stdout)).toMatchObject([{ name: 'web' }, { name: 'web' }]);
+    let count = 0;
+    const { code, stdout } = await runCommand(['service', 'scale', 'a=1', 'b=1', '-o', 'yaml'], {
+      answers: {
+        'services.scale': () => {
+          count += 1;
+          if (count === 2) throw failure('CV_SERVICE_NOT_FOUND');
+          return response;
+        },
+      },
+    });
+    expect(code).toBe(66);
+    expect(stdout).toContain('- id: bbbbbbbbbbbbbbbbbbbbbbbbbb\n');
+  });
+
   test.each(['web', 'web=', '=5', 'web=x', 'web=99999'])('%s is refused', async (word) => {
     const { code, connected } = await scale('ok=1', word);
     expect(code).toBe(64);

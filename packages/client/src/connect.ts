@@ -43,6 +43,9 @@ function socketError(cause: Error, socketPath: string): ConclaveError {
   });
 }
 
+/** Longer paths do not fit into the kernel's address structure. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
 /** A daemon that is not there is told at once and not retried: waiting would not start it. */
 function probe(socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -62,9 +65,16 @@ function probe(socketPath: string): Promise<void> {
  * A client of the daemon of this host, over its unix socket. Managers answer all of the API there,
  * workers only `local`.
  * @throws CV_PEER_UNREACHABLE when no daemon listens, CV_ROLE_FORBIDDEN when the socket is another's
+ * @throws CV_ARGUMENT_INVALID for a path over 107 bytes
  */
 export async function connectLocal(options: ConnectLocalOptions): Promise<ConclaveClient> {
   const { clock, socketPath, timers } = options;
+  if (Buffer.byteLength(socketPath) > SOCKET_PATH_BYTES_MAX) {
+    throw new ConclaveError(
+      'CV_ARGUMENT_INVALID',
+      `the path of the socket has more than ${SOCKET_PATH_BYTES_MAX} bytes`,
+    );
+  }
   await probe(socketPath);
   const channel = openLocalChannel({ path: socketPath, clock, timers });
   return createClient(channelPort(channel), options);

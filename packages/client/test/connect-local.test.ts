@@ -97,6 +97,13 @@ describe('without a daemon', () => {
     });
   });
 
+  test('a path that no socket can have is refused', async () => {
+    const socketPath = `/${'x'.repeat(107)}`;
+    await expect(connectLocal({ socketPath, clock, timers, random })).rejects.toMatchObject({
+      code: 'CV_ARGUMENT_INVALID',
+    });
+  });
+
   test('a file that is no socket is told the same way', async () => {
     const socketPath = join(folder, 'file');
     writeFileSync(socketPath, '');

@@ -3,7 +3,8 @@ import type { BindingInput, ConclaveClient, ServiceSpec, ServiceSpecInput } from
 import type { ServiceResponse } from '@conclave/client';
 import type { Call, CommandSpec, OptionSpec } from '../command-spec.js';
 import { parseCount, usageError } from '../flags.js';
-import { checkDoneOptions, DONE_OPTIONS, printDone } from '../output/print.js';
+import { checkDoneOptions, DONE_OPTIONS, printDone, printDoneEach } from '../output/print.js';
+import type { Done } from '../output/print.js';
 import { targetOf } from '../spec/binding.js';
 import { LABEL_CHANGE_OPTIONS, mergeLabels } from '../spec/labels.js';
 import { parsePairs } from '../spec/pairs.js';
@@ -28,12 +29,13 @@ const BINDING_HELP: readonly string[] = [
   'The command follows two dashes and runs as a process; the files are in /run/secrets.',
 ];
 
-async function printChange(call: Call, what: string, response: ServiceResponse): Promise<void> {
+/** What a change did, for people and programs. */
+function doneOf(call: Call, what: string, response: ServiceResponse): Done {
   const { index, service } = response;
   const name = service?.spec?.name ?? argument(call, 0);
   const { desiredTasks = 0, id = '', objectVersion = 0 } = service ?? {};
   const text = `${name} ${what} at index ${index}, ${plural(desiredTasks, 'task')} wanted`;
-  await printDone(call, { text, data: { id, name, index, objectVersion, desiredTasks }, id });
+  return { text, data: { id, name, index, objectVersion, desiredTasks }, id };
 }
 
 const BINDING = 'NAME[@V][:target=F,owner=UID,mode=0440,on-change=signal:HUP,optional]';
@@ -83,7 +85,7 @@ const CREATE: CommandSpec = {
     const finished = finishSpec(spec);
     const client = await call.client();
     const response = await client.services.create(finished, writeOptions(call));
-    await printChange(call, 'created', response);
+    await printDone(call, doneOf(call, 'created', response));
   },
 };
 
@@ -154,7 +156,7 @@ const UPDATE: CommandSpec = {
   run: async (call) => {
     checkDoneOptions(call);
     const response = await updateService(call, await call.client());
-    await printChange(call, 'updated', response);
+    await printDone(call, doneOf(call, 'updated', response));
   },
 };
 
@@ -179,10 +181,10 @@ const SCALE: CommandSpec = {
       return { name, replicas: parseCount('REPLICAS', count, bounds) };
     });
     const client = await call.client();
-    for (const { name, replicas } of wanted) {
+    await printDoneEach(call, wanted, async ({ name, replicas }) => {
       const response = await client.services.scale(name, replicas, writeOptions(call));
-      await printChange(call, `scaled to ${replicas}`, response);
-    }
+      return doneOf(call, `scaled to ${replicas}`, response);
+    });
   },
 };
 

@@ -192,3 +192,28 @@ export async function printDone(call: Call, done: Done): Promise<void> {
       return stdout.write(`${done.text.split('\n').map(oneLine).join('\n')}\n`);
   }
 }
+
+/**
+ * Does something to one item after the other and says each; as JSON or YAML it is one list. What is
+ * done is said even when a later one fails.
+ */
+export async function printDoneEach<Item>(
+  call: Call,
+  items: readonly Item[],
+  change: (item: Item) => Promise<Done>,
+): Promise<void> {
+  const format = checkDoneOptions(call);
+  const isList = format === 'json' || format === 'yaml';
+  const list: Done['data'][] = [];
+  try {
+    for (const item of items) {
+      const done = await change(item);
+      if (isList) list.push(done.data);
+      else await printDone(call, done);
+    }
+  } finally {
+    const { stdout } = call.io;
+    if (format === 'json') await stdout.write(`${JSON.stringify(list, undefined, 2)}\n`);
+    if (format === 'yaml') await stdout.write(formatYaml(list));
+  }
+}
