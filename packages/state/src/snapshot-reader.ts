@@ -29,10 +29,10 @@ const RECORD_BYTES_MAX = limits.SECRET_VALUE_BYTES_MAX + limits.SNAPSHOT_CHUNK_B
 type TableName = (typeof SNAPSHOT_TABLES)[number];
 
 const header = fields<{ format: number; index: number }>({ format: count, index: count });
-const trailer = fields<{ index: number; digest: string; rowCount: number }>({
+const trailer = fields<{ index: number; digest: string; recordCount: number }>({
   index: count,
   digest: text,
-  rowCount: count,
+  recordCount: count,
 });
 
 function damaged(why: string): ConclaveError {
@@ -47,7 +47,7 @@ export class SnapshotReader {
   readonly #specs: ServiceSpec[] = [];
   #pending: Uint8Array = new Uint8Array(0);
   #index: number | undefined;
-  #rowCount = 0;
+  #recordCount = 0;
   #isEnded = false;
 
   constructor(tables: Tables, digest: Digest) {
@@ -102,7 +102,7 @@ export class SnapshotReader {
     if (this.#isEnded) throw damaged('goes on behind its end');
     if (name === 'begin') this.#begin(value);
     else if (this.#index === undefined) throw damaged('has no beginning');
-    else if (name === 'spec') this.#specs.push(serviceSpec(value, false));
+    else if (name === 'spec') this.#spec(value);
     else if (name === 'secret') this.#secret(value);
     else if (name === 'end') this.#end(value);
     else this.#row(name, value);
@@ -115,13 +115,18 @@ export class SnapshotReader {
     this.#index = index;
   }
 
+  #spec(value: unknown): void {
+    this.#specs.push(serviceSpec(value, false));
+    this.#recordCount += 1;
+  }
+
   #row(name: unknown, value: unknown): void {
     const table = SNAPSHOT_TABLES.find((known) => known === name);
     if (table === undefined) throw damaged('has rows of an unknown table');
     const row = this.#parsers[table](value, false);
     // The parser beside the table's name is the one of its rows.
     this.#put(this.#tables[table] as unknown as Table<object>, row);
-    this.#rowCount += 1;
+    this.#recordCount += 1;
   }
 
   #secret(value: unknown): void {
@@ -138,7 +143,7 @@ export class SnapshotReader {
     this.#digest.count('secret', row, 1);
     for (const version of versions) this.#digest.count('version', version, 1);
     for (const event of events) this.#digest.count('event', event, 1);
-    this.#rowCount += 1;
+    this.#recordCount += 1;
   }
 
   #put(table: Table<object>, row: object): void {
@@ -149,9 +154,9 @@ export class SnapshotReader {
   }
 
   #end(value: unknown): void {
-    const { index, digest, rowCount } = trailer(value, false);
+    const { index, digest, recordCount } = trailer(value, false);
     const isWhole =
-      index === this.#index && rowCount === this.#rowCount && digest === this.#digest.text();
+      index === this.#index && recordCount === this.#recordCount && digest === this.#digest.text();
     if (!isWhole) throw damaged('does not match its digest');
     this.#isEnded = true;
   }

@@ -58,9 +58,9 @@ function* items(
   frozen: Frozen,
 ): Generator<Item, void, undefined> {
   yield ['begin', { format: SNAPSHOT_FORMAT, index: at.index }];
-  let rowCount = 0;
+  let recordCount = 0;
   for (const secret of frozen.secrets) {
-    rowCount += 1;
+    recordCount += 1;
     yield ['secret', secretItem(secret)];
   }
   // Thousands of tasks share the spec of their service: each goes in once, before its first use.
@@ -75,15 +75,16 @@ function* items(
         if (place === undefined) {
           place = specs.size;
           specs.set(spec, place);
+          recordCount += 1;
           yield ['spec', spec];
         }
         written[field] = place;
       }
-      rowCount += 1;
+      recordCount += 1;
       yield [name, written];
     }
   }
-  yield ['end', { index: at.index, digest: at.digest, rowCount }];
+  yield ['end', { index: at.index, digest: at.digest, recordCount }];
 }
 
 /** Records, each behind its length (32 bits, big endian), cut into chunks wherever they are full. */

@@ -71,9 +71,8 @@ describe('commands as bytes', () => {
         const body = { kind: 'secret.update', id: 'a', objectVersion: 0 } as const;
         const command: Command = { ...base, ...body, labels: all, description };
         const decoded = decodeCommand(encodeCommand(command));
-        expect(decoded.kind === 'secret.update' && Object.entries(decoded.labels).sort()).toEqual(
-          Object.entries(all).sort(),
-        );
+        const decodedLabels = decoded.kind === 'secret.update' ? decoded.labels : {};
+        expect(new Map(Object.entries(decodedLabels))).toEqual(new Map(Object.entries(all)));
       }),
     );
   });
@@ -168,7 +167,7 @@ describe('bytes that are no command', () => {
         const result = new State().apply(1, decoded);
         expect(result.ok || result.code !== 'CV_INTERNAL').toBe(true);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
     expect(acceptedCount).toBeGreaterThan(0);
   });

@@ -1,0 +1,292 @@
+import fc from 'fast-check';
+import type {
+  BindingSpec,
+  CommandBody,
+  TaskChange,
+  TaskReport,
+  TaskState,
+} from '../../src/index.js';
+import { TASK_STATES } from '../../src/index.js';
+import type { Bench } from './bench.js';
+import { bindingSpec, managerFields, nodeFields, serviceSpec, tokenFields } from './bench.js';
+
+/** A command in outline: what it is, and numbers that pick what it is about. */
+export interface Outline {
+  readonly what: (typeof KINDS)[number];
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly flag: boolean;
+  /** 0: no idempotency key. */
+  readonly key: number;
+}
+
+const KINDS = [
+  'set',
+  'set',
+  'set',
+  'update-secret',
+  'rollback',
+  'destroy',
+  'remove-secret',
+  'create-service',
+  'create-service',
+  'update-service',
+  'update-state',
+  'remove-service',
+  'create-task',
+  'create-task',
+  'create-task',
+  'assign',
+  'assign',
+  'assign',
+  'change-task',
+  'report',
+  'report',
+  'receipt',
+  'join',
+  'join',
+  'observe',
+  'observe',
+  'node',
+  'remove-node',
+  'token',
+  'settings',
+] as const;
+
+/** Long lists of outlines; few names and ids, so that commands meet each other. */
+export const outlines: fc.Arbitrary<Outline[]> = fc.array(
+  fc.record({
+    what: fc.constantFrom(...KINDS),
+    a: fc.nat(7),
+    b: fc.nat(7),
+    c: fc.nat(7),
+    flag: fc.boolean(),
+    key: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.nat(5)),
+  }),
+  { minLength: 20, maxLength: 150 },
+);
+
+const NAMES = ['a', 'A', 'b', 'db-2', 'db-10', 'c', 'B', 'd'];
+const secretId = (bench: Bench, pick: number): string =>
+  bench.state.secretByName(NAMES[pick] ?? 'a')?.id ?? 'nobody';
+const taskId = (bench: Bench, pick: number): string => {
+  const tasks = [...bench.state.tasks()];
+  return tasks[pick % Math.max(tasks.length, 1)]?.id ?? 'nobody';
+};
+
+function bindings(bench: Bench, { a, b, c, flag }: Outline): BindingSpec[] {
+  return [a, b].slice(0, c % 3).map((pick, place) => {
+    const id = secretId(bench, pick);
+    const secretName = bench.state.secretById(id)?.name ?? 'gone';
+    const target = flag ? `file-${place}` : secretName;
+    const version = c > 4 ? 1 : 0;
+    return bindingSpec({ secretId: id, secretName, target, version, isOptional: c === 3 });
+  });
+}
+
+function secretBody(bench: Bench, outline: Outline): CommandBody | undefined {
+  const { what, a, b, c, flag } = outline;
+  const id = secretId(bench, a);
+  switch (what) {
+    case 'set': {
+      const force = c === 0;
+      const fresh = `id-${bench.log.length}`;
+      const known = bench.state.secretByName(NAMES[a] ?? 'a');
+      const ids = { newId: fresh, secretId: c === 1 ? 'wrong' : (known?.id ?? fresh) };
+      const version = { version: (known?.latestVersion ?? 0) + (c === 2 ? 0 : 1) };
+      const read = flag ? { objectVersion: known?.objectVersion ?? 0 } : {};
+      const fields = { ...ids, ...version, ...read, force, createOnly: c === 3 };
+      return bench.setCommand(NAMES[a] ?? 'a', b, fields);
+    }
+    case 'update-secret': {
+      const objectVersion = flag ? 0 : b;
+      return {
+        kind: 'secret.update',
+        id,
+        objectVersion,
+        labels: { b: String(b) },
+        description: '',
+      };
+    }
+    case 'rollback':
+      return { kind: 'secret.rollback', id, version: b % 4 };
+    case 'destroy':
+      return { kind: 'secret.destroy-version', id, version: b % 4, force: flag };
+    case 'remove-secret':
+      return { kind: 'secret.remove', id };
+    default:
+      return undefined;
+  }
+}
+
+function serviceBody(bench: Bench, outline: Outline): CommandBody | undefined {
+  const { what, a, b, c, flag } = outline;
+  const name = NAMES[a % 3] ?? 'a';
+  const known = bench.state.serviceByName(name);
+  const mode = a === 2 ? 'global' : 'replicated';
+  const id = known?.id ?? 'nobody';
+  switch (what) {
+    case 'create-service': {
+      const spec = serviceSpec({ name, mode, bindings: bindings(bench, outline) });
+      return { kind: 'service.create', id: `service-${bench.log.length}`, spec };
+    }
+    case 'update-service': {
+      const fields = { replicas: b, user: c > 3 ? 'app' : '', bindings: bindings(bench, outline) };
+      const spec = serviceSpec({ ...known?.spec, ...fields, name: b === 0 ? 'renamed' : name });
+      return { kind: 'service.update', id, spec, objectVersion: flag ? 0 : c };
+    }
+    case 'update-state': {
+      const specVersion = flag ? (known?.specVersion ?? 0) : b;
+      const state = c > 3 ? 'completed' : 'paused';
+      return { kind: 'service.update-state', id, specVersion, state, message: String(c) };
+    }
+    case 'remove-service':
+      return { kind: 'service.remove', id };
+    default:
+      return undefined;
+  }
+}
+
+const node = (pick: number): string => `n${pick % 4}`;
+
+function taskChange(bench: Bench, { what, a, b, c, flag }: Outline): TaskChange {
+  const id = taskId(bench, a);
+  if (what === 'create-task') {
+    const service = bench.state.serviceByName(NAMES[a % 3] ?? 'a');
+    const isGlobal = service?.spec.mode === 'global';
+    return {
+      kind: 'create',
+      id: `task-${bench.log.length}-${b}`,
+      serviceId: service?.id ?? 'nobody',
+      slot: isGlobal ? 0 : b + 1,
+      nodeId: isGlobal ? node(c) : '',
+      specVersion: service?.specVersion ?? 1,
+      notBeforeMs: flag && b === 0 ? bench.atMs + 5 : 0,
+      message: '',
+    };
+  }
+  if (what === 'assign') return { kind: 'assign', id, nodeId: node(b) };
+  switch (b % 5) {
+    case 0:
+      return { kind: 'explain', id, message: String(c) };
+    case 1:
+      return { kind: 'desire', id, desiredState: flag ? 'SHUTDOWN' : 'REMOVE' };
+    case 2:
+      return { kind: 'end', id, state: flag ? 'REJECTED' : 'ORPHANED', message: '' };
+    default:
+      return { kind: 'delete', id };
+  }
+}
+
+function taskBody(bench: Bench, outline: Outline): CommandBody | undefined {
+  const { what, a, b, c, flag } = outline;
+  const id = taskId(bench, a);
+  const task = bench.state.taskById(id);
+  const nodeId = flag ? (task?.nodeId ?? '') : node(c);
+  switch (what) {
+    case 'create-task':
+    case 'assign':
+    case 'change-task': {
+      const second = { ...outline, a: outline.a + 1, b: outline.b + 1 };
+      const changes = [taskChange(bench, outline), taskChange(bench, second)];
+      return { kind: 'tasks.schedule', changes };
+    }
+    case 'report': {
+      const state: TaskState = TASK_STATES[(b * 8 + c) % TASK_STATES.length] ?? 'NEW';
+      const text = { message: '', error: '', exitCode: flag ? c : undefined };
+      const report: TaskReport = { nodeId, taskId: id, state, atMs: bench.atMs, ...text };
+      return { kind: 'tasks.report', reports: [report, { ...report, taskId: 'nobody' }] };
+    }
+    case 'receipt': {
+      const binding = task?.spec.bindings[0];
+      const about = { target: binding?.target ?? 'x', secretId: binding?.secretId ?? 'x' };
+      const rest = { version: b % 3, outcome: 'delivered', detail: '', atMs: 1 } as const;
+      const receipts = [{ taskId: id, nodeId, ...about, ...rest }];
+      return { kind: 'receipts.report', receipts };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function nodeBody(bench: Bench, { what, a, b, c, flag }: Outline): CommandBody {
+  const id = node(a);
+  switch (what) {
+    case 'join': {
+      const certificate = {
+        serial: `serial-${bench.log.length}`,
+        notAfterMs: 1,
+        publicKeyHash: flag ? `key-${bench.log.length}` : `key-${b}`,
+      };
+      const manager = c === 0 ? managerFields(b) : undefined;
+      const tokenId = c === 0 ? 'token-1' : 'token-0';
+      return { kind: 'node.join', tokenId, node: nodeFields(id, { certificate, manager }) };
+    }
+    case 'observe': {
+      const description = { hostname: 'h', platformOs: 'linux', daemonVersion: '1', executors: [] };
+      const session = c === 0 ? { id: `session-${b}`, ...description } : undefined;
+      const state = b < 6 ? 'READY' : 'DOWN';
+      return { kind: 'nodes.observe', nodes: [{ id, state, message: '', session }] };
+    }
+    case 'remove-node':
+      return { kind: 'node.remove', id, force: flag };
+    case 'token': {
+      if (flag && b === 0) return { kind: 'token.revoke', id: `token-${a % 3}` };
+      const role = a % 3 === 1 ? 'manager' : 'worker';
+      return {
+        kind: 'token.create',
+        token: tokenFields(`token-${a % 3}`, { role, usesLeft: 3 + b }),
+      };
+    }
+    case 'settings': {
+      const settings = { secretValueBytesMax: a, heartbeatPeriodMs: b, raftTimeScale: c };
+      return { kind: 'cluster.settings', settings };
+    }
+    default:
+      return nodeUpdate(id, { b, c, flag });
+  }
+}
+
+function nodeUpdate(
+  id: string,
+  { b, c, flag }: { readonly b: number; readonly c: number; readonly flag: boolean },
+): CommandBody {
+  const ringGeneration = flag ? b : undefined;
+  if (b < 2) {
+    const membership = c > 4 ? 'removing' : 'voter';
+    return { kind: 'node.membership', id, membership, ringGeneration };
+  }
+  if (b < 4) {
+    const certificate = { serial: `renewed-${b}-${c}`, notAfterMs: 1, publicKeyHash: `key-${c}` };
+    return { kind: 'node.renew', id, certificate, previousUntilMs: 5 };
+  }
+  const availability = c > 5 ? 'drain' : 'active';
+  const labels = { labelsSet: { c: String(c) }, labelsRemove: ['old'] };
+  return { kind: 'node.update', id, objectVersion: 0, availability, ...labels };
+}
+
+/** Applies what the outline stands for at this state; the bench keeps it in its log. */
+export function applyOutline(bench: Bench, outline: Outline): void {
+  const body =
+    secretBody(bench, outline) ??
+    serviceBody(bench, outline) ??
+    taskBody(bench, outline) ??
+    nodeBody(bench, outline);
+  const { key } = outline;
+  const fingerprint = outline.flag ? outline.what : 'other';
+  bench.apply(body, key === 0 ? {} : { request: { key: `key-${key}`, fingerprint } });
+}
+
+/** A cluster with two tokens and nodes, where outlines have something to work on. */
+export function furnish(bench: Bench): void {
+  bench.apply({ kind: 'token.create', token: tokenFields('token-0') });
+  bench.apply({ kind: 'token.create', token: tokenFields('token-1', { role: 'manager' }) });
+  for (const id of ['n0', 'n1']) {
+    bench.apply({ kind: 'node.join', tokenId: 'token-0', node: nodeFields(id) });
+    bench.apply({
+      kind: 'nodes.observe',
+      nodes: [{ id, state: 'READY', message: '', session: undefined }],
+    });
+  }
+}
