@@ -147,12 +147,12 @@ export class Agent {
 
   /**
    * Output of a task of this node.
-   * @throws CV_TASK_NOT_FOUND when it does not run here
+   * @throws CV_TASK_NOT_FOUND when this node has none
    */
   logs(taskId: string, options: LogsOptions): AsyncIterable<OutputPiece> {
     const executor = this.#reconciler.executorOf(taskId);
     if (executor === undefined) {
-      throw new ConclaveError('CV_TASK_NOT_FOUND', 'the task does not run on this node');
+      throw new ConclaveError('CV_TASK_NOT_FOUND', 'this node has no output of the task');
     }
     return executor.logs(taskId, options);
   }

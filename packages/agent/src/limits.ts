@@ -22,6 +22,8 @@ export const OUTPUT_BURST_BYTES_MAX: number = 64 * MIB;
 export const OUTPUT_PART_BYTES_MAX: number = Math.floor(limits.TASK_OUTPUT_BYTES_MAX / 4);
 /** Bytes of one piece of output on its way to a manager. */
 export const OUTPUT_PIECE_BYTES_MAX: number = 64 * 1024;
+/** Tasks that ended by themselves whose output is kept for whoever asks why. */
+export const ENDED_OUTPUTS_MAX: number = 64;
 /** Milliseconds between two looks of a reader that follows. */
 export const OUTPUT_FOLLOW_MS: number = 200;
 /** Bytes of the system's complaint that a report may carry. */

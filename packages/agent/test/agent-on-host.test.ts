@@ -159,7 +159,7 @@ describeTasks(`an agent with real mounts and processes${because}`, () => {
         {
           id: task,
           bindings: [{ target: 'password', secretId: secret, version: 1 }],
-          spec: { command: ['sh', '-c', 'test -s /run/secrets/password && exit 6'] },
+          spec: { command: ['sh', '-c', 'test -s /run/secrets/password && echo why && exit 6'] },
         },
       ],
       values: { [`${secret}@1`]: { text: MARK, taskIds: [task] } },
@@ -167,6 +167,12 @@ describeTasks(`an agent with real mounts and processes${because}`, () => {
     await until('FAILED', () => session.states.includes(`${task} FAILED`));
     expect(session.all('taskReports').at(-1)?.reports.at(-1)).toMatchObject({ exitCode: 6 });
     expect(filesWith(host.areas.runDir, MARK)).toEqual([]);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(`${task}/files`);
+    session.send({ logRequest: { request: 1, taskId: task, follow: true } });
+    await until('the end', () => session.all('logReply').some(({ end }) => end));
+    expect(session.all('logReply')[0]?.output.toString()).toBe('why\n');
+    session.assign({ tasksRemoved: [task] });
+    await until('forgotten', () => !existsSync(host.files.taskDir(task)));
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(task);
   });
 });

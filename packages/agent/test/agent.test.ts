@@ -141,6 +141,26 @@ describe('the end of a task', () => {
     expect(report).toMatchObject({ error, exitCode: status });
   });
 
+  test('output of tasks that ended by themselves is kept for the newest only', async () => {
+    const session = await bench.open();
+    const ids = Array.from({ length: 70 }, () => bench.id());
+    session.assign({ tasks: ids.map((id) => ({ id })) });
+    await bench.time.until('all run', () => bench.executor.running.length === ids.length);
+    for (const id of ids) {
+      bench.executor.end(id, 1);
+      await bench.time.until('FAILED', () => session.states.includes(`${id} FAILED`));
+    }
+    const options = { tailLines: 0, follow: false, signal: new AbortController().signal };
+    const hasOutput = ids.map((id) => {
+      try {
+        return bench.agent.logs(id, options) !== undefined;
+      } catch {
+        return false;
+      }
+    });
+    expect(hasOutput).toEqual(ids.map((_, position) => position >= ids.length - 64));
+  });
+
   test.each(['SHUTDOWN', 'REMOVE'])('desired %s stops it and wipes its files', async (desired) => {
     const session = await runTask();
     session.assign({

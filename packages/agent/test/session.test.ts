@@ -301,6 +301,6 @@ describe('sessions come and go', () => {
     session.send({ logRequest: { request: 3, taskId: bench.id() } });
     await bench.time.until('an answer', () => session.all('logReply').length === 4);
     expect(session.all('logReply')[3]).toMatchObject({ request: 3, end: true });
-    expect(session.all('logReply')[3]?.error).toContain('does not run on this node');
+    expect(session.all('logReply')[3]?.error).toContain('no output of the task');
   });
 });

@@ -1,5 +1,6 @@
 export { HeldDirectory } from './held-directory.js';
 export type { FileToWrite } from './held-directory.js';
+export { closeInheritedDescriptors } from './inherited-descriptors.js';
 export { findMounts } from './leftovers.js';
 export type { Leftover } from './leftovers.js';
 export { proveMedium } from './medium.js';

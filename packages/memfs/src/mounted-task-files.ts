@@ -117,15 +117,20 @@ export class MountedTaskFiles implements TaskFiles {
     return number;
   }
 
-  async remove(taskId: string): Promise<readonly Leftover[]> {
+  async remove(
+    taskId: string,
+    options: { readonly keepsOutput: boolean } = { keepsOutput: false },
+  ): Promise<readonly Leftover[]> {
     const folder = this.taskDir(taskId);
     if (!existsSync(folder)) return [];
     const path = this.#filesPath(taskId);
     if (this.#hasLayout(path)) this.#inside(taskId, destroyAll);
     this.#entries.delete(taskId);
     const leftovers = existsSync(path) ? await this.#areas.remove(path) : [];
-    await this.#removeOutput(taskId);
-    rmSync(folder, { recursive: true, force: true });
+    if (!options.keepsOutput) {
+      await this.#removeOutput(taskId);
+      rmSync(folder, { recursive: true, force: true });
+    }
     if (leftovers.length > 0) {
       const [first] = leftovers;
       this.#logger.warn('a copy of a mount outlived its task', {

@@ -37,10 +37,11 @@ export interface TaskFiles {
   ): Promise<number>;
   /**
    * Empties and unlinks every file of every generation, and unmounts. Unknown tasks: nothing to do.
+   * `keepsOutput`: what the task printed stays until it is removed without that.
    * @returns copies of the mount that other programs still hold; their files are empty
    * @throws CV_MOUNT_DENIED when the mount stays busy; the files are gone all the same
    */
-  remove(taskId: string): Promise<readonly Leftover[]>;
+  remove(taskId: string, options?: { readonly keepsOutput: boolean }): Promise<readonly Leftover[]>;
   /** Takes over the files that an earlier run left; their targets, or undefined: none. */
   adopt(taskId: string): Promise<readonly string[] | undefined>;
   /** Content of a current file; the caller wipes it. */

@@ -85,6 +85,8 @@ export interface Executor {
   /** Kills what an earlier run may have left of a task that nobody knows any more. */
   clear(taskId: string): Promise<void>;
   logs(taskId: string, options: LogsOptions): AsyncIterable<OutputPiece>;
+  /** Gives up what an ended task held, but keeps its output readable. */
+  finish(taskId: string): void;
   /** Forgets an ended task. */
   remove(taskId: string): void;
   /** Leaves all tasks alone and stops looking at them. */

@@ -45,7 +45,7 @@ export class LogService {
     try {
       const executor = this.#executorOf(taskId);
       if (executor === undefined) {
-        this.#fail(request, 'the task does not run on this node');
+        this.#fail(request, 'this node has no output of the task');
         return;
       }
       for await (const piece of executor.logs(taskId, { tailLines, follow, signal })) {

@@ -4,7 +4,7 @@ import type { Assignment } from '../assignment/assembler.js';
 import { versionKey } from '../assignment/assigned-task.js';
 import type { AssignedTask } from '../assignment/assigned-task.js';
 import type { Executor } from '../executors/executor.js';
-import { CLOSE_MS_MAX } from '../limits.js';
+import { CLOSE_MS_MAX, ENDED_OUTPUTS_MAX } from '../limits.js';
 import type { TaskContext } from './task-context.js';
 import type { TaskRecord } from './task-record.js';
 import { TaskRunner } from './task-runner.js';
@@ -13,6 +13,8 @@ import { TaskRunner } from './task-runner.js';
 export class Reconciler {
   readonly #context: TaskContext;
   readonly #runners = new Map<string, TaskRunner>();
+  /** Ended tasks whose output is kept, the oldest first. */
+  readonly #endedIds: string[] = [];
 
   constructor(context: TaskContext) {
     this.#context = context;
@@ -23,7 +25,7 @@ export class Reconciler {
     return [...this.#runners.values()].map(({ record }) => record);
   }
 
-  /** The executor that runs a task now; undefined: it does not run. */
+  /** The executor that has the output of a task; undefined: there is none. */
   executorOf(taskId: string): Executor | undefined {
     return this.#runners.get(taskId)?.executor;
   }
@@ -64,7 +66,10 @@ export class Reconciler {
 
   /** Stops every task and wipes its files. */
   async stopAll(): Promise<void> {
-    for (const runner of this.#runners.values()) runner.want({ kind: 'end' });
+    for (const runner of this.#runners.values()) {
+      runner.dropOutput();
+      runner.want({ kind: 'end' });
+    }
     await this.whenIdle();
   }
 
@@ -85,10 +90,20 @@ export class Reconciler {
     for (const executor of this.#context.executors.values()) executor.close();
   }
 
+  #keepOutput(taskId: string): void {
+    this.#endedIds.push(taskId);
+    if (this.#endedIds.length <= ENDED_OUTPUTS_MAX) return;
+    const oldest = this.#endedIds.shift();
+    if (oldest !== undefined) this.#runners.get(oldest)?.dropOutput();
+  }
+
   #runner(taskId: string): TaskRunner {
     const known = this.#runners.get(taskId);
     if (known !== undefined) return known;
-    const runner = new TaskRunner(taskId, this.#context, () => this.#runners.delete(taskId));
+    const runner = new TaskRunner(taskId, this.#context, {
+      onForgotten: () => this.#runners.delete(taskId),
+      onOutputKept: () => this.#keepOutput(taskId),
+    });
     this.#runners.set(taskId, runner);
     return runner;
   }

@@ -21,6 +21,13 @@ interface Running {
   readonly user: TaskUser;
 }
 
+/** What the owner of a runner hears of it. */
+export interface TaskEvents {
+  readonly onForgotten: () => void;
+  /** The task ended by itself; its output is kept until `dropOutput`. */
+  readonly onOutputKept: () => void;
+}
+
 /**
  * Brings one task from what it is to what is wanted, one step after the other; of several wishes
  * that come meanwhile only the newest counts. Files go before an end is reported.
@@ -28,7 +35,7 @@ interface Running {
 export class TaskRunner {
   readonly taskId: string;
   readonly #context: TaskContext;
-  readonly #onForgotten: () => void;
+  readonly #events: TaskEvents;
   readonly #journal: TaskJournal;
   #wanted: Wanted | undefined;
   #running: Running | undefined;
@@ -36,16 +43,19 @@ export class TaskRunner {
   /** Tells the end of this start from that of an earlier one. */
   #startNumber = 0;
   #hasFiles = false;
+  /** Who keeps the output of the ended task. */
+  #outputAt: Executor | undefined;
+  #dropsOutput = false;
   #isDirty = false;
   #isBusy = false;
   #isClosed = false;
   #retry: TimerHandle | undefined;
   #idle: (() => void)[] = [];
 
-  constructor(taskId: string, context: TaskContext, onForgotten: () => void) {
+  constructor(taskId: string, context: TaskContext, events: TaskEvents) {
     this.taskId = taskId;
     this.#context = context;
-    this.#onForgotten = onForgotten;
+    this.#events = events;
     this.#journal = new TaskJournal(taskId, context);
   }
 
@@ -53,9 +63,15 @@ export class TaskRunner {
     return this.#journal.record;
   }
 
-  /** The executor that runs the task now. */
+  /** The executor that has the output of the task. */
   get executor(): Executor | undefined {
-    return this.#running?.executor;
+    return this.#running?.executor ?? this.#outputAt;
+  }
+
+  /** Gives up the output of an ended task. */
+  dropOutput(): void {
+    this.#dropsOutput = true;
+    this.#wake();
   }
 
   /** Sets what is wanted; the work is done in the background. */
@@ -135,12 +151,13 @@ export class TaskRunner {
   async #step(): Promise<void> {
     const wanted = this.#wanted;
     if (this.#exit !== undefined) await this.#finish(this.#exit);
+    if (this.#dropsOutput) await this.#wipeOutput();
     if (wanted === undefined) return;
     if (isEnd(this.record.state)) await this.#stayEnded(wanted);
     else if (wanted.kind !== 'run') await this.#shutDown();
     else if (this.#running === undefined) await this.#start();
     else await this.#update(wanted);
-    if (this.#wanted?.kind === 'gone' && isEnd(this.record.state)) this.#forget();
+    if (this.#wanted?.kind === 'gone' && isEnd(this.record.state)) await this.#forget();
   }
 
   async #start(): Promise<void> {
@@ -303,7 +320,11 @@ export class TaskRunner {
   async #finish(exit: TaskExit): Promise<void> {
     this.#exit = undefined;
     const executor = this.#running?.executor;
-    await this.#cleanUp(executor);
+    this.#running = undefined;
+    await this.#wipe({ keepsOutput: true });
+    executor?.finish(this.taskId);
+    this.#outputAt = executor;
+    this.#events.onOutputKept();
     const isGood = exit.kind === 'exited' && exit.exitCode === 0;
     const exitCode = exit.kind === 'exited' ? exit.exitCode : undefined;
     const text = exitText(exit);
@@ -316,15 +337,16 @@ export class TaskRunner {
 
   /** An ended task stays as it is; the managers hear of it again, should they not know. */
   async #stayEnded(wanted: Wanted): Promise<void> {
-    if (this.#hasFiles) await this.#cleanUp(undefined);
+    if (this.#hasFiles) await this.#wipe({ keepsOutput: this.#outputAt !== undefined });
     if (wanted.kind !== 'gone') this.#journal.tellEnd();
   }
 
-  #forget(): void {
+  async #forget(): Promise<void> {
+    await this.#wipeOutput();
     if (this.#hasFiles) return;
     this.#context.records.remove(this.taskId);
     this.close();
-    this.#onForgotten();
+    this.#events.onForgotten();
   }
 
   #listen(executor: Executor): void {
@@ -343,10 +365,19 @@ export class TaskRunner {
     executor?.remove(this.taskId);
   }
 
-  async #wipe(): Promise<void> {
+  async #wipeOutput(): Promise<void> {
+    const executor = this.#outputAt;
+    if (executor === undefined) return;
+    await this.#context.files.remove(this.taskId);
+    this.#hasFiles = false;
+    this.#outputAt = undefined;
+    executor.remove(this.taskId);
+  }
+
+  async #wipe(options = { keepsOutput: false }): Promise<void> {
     if (!this.#hasFiles) return;
     try {
-      await this.#context.files.remove(this.taskId);
+      await this.#context.files.remove(this.taskId, options);
       this.#hasFiles = false;
     } catch (error) {
       // The files are empty and unlinked; the mount itself is tried again.

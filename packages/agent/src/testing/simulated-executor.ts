@@ -106,6 +106,10 @@ export class SimulatedExecutor implements Executor {
     });
   }
 
+  finish(taskId: string): void {
+    this.events.push(`finish ${taskId}`);
+  }
+
   remove(taskId: string): void {
     this.#tasks.delete(taskId);
   }

@@ -188,6 +188,14 @@ export class ProcessExecutor implements Executor {
     return followOutput({ outputs, ended, timers: this.#options.timers, options });
   }
 
+  finish(taskId: string): void {
+    const entry = this.#entries.get(taskId);
+    entry?.running?.close();
+    entry?.outputs?.stdout.rotate();
+    entry?.outputs?.stderr.rotate();
+    this.#users.release(taskId);
+  }
+
   remove(taskId: string): void {
     this.#entries.get(taskId)?.running?.close();
     this.#entries.delete(taskId);
