@@ -19,10 +19,28 @@ export const SYSTEM_TIMERS: Timers = {
   },
 };
 
+/** Bytes drawn from the system at a time: one call costs as much as half a seal of 1 KiB. */
+const POOL_BYTES = 8 * 1024;
+const pool = Buffer.alloc(POOL_BYTES);
+let poolOffset = POOL_BYTES;
+
 /** The randomness of the operating system; a failure throws and ends the process. */
 export const SYSTEM_RANDOM: Random = {
-  // Over an ArrayBuffer of its own: small typed arrays would lie inside the JavaScript heap.
-  bytes: (count) => randomFillSync(new Uint8Array(new ArrayBuffer(count))),
+  bytes(count) {
+    // Over an ArrayBuffer of its own: small typed arrays would lie inside the JavaScript heap.
+    const bytes = new Uint8Array(new ArrayBuffer(count));
+    if (count > POOL_BYTES / 8) return randomFillSync(bytes);
+    if (poolOffset + count > POOL_BYTES) {
+      randomFillSync(pool);
+      poolOffset = 0;
+    }
+    const drawn = pool.subarray(poolOffset, poolOffset + count);
+    bytes.set(drawn);
+    // What was given out may be a key: it stays nowhere else.
+    drawn.fill(0);
+    poolOffset += count;
+    return bytes;
+  },
   below: (limit) => (limit <= 2 ** 48 - 1 ? randomInt(limit) : belowWide(limit)),
 };
 

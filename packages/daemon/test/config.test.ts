@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { readConfig } from '../src/config.js';
+import type { DaemonConfig } from '../src/config.js';
+import { readFlags } from '../src/flags.js';
+
+const HOST = { uid: 0, hostname: 'host-1', env: {}, isTerminal: false };
+
+describe('the configuration', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'conclave-config-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const fromFile = (text: string, args: readonly string[] = []): Promise<DaemonConfig> => {
+    const path = join(folder, 'conclave.yaml');
+    writeFileSync(path, text);
+    return readConfig(readFlags(['--config', path, ...args]), HOST);
+  };
+
+  test('defaults depend on the user', async () => {
+    expect(await readConfig(readFlags([]), HOST)).toEqual({
+      dataDir: '/var/lib/conclave',
+      runDir: '/run/conclave',
+      listenHost: '0.0.0.0',
+      clusterPort: 7420,
+      joinPort: 7421,
+      hostname: 'host-1',
+      logLevel: 'info',
+      logFormat: 'json',
+      allowSwap: false,
+    });
+    const env = { HOME: '/home/someone', XDG_RUNTIME_DIR: '/run/user/7' };
+    const own = await readConfig(readFlags([]), { ...HOST, uid: 7, env, isTerminal: true });
+    expect(own).toMatchObject({
+      dataDir: '/home/someone/.local/state/conclave',
+      runDir: '/run/user/7/conclave',
+      logFormat: 'pretty',
+    });
+  });
+
+  test('flags win over the file', async () => {
+    const text = 'listen: 10.0.0.5:8000\nlogLevel: warn\ndataDir: /srv/conclave\n';
+    const config = await fromFile(text, ['--log-level', 'debug']);
+    expect(config).toMatchObject({
+      listenHost: '10.0.0.5',
+      clusterPort: 8000,
+      joinPort: 8001,
+      logLevel: 'debug',
+      dataDir: '/srv/conclave',
+    });
+  });
+
+  test.each([
+    ['unknown key', 'dataDirectory: /x\n'],
+    ['wrong type', 'joinPort: "many"\n'],
+    ['not YAML', 'listen: [\n'],
+    ['duplicate key', 'logLevel: info\nlogLevel: warn\n'],
+    ['prototype', '__proto__:\n  allowSwap: true\n'],
+    ['a secret that strayed in', 'password: planted-4711\n'],
+    ['a list', '- 1\n'],
+  ])('%s is refused without showing a value', async (_name, text) => {
+    const failure = await fromFile(text).then(
+      () => undefined,
+      (error: unknown) => error as { code: string; message: string },
+    );
+    expect(failure?.code).toBe('CV_CONFIG_INVALID');
+    expect(failure?.message).not.toContain('planted');
+    expect(({} as Record<string, unknown>)['allowSwap']).toBeUndefined();
+  });
+
+  test.each([
+    ['--listen', 'example.com'],
+    ['--listen', '10.0.0.5:0'],
+    ['--listen', '10.0.0.5:70000'],
+    ['--join-port', '7420'],
+    ['--join-port', '-1'],
+    ['--log-level', 'loud'],
+    ['--log-format', 'xml'],
+    ['--hostname', 'a b'],
+    ['--config', '/no/such/file'],
+  ])('%s %s is refused', async (flag, value) => {
+    const read = async (): Promise<DaemonConfig> =>
+      readConfig(readFlags([`${flag}=${value}`]), HOST);
+    await expect(read()).rejects.toMatchObject({ code: 'CV_CONFIG_INVALID' });
+  });
+
+  test('IPv6 addresses stand with and without a port', async () => {
+    const bare = await readConfig(readFlags(['--listen', '::1']), HOST);
+    expect(bare).toMatchObject({ listenHost: '::1', clusterPort: 7420 });
+    const both = await readConfig(readFlags(['--listen', '[::1]:9000']), HOST);
+    expect(both).toMatchObject({ listenHost: '::1', clusterPort: 9000 });
+  });
+
+  test('unknown flags and stray words are refused', () => {
+    for (const args of [['--nope'], ['stray'], ['--data-dir']]) {
+      expect(() => readFlags(args)).toThrow(
+        expect.objectContaining({ code: 'CV_ARGUMENT_INVALID' }) as Error,
+      );
+    }
+  });
+});
