@@ -111,6 +111,60 @@ describe('who gets a vote', () => {
     expect(other.role(2)).toBe('StateFollower');
   });
 
+  test('granting in the present term restarts the timer as well, refusing does not', () => {
+    const request = { from: 3, to: 2, term: 1, index: 1, logTerm: 1 };
+    for (const { index, role } of [
+      { index: 1, role: 'StateFollower' },
+      { index: 0, role: 'StateCandidate' },
+    ]) {
+      const cluster = new Cluster({ voters: [1, 2, 3] });
+      // Of a candidate whose log is too short: the term is known now, the vote still free.
+      cluster.deliver(message('MsgVote', { ...request, from: 1, index: 0, logTerm: 0 }));
+      setRandomizedElectionTimeout(cluster.node(2), 10);
+      cluster.tick(2, 9);
+      cluster.deliver(message('MsgVote', { ...request, index, logTerm: index }));
+      cluster.tick(2);
+      expect(cluster.role(2)).toBe(role);
+    }
+  });
+
+  test('a vote is repeated for the same candidate, and for nobody else', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    const request = { to: 2, term: 1, index: 1, logTerm: 1 };
+    for (const from of [3, 3, 1]) cluster.deliver(message('MsgVote', { ...request, from }));
+    cluster.process();
+    expect(cluster.inFlight.map(({ to, reject }) => [to, reject])).toEqual([
+      [3, false],
+      [3, false],
+      [1, true],
+    ]);
+  });
+
+  test('a vote that is all that changed has to be synced', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    const request = { from: 1, to: 2, term: 1, index: 1, logTerm: 1 };
+    cluster.deliver(message('MsgVote', { ...request, index: 0 }));
+    cluster.deliver(message('MsgVote', { ...request, logTerm: 0 }));
+    cluster.settle();
+    expect(cluster.node(2).basicStatus()).toMatchObject({ term: 1, vote: 0 });
+    cluster.deliver(message('MsgVote', request));
+    expect(cluster.node(2).peekReady()).toMatchObject({ mustSync: true, hardState: { vote: 1 } });
+  });
+
+  test('nobody gets one against the leader of the same term', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.deliver(message('MsgHeartbeat', { from: 1, to: 2, term: 3 }));
+    cluster.deliver(message('MsgVote', { from: 3, to: 2, term: 3, index: 9, logTerm: 2 }));
+    expect(cluster.node(2).basicStatus()).toMatchObject({ vote: 0, lead: 1 });
+  });
+
+  test.each(['MsgApp', 'MsgHeartbeat'] as const)('a candidate follows on %s', (type) => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.node(2).campaign();
+    cluster.deliver(message(type, { from: 1, to: 2, term: 1, index: 1, logTerm: 1 }));
+    expect(cluster.node(2).basicStatus()).toMatchObject({ raftState: 'StateFollower', lead: 1 });
+  });
+
   test('votes of an earlier attempt and repeated votes do not add up', () => {
     const cluster = new Cluster({ voters: [1, 2, 3, 4, 5] });
     const node = cluster.node(1);
@@ -165,6 +219,35 @@ describe('pre-votes and leases', () => {
     cluster.tickAll(30);
     expect(cluster.node(1).basicStatus()).toMatchObject({ term: 1, raftState: 'StateLeader' });
     expect(cluster.node(3).basicStatus()).toMatchObject({ term: 1, lead: 1 });
+  });
+
+  test('a pre-vote is no vote, and refused to earlier terms with the own one', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3], config });
+    const request = { from: 3, to: 2, term: 5, index: 1, logTerm: 1 };
+    cluster.deliver(message('MsgPreVote', request));
+    expect(cluster.node(2).basicStatus()).toMatchObject({ term: 0, vote: 0 });
+    cluster.deliver(message('MsgHeartbeat', { from: 1, to: 2, term: 7 }));
+    cluster.deliver(message('MsgPreVote', request));
+    cluster.process();
+    const answers = cluster.inFlight.filter(({ type }) => type === 'MsgPreVoteResp');
+    expect(answers).toMatchObject([
+      { term: 5, reject: false },
+      { term: 7, reject: true },
+    ]);
+  });
+
+  test('a new member counts as active until the first check after it came', () => {
+    const cluster = new Cluster({ voters: [1], config });
+    cluster.elect(1);
+    cluster.tick(1, 5);
+    cluster.change(1, {
+      version: 1,
+      change: { type: 'ConfChangeAddNode', nodeId: 2 },
+    });
+    cluster.tickAll(10);
+    expect(cluster.role(1)).toBe('StateLeader');
+    cluster.tickAll(10);
+    expect(cluster.role(1)).not.toBe('StateLeader');
   });
 
   test('a leader without a quorum steps down, and the others elect', () => {

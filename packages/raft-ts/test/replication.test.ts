@@ -168,6 +168,22 @@ describe('a leader', () => {
     expect(cluster.node(1).status().progress.get(2)).toEqual(before);
   });
 
+  test('passes over places where its terms are later than the hint', () => {
+    const cluster = new Cluster({ voters: [1, 2] });
+    const member = cluster.member(1);
+    const terms = [1, 3, 3, 5, 5];
+    member.storage.append(terms.map((term, i) => entry(term, i + 2)));
+    member.storage.setHardState({ term: 5, vote: 0, commit: 1 });
+    member.restart();
+    member.node.campaign();
+    member.handleReady();
+    member.node.step(message('MsgVoteResp', { from: 2, to: 1, term: 6 }));
+    expect(member.handleReady()).toMatchObject([{ type: 'MsgApp', index: 6, logTerm: 5 }]);
+    const rejection = { from: 2, to: 1, term: 6, index: 6, reject: true };
+    member.node.step(message('MsgAppResp', { ...rejection, rejectHint: 5, logTerm: 2 }));
+    expect(member.handleReady()).toMatchObject([{ type: 'MsgApp', index: 2, logTerm: 1 }]);
+  });
+
   test('counts its own append only when it is durable', () => {
     const cluster = new Cluster({
       voters: [1, 2],
