@@ -202,7 +202,7 @@ export class AppendWorker {
           'a received snapshot is older than the stored one',
         );
       }
-      this.#snapshotIndex = message.snapshot.metadata.index;
+      this.#snapshotStored(message.snapshot);
       this.#sink.restore(message.snapshot);
     }
     const hardState = hardStateOf(message);
@@ -214,10 +214,17 @@ export class AppendWorker {
     }
   }
 
-  #completeOwnSnapshot({ data, metadata }: Snapshot): void {
+  #completeOwnSnapshot(snapshot: Snapshot): void {
+    const { index, confState } = snapshot.metadata;
     const { memory } = this.#context.storage;
-    if (memory.createSnapshot(metadata.index, metadata.confState, data) === 'outOfDate') return;
-    this.#snapshotIndex = metadata.index;
+    // The memory has already gone over to a received one that is newer.
+    if (memory.createSnapshot(index, confState, snapshot.data) === 'outOfDate') return;
+    this.#snapshotStored(snapshot);
+  }
+
+  #snapshotStored(snapshot: Snapshot): void {
+    this.#snapshotIndex = snapshot.metadata.index;
+    this.#context.notify(() => this.#context.options.onSnapshotStored?.(snapshot));
   }
 }
 

@@ -18,5 +18,7 @@ export interface MemberContext {
   readonly stepLocal: (message: Message) => void;
   /** Ends the member for good. The first error counts. */
   readonly fail: (error: RaftError) => void;
+  /** Calls an observer of the host, which must not be able to end the member. */
+  readonly notify: (observer: () => void) => void;
   readonly log: (level: LogLevel, text: () => string) => void;
 }

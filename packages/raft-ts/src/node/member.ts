@@ -40,6 +40,7 @@ export class Member {
   #isAccepting = true;
   #isScheduled = false;
   #isRunning = false;
+  #wantsElection = false;
   #stopping: Promise<void> | undefined;
 
   /**
@@ -130,6 +131,12 @@ export class Member {
     }
   }
 
+  /** Starts an election as soon as the core does not refuse it for what is not applied yet. */
+  campaign(): void {
+    this.#wantsElection = true;
+    this.#campaignWhenApplied();
+  }
+
   /** Writes a line of the driver. */
   log(level: LogLevel, text: () => string): void {
     this.#log(level, text);
@@ -157,6 +164,9 @@ export class Member {
       fail: (error) => {
         this.#fail(error);
       },
+      notify: (observer) => {
+        this.#notify(observer);
+      },
       log: (level, text) => {
         this.#log(level, text);
       },
@@ -177,6 +187,7 @@ export class Member {
       },
       idle: (): void => {
         this.#compaction.check();
+        this.#campaignWhenApplied();
       },
     };
     return new ApplyWorker(context, sink, start);
@@ -192,6 +203,17 @@ export class Member {
     };
     const { index: snapshotIndex, commit, applied } = start;
     return new AppendWorker(context, sink, { snapshotIndex, commit, applied });
+  }
+
+  #campaignWhenApplied(): void {
+    if (!this.#wantsElection) return;
+    this.guarded(() => {
+      const { applied, commit } = this.raw.basicStatus();
+      if (applied < commit) return;
+      this.#wantsElection = false;
+      this.raw.campaign();
+    });
+    this.wake();
   }
 
   #stepLocal(message: Message): void {
@@ -249,6 +271,14 @@ export class Member {
     this.proposals.close();
     this.reads.close();
     this.transfers.close();
+  }
+
+  #notify(observer: () => void): void {
+    try {
+      observer();
+    } catch (error) {
+      this.#log('ERROR', () => `an observer failed: ${String(error)}`);
+    }
   }
 
   #log(level: LogLevel, text: () => string): void {

@@ -35,8 +35,8 @@ export class Node implements AsyncDisposable {
   /**
    * Loads the log store, restores the state machine and starts the member.
    *
-   * Committed entries after the snapshot are applied again after it has resolved; use
-   * `linearizableRead` to wait for a state that is up to date.
+   * Committed entries after the snapshot are applied again in the background, beginning before this
+   * resolves; use `linearizableRead` to wait for a state that is up to date.
    *
    * @throws DriverError OPTIONS; STORE_FAILED when the store cannot be read or is damaged;
    *   STATE_MACHINE_FAILED when the snapshot cannot be restored
@@ -148,11 +148,12 @@ export class Node implements AsyncDisposable {
     });
   }
 
-  /** Starts an election without waiting for the timeout; for the first member of a cluster. */
+  /**
+   * Starts an election without waiting for the timeout; for the first member of a cluster. It waits
+   * until what is committed is applied. Leaders and learners ignore it.
+   */
   campaign(): void {
-    this.#command((raw) => {
-      raw.campaign();
-    });
+    if (this.#member.isAccepting) this.#member.campaign();
   }
 
   /**
@@ -186,7 +187,8 @@ export class Node implements AsyncDisposable {
   /**
    * Stops the member: takes nothing in any more, finishes the writes and applications that are
    * queued, and ends all waiting. When it resolves, the log store and the state machine are not
-   * used any more. Does not hand over leadership; see `transferLeadership`. Idempotent.
+   * used any more: it waits for their open calls, however long they take. Does not hand over
+   * leadership; see `transferLeadership`. Idempotent.
    */
   stop(): Promise<void> {
     return this.#member.stop();

@@ -1,5 +1,5 @@
 import { DriverError } from './driver-error.js';
-import type { Bytes, Logger, NodeId, Ticks } from '../index.js';
+import type { Bytes, Logger, NodeId, Snapshot, Ticks } from '../index.js';
 import type {
   BootstrapPeer,
   Clock,
@@ -109,6 +109,11 @@ export interface NodeOptions {
    * after a restart for changes since the last snapshot. A rejection is final, as with `apply`.
    */
   readonly onConfChange?: (event: ConfChangeEvent) => void | Promise<void>;
+  /**
+   * Called when a snapshot, own or received, is durable in the log store. The host may delete the
+   * states of earlier ones as soon as no transfer uses them.
+   */
+  readonly onSnapshotStored?: (snapshot: Snapshot) => void;
   /** Called at each tick with the milliseconds it came too late: the delay of the event loop. */
   readonly onTickDelay?: (delayMs: number) => void;
 }
@@ -125,7 +130,7 @@ export interface ResolvedOptions extends NodeOptions {
 /**
  * Fills in defaults and checks what the core does not check.
  *
- * @throws DriverError OPTIONS when a limit is not a positive number or two limits contradict each other
+ * @throws DriverError OPTIONS when a value is out of range or this member is not in `bootstrap`
  */
 export function resolveOptions(options: NodeOptions): ResolvedOptions {
   const given = Object.entries(options.limits ?? {}).filter(([, value]) => value !== undefined);
@@ -135,6 +140,10 @@ export function resolveOptions(options: NodeOptions): ResolvedOptions {
     if (!Number.isSafeInteger(value) || value < min) {
       throw new DriverError('OPTIONS', `limits.${name} must be an integer of at least ${min}`);
     }
+  }
+  const { bootstrap, id } = options;
+  if (bootstrap !== undefined && !bootstrap.some((peer) => peer.id === id)) {
+    throw new DriverError('OPTIONS', 'bootstrap must contain this member');
   }
   const tickMs = options.tickMs ?? 100;
   if (!(tickMs >= 1)) throw new DriverError('OPTIONS', 'tickMs must be at least 1');

@@ -90,12 +90,8 @@ export class ReadyLoop {
   #publishRole({ raftState: role, lead: leader, term }: BasicStatus): void {
     const known = this.#role;
     if (known.role === role && known.leader === leader && known.term === term) return;
-    this.#role = { role, leader, term };
-    try {
-      this.#context.options.onRoleChange?.(this.#role);
-    } catch (error) {
-      // An observer that fails is no reason to lose a member.
-      this.#context.log('ERROR', () => `onRoleChange failed: ${String(error)}`);
-    }
+    const change = { role, leader, term };
+    this.#role = change;
+    this.#context.notify(() => this.#context.options.onRoleChange?.(change));
   }
 }

@@ -36,13 +36,15 @@ export class Ticker implements Disposable {
   #run(): void {
     const { clock, tickMs, electionTick, onTickDelay } = this.#options;
     const nowMs = clock.now();
-    onTickDelay?.(Math.max(0, nowMs - this.#lastCallMs - tickMs));
+    const delayMs = Math.max(0, nowMs - this.#lastCallMs - tickMs);
     this.#lastCallMs = nowMs;
     // A timer may fire a little early; half a tick of tolerance keeps the rate.
     const due = Math.floor((nowMs - this.#lastMs) / tickMs + 0.5);
-    if (due <= 0) return;
-    const ticks = Math.min(due, electionTick);
-    this.#lastMs = due > electionTick ? nowMs : this.#lastMs + due * tickMs;
-    this.#onTicks(ticks);
+    if (due > 0) {
+      this.#lastMs = due > electionTick ? nowMs : this.#lastMs + due * tickMs;
+      this.#onTicks(Math.min(due, electionTick));
+    }
+    // Last, so that an observer that throws does not stop the time.
+    onTickDelay?.(delayMs);
   }
 }

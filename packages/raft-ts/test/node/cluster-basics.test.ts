@@ -143,7 +143,7 @@ describe('a cluster of one member', () => {
   test('needs nobody else, and can be hurried', async () => {
     const cluster = new SimCluster();
     const { node } = await cluster.boot(1, [1]);
-    await cluster.world.advance(0);
+    // The first entries are not applied yet; it waits for them.
     node!.campaign();
     await cluster.world.advance(0);
     expect(node!.status().raftState).toBe('StateLeader');

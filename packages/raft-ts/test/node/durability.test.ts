@@ -275,7 +275,11 @@ describe('a failed write is final', () => {
   test('an observer that throws is not', async () => {
     const cluster = await SimCluster.start({
       node: {
+        limits: { snapshotEntries: 2 },
         onRoleChange: () => {
+          throw new Error('observer');
+        },
+        onSnapshotStored: () => {
           throw new Error('observer');
         },
       },
@@ -283,6 +287,9 @@ describe('a failed write is final', () => {
     const leader = await cluster.leader();
     const result = await cluster.world.result(cluster.node(leader).propose(command('a')));
     expect(result.outcome).toBe('applied');
+    await cluster.world.advance(100);
+    expect(cluster.node(leader).driverStatus().snapshotIndex).toBeGreaterThan(0);
+    expect(cluster.running).toHaveLength(3);
     await cluster.end();
   });
 });

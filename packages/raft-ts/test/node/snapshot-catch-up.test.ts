@@ -45,6 +45,23 @@ describe('snapshots and compaction', () => {
     await cluster.end();
   });
 
+  test('the host is told when a snapshot is durable, and not before', async () => {
+    const told: number[] = [];
+    const cluster = new SimCluster();
+    const member = await cluster.boot(1, [1], {
+      limits: { snapshotEntries: 10 },
+      onSnapshotStored: ({ metadata }) => {
+        expect(member.store.durable.snapshot?.metadata).toEqual(metadata);
+        told.push(metadata.index);
+      },
+    });
+    await propose(cluster, 0, 25);
+    await cluster.world.advance(10);
+    expect(told).toHaveLength(2);
+    expect(told.at(-1)).toBe(member.node!.driverStatus().snapshotIndex);
+    await cluster.end();
+  });
+
   test('a restart begins with the snapshot and the entries after it', async () => {
     const cluster = await SimCluster.start({ node: SMALL });
     await propose(cluster, 0, 33);

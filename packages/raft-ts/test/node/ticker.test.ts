@@ -90,6 +90,12 @@ describe('options', () => {
     expect(resolveOptions({ ...base, limits: { keepEntries: 0 } }).limits.keepEntries).toBe(0);
   });
 
+  test('a member that is not among the first ones must not bootstrap', () => {
+    const options = { ...base, id: 4, bootstrap: [{ id: 1 }, { id: 2 }] };
+    expect(() => resolveOptions(options)).toThrow(expect.objectContaining({ code: 'OPTIONS' }));
+    expect(resolveOptions({ ...options, id: 2 }).bootstrap).toHaveLength(2);
+  });
+
   test.each([0, -1, Number.NaN])('a tick of %p ms is refused', (tickMs) => {
     expect(() => resolveOptions({ ...base, tickMs })).toThrow(
       expect.objectContaining({ code: 'OPTIONS' }),
