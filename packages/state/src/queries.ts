@@ -64,6 +64,11 @@ export class Queries {
     return this.#tables.secrets.version(id, version);
   }
 
+  /** Without its sealed bytes: cheaper where those are not needed. */
+  secretVersionInfo(id: string, version: number): SecretVersionInfo | undefined {
+    return this.#tables.secrets.versionInfo(id, version);
+  }
+
   /** Oldest first, without their sealed bytes; {@link secretVersion} has those of one. */
   secretVersions(id: string): SecretVersionInfo[] {
     const { secrets } = this.#tables;

@@ -37,19 +37,23 @@ import {
 } from './schema.js';
 import type { RaftIdRow } from './tables.js';
 
+/** Texts by name: labels, environment. */
 export const labels: Parser<Readonly<Record<string, string>>> = record(text);
 
+/** An {@link Actor}. */
 export const actor: Parser<Actor> = fields<Actor>({
   kind: oneOf('admin', 'node', 'system'),
   id: text,
 });
 
+/** The {@link ClusterSettings}. */
 export const settings: Parser<ClusterSettings> = fields<ClusterSettings>({
   secretValueBytesMax: count,
   heartbeatPeriodMs: count,
   raftTimeScale: count,
 });
 
+/** The fields of a {@link ClusterRow}. */
 export const clusterFields: Fields<ClusterRow> = {
   id: text,
   createdAtMs: count,
@@ -61,6 +65,7 @@ export const clusterFields: Fields<ClusterRow> = {
   objectVersion: count,
 };
 
+/** A {@link SealedValueRow}. */
 export const sealedValue: Parser<SealedValueRow> = fields<SealedValueRow>({
   keyId: count,
   wrappedDek: bytes,
@@ -87,6 +92,7 @@ const binding: Parser<BindingSpec> = fields<BindingSpec>({
   isOptional: flag,
 });
 
+/** A {@link ServiceSpec}. */
 export const serviceSpec: Parser<ServiceSpec> = fields<ServiceSpec>({
   name: text,
   runtime: oneOf('process', 'container'),
@@ -117,6 +123,7 @@ export const serviceSpec: Parser<ServiceSpec> = fields<ServiceSpec>({
   labels,
 });
 
+/** The fields of a {@link ServiceRow} but its specs, which snapshots carry apart. */
 export const serviceFields: Omit<Fields<ServiceRow>, 'spec' | 'previousSpec'> = {
   id: text,
   specVersion: count,
@@ -128,8 +135,10 @@ export const serviceFields: Omit<Fields<ServiceRow>, 'spec' | 'previousSpec'> = 
   objectVersion: count,
 };
 
+/** A state of a task. */
 export const taskState: Parser<TaskRow['state']> = oneOf(...TASK_STATES);
 
+/** The fields of a {@link TaskRow} but its spec, which snapshots carry apart. */
 export const taskFields: Omit<Fields<TaskRow>, 'spec'> = {
   id: text,
   serviceId: text,
@@ -148,12 +157,14 @@ export const taskFields: Omit<Fields<TaskRow>, 'spec'> = {
   objectVersion: count,
 };
 
+/** A {@link CertificateRow}. */
 export const certificate: Parser<CertificateRow> = fields<CertificateRow>({
   serial: text,
   notAfterMs: count,
   publicKeyHash: text,
 });
 
+/** The fields of a {@link NodeRow}. */
 export const nodeFields: Fields<NodeRow> = {
   id: text,
   hostname: text,
@@ -187,8 +198,10 @@ export const nodeFields: Fields<NodeRow> = {
   objectVersion: count,
 };
 
+/** A {@link RaftIdRow}. */
 export const raftIdRow: Parser<RaftIdRow> = fields<RaftIdRow>({ raftId: count, nodeId: text });
 
+/** The fields of a {@link TokenRow}. */
 export const tokenFields: Fields<TokenRow> = {
   id: text,
   role: oneOf('manager', 'worker'),
@@ -202,6 +215,7 @@ export const tokenFields: Fields<TokenRow> = {
   objectVersion: count,
 };
 
+/** The fields of a {@link ReceiptRow}. */
 export const receiptFields: Fields<ReceiptRow> = {
   taskId: text,
   target: text,
@@ -213,6 +227,7 @@ export const receiptFields: Fields<ReceiptRow> = {
   index: count,
 };
 
+/** An {@link ExposureRow}. */
 export const exposureRow: Parser<ExposureRow> = fields<ExposureRow>({
   nodeId: text,
   secretId: text,
@@ -234,6 +249,7 @@ const accepted: Parser<CommandResult> = fields<Accepted>({
   }),
 });
 
+/** A {@link RequestRow}. */
 export const requestRow: Parser<RequestRow> = fields<RequestRow>({
   key: text,
   fingerprint: text,

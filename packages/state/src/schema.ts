@@ -35,14 +35,18 @@ function at<T>(parser: Parser<T>, value: unknown, place: { key: string; lenient:
   }
 }
 
+/** A text, also an empty one. */
 export const text: Parser<string> = (value) =>
   typeof value === 'string' ? value : fail('must be a text');
 
+/** True or false. */
 export const flag: Parser<boolean> = (value) =>
   typeof value === 'boolean' ? value : fail('must be true or false');
 
+/** True and nothing else. */
 export const yes: Parser<true> = (value) => (value === true ? true : fail('must be true'));
 
+/** Bytes, also none. */
 export const bytes: Parser<Uint8Array> = (value) =>
   value instanceof Uint8Array ? value : fail('must be bytes');
 
@@ -56,6 +60,7 @@ export const count: Parser<number> = (value) =>
 export const whole: Parser<number> = (value) =>
   Number.isSafeInteger(value) ? (value as number) : fail('must be a whole number');
 
+/** One of these words. */
 export function oneOf<const T extends string>(...words: readonly T[]): Parser<T> {
   return (value) => {
     const word = words.find((known) => known === value);
@@ -63,10 +68,12 @@ export function oneOf<const T extends string>(...words: readonly T[]): Parser<T>
   };
 }
 
+/** Absent, or what `parser` takes. */
 export function optional<T>(parser: Parser<T>): Parser<T | undefined> {
   return (value, lenient) => (value === undefined ? undefined : parser(value, lenient));
 }
 
+/** Any number of items of one kind. */
 export function list<T>(parser: Parser<T>): Parser<readonly T[]> {
   return (value, lenient) => {
     if (!Array.isArray(value)) return fail('must be a list');

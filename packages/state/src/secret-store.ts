@@ -164,7 +164,10 @@ export class SecretStore {
   freeze(): Iterable<WholeSecret> {
     const arena = this.#arena.freeze();
     const entries = [...this.#entries.values()];
-    const addresses = Float64Array.from(entries, (entry) => entry.address);
+    const addresses = new Float64Array(entries.length);
+    for (let place = 0; place < entries.length; place += 1) {
+      addresses[place] = entries[place]?.address ?? 0;
+    }
     const actors = this.#actors;
     return {
       *[Symbol.iterator](): Generator<WholeSecret, void, undefined> {

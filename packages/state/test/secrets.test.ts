@@ -185,6 +185,8 @@ describe('destroying a version', () => {
     bench.ok(destroy('id-a', 1));
     expect(bench.state.secretVersion('id-a', 1)).toMatchObject({ version: 1, sealed: undefined });
     expect(bench.state.secretVersions('id-a').map((row) => row.isDestroyed)).toEqual([true, false]);
+    expect(bench.state.secretVersionInfo('id-a', 1)).toEqual(bench.state.secretVersions('id-a')[0]);
+    expect(bench.state.secretVersionInfo('id-a', 9)).toBeUndefined();
     expect(bench.state.secretHistory('id-a').at(-1)).toMatchObject({ what: 'destroy', version: 1 });
     bench.no('CV_VERSION_NOT_FOUND', destroy('id-a', 1));
     bench.no('CV_SECRET_NOT_FOUND', destroy('nobody', 1));
