@@ -4,34 +4,80 @@ import * as limits from './limits.js';
 /** Why a connection is closed before its handshake. */
 export type GateRefusal = 'rate' | 'connections' | 'pending';
 
-/** Rates of one listener. */
-export interface GateRates {
-  /** New connections per second of one address, in the long run. */
+/** How many in the long run, and how many at once. */
+export interface Rate {
   readonly perSecond: number;
-  /** New connections of one address at once. */
   readonly burst: number;
 }
 
+/** Rates of new connections of one listener. */
+export interface GateRates {
+  /** Of one address; of one network of 64 bits with IPv6, where a host has all of it. */
+  readonly address: Rate;
+  /** Of all together. */
+  readonly total: Rate;
+}
+
+/** Tokens that come back with time. */
+class Bucket {
+  readonly #rate: Rate;
+  #tokens: number;
+  #refilledAt: number;
+
+  constructor(rate: Rate, now: number) {
+    this.#rate = rate;
+    this.#tokens = rate.burst;
+    this.#refilledAt = now;
+  }
+
+  take(now: number): boolean {
+    const gained = ((now - this.#refilledAt) / 1_000) * this.#rate.perSecond;
+    this.#tokens = Math.min(this.#rate.burst, this.#tokens + gained);
+    this.#refilledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+}
+
 interface AddressState {
-  tokens: number;
-  refilledAt: number;
+  readonly bucket: Bucket;
   pending: number;
 }
 
+const NETWORK_GROUPS = 4;
+
+/** What counts as one address: an IPv4 address, or the first 64 bits of an IPv6 one. */
+export function rateUnit(address: string): string {
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const tailGroups = tail === '' ? [] : tail.split(':');
+    while (groups.length + tailGroups.length < 8) groups.push('0');
+    groups.push(...tailGroups);
+  }
+  return `${groups.slice(0, NETWORK_GROUPS).join(':')}::/64`;
+}
+
 /**
- * Decides which connections are worth a handshake: a rate per address, then the number of all
- * connections, then the unfinished ones of the address. Addresses in memory are bounded; one with
+ * Decides which connections are worth a handshake: a rate per address and of all, then the number of
+ * open connections, then the unfinished ones of the address. Addresses in memory are bounded; one with
  * unfinished connections is never forgotten.
  */
 export class AcceptGate {
   readonly #clock: Clock;
   readonly #rates: GateRates;
+  readonly #total: Bucket;
   readonly #addresses = new Map<string, AddressState>();
   #connectionCount = 0;
 
   constructor(clock: Clock, rates: GateRates) {
     this.#clock = clock;
     this.#rates = rates;
+    this.#total = new Bucket(rates.total, clock.monotonic());
   }
 
   get connectionCount(): number {
@@ -40,9 +86,10 @@ export class AcceptGate {
 
   /** Counts the connection when it returns `undefined`; then `settled` and `closed` are owed. */
   admit(address: string): GateRefusal | undefined {
-    const state = this.#stateOf(address);
-    if (state.tokens < 1) return 'rate';
-    state.tokens -= 1;
+    const now = this.#clock.monotonic();
+    const state = this.#stateOf(rateUnit(address), now);
+    // The address first: one that is too fast must not use up what all share.
+    if (!state.bucket.take(now) || !this.#total.take(now)) return 'rate';
     if (this.#connectionCount >= limits.CONNECTION_COUNT_MAX) return 'connections';
     if (state.pending >= limits.PENDING_PER_ADDRESS_MAX) return 'pending';
     state.pending += 1;
@@ -52,7 +99,7 @@ export class AcceptGate {
 
   /** The handshake of an admitted connection is over, well or not. Once per connection. */
   settled(address: string): void {
-    const state = this.#addresses.get(address);
+    const state = this.#addresses.get(rateUnit(address));
     if (state !== undefined && state.pending > 0) state.pending -= 1;
   }
 
@@ -61,30 +108,22 @@ export class AcceptGate {
     this.#connectionCount -= 1;
   }
 
-  #stateOf(address: string): AddressState {
-    const now = this.#clock.monotonic();
-    const known = this.#addresses.get(address);
-    if (known === undefined) return this.#remember(address, now);
-    const gained = ((now - known.refilledAt) / 1_000) * this.#rates.perSecond;
-    known.tokens = Math.min(this.#rates.burst, known.tokens + gained);
-    known.refilledAt = now;
+  #stateOf(unit: string, now: number): AddressState {
+    const known = this.#addresses.get(unit);
+    if (known === undefined && this.#addresses.size >= limits.ADDRESS_COUNT_MAX) {
+      this.#forgetQuietest();
+    }
+    const state = known ?? { bucket: new Bucket(this.#rates.address, now), pending: 0 };
     // A map keeps the order of insertion: the quietest address stays in front.
-    this.#addresses.delete(address);
-    this.#addresses.set(address, known);
-    return known;
-  }
-
-  #remember(address: string, now: number): AddressState {
-    if (this.#addresses.size >= limits.ADDRESS_COUNT_MAX) this.#forgetQuietest();
-    const state = { tokens: this.#rates.burst, refilledAt: now, pending: 0 };
-    this.#addresses.set(address, state);
+    this.#addresses.delete(unit);
+    this.#addresses.set(unit, state);
     return state;
   }
 
   #forgetQuietest(): void {
-    for (const [address, state] of this.#addresses) {
+    for (const [unit, state] of this.#addresses) {
       if (state.pending > 0) continue;
-      this.#addresses.delete(address);
+      this.#addresses.delete(unit);
       return;
     }
   }

@@ -1,4 +1,4 @@
-import { ConclaveError, toConclaveError } from '@conclave/kernel';
+import { ConclaveError, errorRow, toConclaveError } from '@conclave/kernel';
 import type { Logger, TimerHandle, Timers } from '@conclave/kernel';
 import { statusOf } from '@conclave/wire';
 import type { CallStatus, MethodKind } from '@conclave/wire';
@@ -13,6 +13,7 @@ import type { Connection, OpenCall } from './connection.js';
 import type { Connections } from './connections.js';
 import { encodingOf, resetCall } from './grpc-internals.js';
 import * as limits from './limits.js';
+import type { CallOutcome, TransportObserver } from './observer.js';
 import type { StreamWriter } from './stream-writer.js';
 
 /** What one listener admits calls with. */
@@ -22,6 +23,7 @@ export interface AdmissionOptions {
   readonly view: AuthorityView;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly observer: TransportObserver | undefined;
   /** How many messages each method takes. */
   readonly kindOf: (path: string) => MethodKind | undefined;
 }
@@ -34,6 +36,8 @@ export interface AdmittedCall {
   readonly isOver: boolean;
   /** The request message is complete: the handler runs from here on. */
   started(): void;
+  /** The handler has done its part; what is left is to send. */
+  succeeded(): void;
   /** Tells where the messages of a streamed answer queue. */
   writesTo(writer: StreamWriter<unknown>): void;
   /**
@@ -57,6 +61,8 @@ class Call implements OpenCall, AdmittedCall {
   #writer: StreamWriter<unknown> | undefined;
   #readDeadline: TimerHandle | undefined;
   #deadline: TimerHandle | undefined;
+  readonly #startedAt: number;
+  #outcome: CallOutcome = 'CANCELLED';
   #isOver = false;
 
   constructor(
@@ -79,6 +85,7 @@ class Call implements OpenCall, AdmittedCall {
       throw new ConclaveError('CV_UNSUPPORTED', 'compressed messages are not accepted');
     }
     this.#options = options;
+    this.#startedAt = options.view.clock.monotonic();
     this.#call = call;
     this.#connection = connection;
     const { signal } = this.#controller;
@@ -102,6 +109,10 @@ class Call implements OpenCall, AdmittedCall {
     this.#readDeadline?.cancel();
   }
 
+  succeeded(): void {
+    this.#outcome = 'OK';
+  }
+
   writesTo(writer: StreamWriter<unknown>): void {
     this.#writer = writer;
   }
@@ -111,6 +122,7 @@ class Call implements OpenCall, AdmittedCall {
     const isQueued = (this.#writer?.queuedBytes ?? 0) > 0;
     if (this.#isOver && !isQueued) return;
     this.#isOver = true;
+    this.#outcome = errorRow(error.code).status;
     this.#options.logger.info('transport.call-cut', { method: this.context.path, error });
     if (!isQueued) this.#sendStatus(error);
     else if (!resetCall(this.#call, error.kind)) this.#connection.destroy();
@@ -125,6 +137,7 @@ class Call implements OpenCall, AdmittedCall {
     if (this.#isOver) return;
     this.#isOver = true;
     const known = toConclaveError(error);
+    this.#outcome = errorRow(known.code).status;
     const level = known.kind === 'defect' ? 'error' : 'debug';
     this.#options.logger[level]('transport.call-failed', { method: this.context.path, error });
     this.#sendStatus(known, send);
@@ -138,6 +151,12 @@ class Call implements OpenCall, AdmittedCall {
     this.#readDeadline?.cancel();
     this.#deadline?.cancel();
     this.#connection.ended(this);
+    this.#options.observer?.callEnded({
+      path: this.context.path,
+      outcome: this.#outcome,
+      durationMs: this.#options.view.clock.monotonic() - this.#startedAt,
+      isStream: this.isStream,
+    });
     if (this.#controller.signal.aborted) return;
     this.#controller.abort(new ConclaveError('CV_CANCELLED', 'the caller gave up'));
   }

@@ -29,6 +29,8 @@ export interface CallTarget {
   readonly state: ConnectorState | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** How to end each open call; closing a channel of grpc-js leaves them open. */
+  readonly openCalls: Set<() => void>;
 }
 
 /** Which call is made. */
@@ -66,12 +68,22 @@ export function failureOf({ state }: CallTarget, error: ServiceError): ConclaveE
   );
 }
 
-/** Cancels `call` when the caller's signal fires, until `done` is called. */
-export function linkSignal(signal: AbortSignal | undefined, cancel: () => void): () => void {
-  if (signal === undefined) return () => undefined;
-  if (signal.aborted) cancel();
-  signal.addEventListener('abort', cancel, { once: true });
-  return () => signal.removeEventListener('abort', cancel);
+/** What ends a call from this side. */
+export interface Cancellation {
+  readonly target: CallTarget;
+  readonly signal: AbortSignal | undefined;
+  readonly cancel: () => void;
+}
+
+/** Cancels when the channel closes or the caller's signal fires, until the result is called. */
+export function linkCancellation({ target, signal, cancel }: Cancellation): () => void {
+  target.openCalls.add(cancel);
+  if (signal?.aborted === true) cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  return () => {
+    target.openCalls.delete(cancel);
+    signal?.removeEventListener('abort', cancel);
+  };
 }
 
 /** Hands the texts of the trailers to whoever asked for them. */

@@ -7,7 +7,7 @@ import {
   asBytes,
   deadlineOf,
   failureOf,
-  linkSignal,
+  linkCancellation,
   requestMetadata,
   tellTrailers,
 } from './call-spec.js';
@@ -63,7 +63,11 @@ export function callUnary(
       },
     );
     call.on('status', (status: { metadata: Metadata }) => tellTrailers(options, status.metadata));
-    const unlink = linkSignal(options.signal, () => call.cancel());
+    const unlink = linkCancellation({
+      target,
+      signal: options.signal,
+      cancel: () => call.cancel(),
+    });
   });
 }
 
@@ -104,7 +108,11 @@ function responsesOf(
   stream.on('error', (error) => {
     failure ??= error as ServiceError;
   });
-  const unlink = linkSignal(options.signal, () => stream.cancel());
+  const unlink = linkCancellation({
+    target,
+    signal: options.signal,
+    cancel: () => stream.cancel(),
+  });
   stream.on('status', (status: { metadata: Metadata }) => {
     unlink();
     tellTrailers(options, status.metadata);
@@ -190,7 +198,11 @@ export function callClientStream(
       }
     },
   );
-  const unlink = linkSignal(options.signal, () => stream.cancel());
+  const unlink = linkCancellation({
+    target,
+    signal: options.signal,
+    cancel: () => stream.cancel(),
+  });
   stream.on('status', (status: { code: number; metadata: Metadata }) => {
     unlink();
     controller.abort(over(status));

@@ -144,6 +144,7 @@ class GrpcChannel implements Channel {
   }
 
   close(): void {
+    for (const cancel of this.#target.openCalls) cancel();
     this.#target.client.close();
   }
 
@@ -167,7 +168,7 @@ function openNetwork(address: string, handshake: Handshake, { clock, timers }: A
   };
   const credentials = new CheckedCredentials(handshake, timers, state);
   const client = new Client(`dns:${address}`, credentials, grpcOptions('conclave'));
-  return new GrpcChannel(address, { client, state, clock, timers });
+  return new GrpcChannel(address, { client, state, clock, timers, openCalls: new Set() });
 }
 
 /**
@@ -200,5 +201,11 @@ export function openLocalChannel(options: OpenLocalChannelOptions): Channel {
     ChannelCredentials.createInsecure(),
     grpcOptions('localhost'),
   );
-  return new GrpcChannel(path, { client, state: undefined, clock, timers });
+  return new GrpcChannel(path, {
+    client,
+    state: undefined,
+    clock,
+    timers,
+    openCalls: new Set(),
+  });
 }

@@ -11,6 +11,7 @@ import { authorisationRow } from './authorisation.js';
 import type { ListenerKind } from './authorisation.js';
 import { Connections } from './connections.js';
 import * as limits from './limits.js';
+import type { TransportObserver } from './observer.js';
 import type { Peer } from './peer.js';
 import { grpcHandler } from './run-call.js';
 import type { ServedMethod, ServedService } from './serve.js';
@@ -24,6 +25,7 @@ export interface GrpcListenerOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly observer?: TransportObserver | undefined;
 }
 
 function grpcOptions(kind: ListenerKind): Record<string, number> {
@@ -74,6 +76,7 @@ export class GrpcListener {
       view: { authority, clock },
       timers,
       logger,
+      observer: options.observer,
       kindOf: (path: string) => kinds.get(path),
     };
     this.#server = new Server({

@@ -4,7 +4,7 @@ import type { Clock } from '@conclave/kernel';
 import { identityOf, managerName, rootPin, verifyChain } from '@conclave/pki';
 import type { CertificateIdentity } from '@conclave/pki';
 import type { Handshake } from './connector.js';
-import { secureContextOptions, TLS_RANGE } from './identity.js';
+import { secureContextOptions, tlsRange } from './identity.js';
 import type { IdentitySource } from './identity.js';
 
 /** Whom a channel has to find at the other end. Always a manager of one cluster. */
@@ -121,7 +121,7 @@ function hasPin(der: Uint8Array, pin: Uint8Array): boolean {
  */
 export function joinHandshake(pin: Uint8Array, clock: Clock): Handshake {
   return {
-    options: () => ({ ...TLS_RANGE, ca: [], rejectUnauthorized: false }),
+    options: () => ({ ...tlsRange(), ca: [], rejectUnauthorized: false }),
     verify: (socket) => {
       const rootDer = pinnedRoot(socket, pin);
       verifyChain({ leafDer: leafOf(socket), rootDer, now: clock.now(), usage: 'server' });

@@ -44,12 +44,21 @@ export class ReplaceableIdentity implements IdentitySource {
   }
 }
 
+/** Groups for the key exchange: with a post-quantum half where OpenSSL has it, from 3.5 on. */
+export function tlsGroups(opensslVersion: string): string {
+  const [major = 0, minor = 0] = opensslVersion.split('.').map(Number);
+  const isHybrid = major > 3 || (major === 3 && minor >= 5);
+  return isHybrid ? 'X25519MLKEM768:X25519:P-256' : 'X25519:P-256';
+}
+
 /** Versions and groups of every connection, either side. */
-export const TLS_RANGE: Readonly<SecureContextOptions> = {
-  minVersion: 'TLSv1.3',
-  maxVersion: 'TLSv1.3',
-  ecdhCurve: 'X25519:P-256',
-};
+export function tlsRange(): SecureContextOptions {
+  return {
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ecdhCurve: tlsGroups(process.versions.openssl),
+  };
+}
 
 /**
  * The TLS settings of a side that has an identity: TLS 1.3 and our roots, nothing of the system's.
@@ -63,7 +72,7 @@ export function secureContextOptions(
   const chain = identity.certificatesDer.map((der) => toPem('CERTIFICATE', der));
   const { buffer, byteOffset, byteLength } = identity.privateKeyPem;
   return {
-    ...TLS_RANGE,
+    ...tlsRange(),
     cert: Buffer.concat(presents === 'chain' ? chain : [...chain, ...roots]),
     key: Buffer.from(buffer, byteOffset, byteLength),
     ca: roots.map((pem) => Buffer.from(pem)),

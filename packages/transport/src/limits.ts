@@ -1,5 +1,6 @@
 /** Every bound of the transport with its reason; relations are asserted in the package's tests. */
 import { limits } from '@conclave/kernel';
+import type { GateRates } from './accept-gate.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -18,12 +19,16 @@ export const CONNECTIONS_PER_ADMIN_MAX: number = 32;
 export const HANDSHAKE_COUNT_MAX: number = 16;
 /** Accepted connections that wait for a handshake; more are closed at once. */
 export const HANDSHAKE_QUEUE_MAX: number = 256;
-/** New connections per second of one address, after a burst. */
-export const ACCEPT_RATE_PER_SECOND: number = 20;
-export const ACCEPT_BURST: number = 100;
-/** The same on the join listener, which anybody can reach. */
-export const JOIN_ACCEPT_RATE_PER_SECOND: number = 5;
-export const JOIN_ACCEPT_BURST: number = 20;
+/** New connections on the cluster listener. All together may use half of the loop for handshakes. */
+export const ACCEPT_RATES: GateRates = {
+  address: { perSecond: 20, burst: 100 },
+  total: { perSecond: 250, burst: 1_000 },
+};
+/** New connections on the join listener, which anybody can reach. */
+export const JOIN_ACCEPT_RATES: GateRates = {
+  address: { perSecond: 5, burst: 20 },
+  total: { perSecond: 50, burst: 100 },
+};
 /** Remembered addresses; the one that has been quiet longest is forgotten. */
 export const ADDRESS_COUNT_MAX: number = 4_096;
 

@@ -6,6 +6,7 @@ import type { Clock, Logger, Timers } from '@conclave/kernel';
 import { GrpcListener } from './grpc-listener.js';
 import * as limits from './limits.js';
 import type { Listener } from './listener.js';
+import type { TransportObserver } from './observer.js';
 import type { ServedService } from './serve.js';
 
 /** Arguments of {@link listenLocal}. */
@@ -16,6 +17,7 @@ export interface ListenLocalOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly observer?: TransportObserver | undefined;
 }
 
 const SOCKET_MODE = 0o600;

@@ -8,6 +8,7 @@ import type { IdentitySource } from './identity.js';
 import * as limits from './limits.js';
 import type { Listener } from './listener.js';
 import type { Peer } from './peer.js';
+import type { TransportObserver } from './observer.js';
 import type { ServedService } from './serve.js';
 import { TlsAcceptor } from './tls-acceptor.js';
 import type { TlsAcceptorOptions } from './tls-acceptor.js';
@@ -23,6 +24,7 @@ export interface ListenOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly observer?: TransportObserver | undefined;
 }
 
 /** Arguments of {@link listenCluster}. */
@@ -57,6 +59,7 @@ async function listenTls(
       peer = peerOf(socket);
     } catch (error) {
       logger.info('transport.peer-refused', { error, address: socket.remoteAddress });
+      options.observer?.connectionRefused(options.kind, 'identity');
       socket.destroy();
       return;
     }
@@ -95,8 +98,8 @@ export function listenCluster(options: ListenClusterOptions): Promise<Listener> 
     new GrpcListener({ ...options, kind: 'cluster' }),
     {
       ...options,
-      requiresCertificate: true,
-      rates: { perSecond: limits.ACCEPT_RATE_PER_SECOND, burst: limits.ACCEPT_BURST },
+      kind: 'cluster',
+      rates: limits.ACCEPT_RATES,
     },
     (socket) => certifiedPeer(socket, options.clusterId),
   );
@@ -113,8 +116,8 @@ export function listenJoin(options: ListenOptions): Promise<Listener> {
     new GrpcListener({ ...options, kind: 'join' }),
     {
       ...options,
-      requiresCertificate: false,
-      rates: { perSecond: limits.JOIN_ACCEPT_RATE_PER_SECOND, burst: limits.JOIN_ACCEPT_BURST },
+      kind: 'join',
+      rates: limits.JOIN_ACCEPT_RATES,
     },
     (socket) => ({ kind: 'anonymous', address: socket.remoteAddress ?? '' }),
   );

@@ -43,7 +43,9 @@ function answer(
 ): void {
   response.then(
     (bytes) => {
-      if (!call.isOver) respond(null, bytes, call.trailers);
+      if (call.isOver) return;
+      call.succeeded();
+      respond(null, bytes, call.trailers);
     },
     (error: unknown) => call.fail(error),
   );
@@ -57,7 +59,9 @@ function finish(
 ): void {
   work.then(
     () => {
-      if (!call.isOver) stream.end(call.trailers);
+      if (call.isOver) return;
+      call.succeeded();
+      stream.end(call.trailers);
     },
     // An error event is how grpc-js is told a status that follows what is queued.
     (error: unknown) => call.fail(error, (status) => stream.emit('error', status)),
@@ -69,12 +73,13 @@ async function* requestsOf(
   stream: Readable,
   method: AnyMethod,
 ): AsyncGenerator<unknown> {
+  const { signal } = call.context;
   try {
     // Ending the loop early must not destroy a stream that still has to carry the status.
     const chunks = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
     for await (const bytes of chunks) yield method.decodeRequest(bytes);
   } catch (error) {
-    throw call.context.signal.aborted ? call.context.signal.reason : error;
+    throw signal.aborted ? signal.reason : error;
   }
 }
 

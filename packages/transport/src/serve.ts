@@ -9,6 +9,9 @@ import type { StreamWriter } from './stream-writer.js';
  * - server stream: yields messages; asked for the next one only when the reader has room.
  * - client stream: reads messages, answers once.
  * - bidi: reads and writes at its own pace; the stream ends when the promise does.
+ *
+ * The end of the requests does not prove that the caller meant to end there: Node's HTTP/2 ends a
+ * cancelled stream in order first and resets it an instant later. Messages mark their last one.
  */
 export type Handler<M> =
   M extends Method<'unary', infer _I, infer Request, infer Response, infer _O>

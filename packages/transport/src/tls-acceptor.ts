@@ -12,6 +12,7 @@ import { connectionKey } from './connection.js';
 import { secureContextOptions } from './identity.js';
 import type { IdentitySource } from './identity.js';
 import * as limits from './limits.js';
+import type { TransportObserver } from './observer.js';
 
 /** What a TLS listener needs, whoever may connect. */
 export interface TlsAcceptorOptions {
@@ -20,12 +21,13 @@ export interface TlsAcceptorOptions {
   /** 0: one that is free. */
   readonly port: number;
   readonly identity: IdentitySource;
-  /** True: nobody without a certificate under our roots gets through. */
-  readonly requiresCertificate: boolean;
+  /** On the cluster listener nobody without a certificate under our roots gets through. */
+  readonly kind: 'cluster' | 'join';
   readonly rates: GateRates;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly observer?: TransportObserver | undefined;
   /** Takes a socket whose handshake is over; it destroys the socket when it does not want it. */
   readonly onSecure: (socket: TLSSocket) => void;
 }
@@ -60,12 +62,13 @@ export class TlsAcceptor {
     this.#tls = createTlsServer({
       ...this.#context(),
       ALPNProtocols: ['h2'],
-      requestCert: options.requiresCertificate,
+      requestCert: options.kind === 'cluster',
       rejectUnauthorized: true,
       handshakeTimeout: limits.HANDSHAKE_MS_MAX,
     });
     this.#tls.on('tlsClientError', (error: Error, socket: Socket) => {
       options.logger.debug('transport.handshake-failed', { error });
+      options.observer?.connectionRefused(options.kind, 'handshake');
       socket.destroy();
     });
     this.#tls.on('secureConnection', (socket) => this.#secured(socket));
@@ -119,8 +122,8 @@ export class TlsAcceptor {
   }
 
   #context(): SecureContextOptions {
-    const { identity, requiresCertificate } = this.#options;
-    const presents = requiresCertificate ? 'chain' : 'chain-and-roots';
+    const { identity, kind } = this.#options;
+    const presents = kind === 'cluster' ? 'chain' : 'chain-and-roots';
     return {
       ...secureContextOptions(identity.current(), presents),
       secureOptions: constants.SSL_OP_NO_TICKET,
@@ -140,6 +143,7 @@ export class TlsAcceptor {
     const refusal = isQueueFull ? 'queue' : this.#gate.admit(address);
     if (refusal !== undefined) {
       this.#options.logger.debug('transport.refused', { reason: refusal, address });
+      this.#options.observer?.connectionRefused(this.#options.kind, refusal);
       socket.destroy();
       return;
     }

@@ -1,12 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { AcceptGate } from '../src/accept-gate.js';
+import { AcceptGate, rateUnit } from '../src/accept-gate.js';
 import * as limits from '../src/limits.js';
 
-function gateAt(rates = { perSecond: 2, burst: 3 }): { gate: AcceptGate; time: { ms: number } } {
+function gateAt(
+  address = { perSecond: 2, burst: 3 },
+  total = { perSecond: 1e6, burst: 1e6 },
+): { gate: AcceptGate; time: { ms: number } } {
   const time = { ms: 0 };
   const clock = { now: () => 0, monotonic: () => time.ms };
-  return { gate: new AcceptGate(clock, rates), time };
+  return { gate: new AcceptGate(clock, { address, total }), time };
 }
 
 describe('the gate', () => {
@@ -36,6 +39,37 @@ describe('the gate', () => {
     expect(gate.admit('a')).toBe('pending');
     gate.settled('a');
     expect(gate.admit('a')).toBeUndefined();
+  });
+
+  test('bounds the rate of all, and a fast address does not use it up', () => {
+    const { gate, time } = gateAt({ perSecond: 0, burst: 1 }, { perSecond: 1, burst: 2 });
+    expect(gate.admit('a')).toBeUndefined();
+    for (let count = 0; count < 10; count += 1) expect(gate.admit('a')).toBe('rate');
+    expect(gate.admit('b')).toBeUndefined();
+    expect(gate.admit('c')).toBe('rate');
+    time.ms = 1_000;
+    expect(gate.admit('d')).toBeUndefined();
+  });
+
+  test.each([
+    ['10.0.0.1', '10.0.0.1'],
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::6', '2001:db8:1:2::/64'],
+    ['2001:db8::6', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ])('%s counts as %s', (address, unit) => {
+    expect(rateUnit(address)).toBe(unit);
+  });
+
+  test('the addresses of one IPv6 host share its rate', () => {
+    const { gate } = gateAt();
+    for (let count = 0; count < 3; count += 1) {
+      expect(gate.admit(`2001:db8::${count}`)).toBeUndefined();
+    }
+    expect(gate.admit('2001:db8::ffff')).toBe('rate');
+    gate.settled('2001:db8::1');
   });
 
   test('bounds all connections', () => {

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { ConclaveError } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
+import { transportLimits } from '../src/index.js';
 import type { ServedService, Channel, Listener } from '../src/index.js';
 import { failureOf, partly, TestCluster, within } from './fixture.js';
 
 // Real sockets on a machine that may be busy.
 jest.setTimeout(30_000);
 
+/** A message of this content is just as large as one may be. */
+const LARGE = transportLimits.MESSAGE_BYTES_MAX - 16;
 let cluster: TestCluster;
 let listener: Listener;
 let worker: Channel;
@@ -166,14 +169,16 @@ describe('calls', () => {
 
   test('a value of the largest size travels', async () => {
     const call = manager.clientStream(loadWire().Raft.Snapshot);
-    await call.requests.write({ content: new Uint8Array(8 * 1024 * 1024) });
+    await call.requests.write({ content: new Uint8Array(LARGE) });
     call.end();
-    expect((await call.response).index).toBe(8 * 1024 * 1024);
+    expect((await call.response).index).toBe(LARGE);
   });
 
   test('a larger message is refused by name', async () => {
     const call = manager.clientStream(loadWire().Raft.Snapshot);
-    call.requests.write({ content: new Uint8Array(9 * 1024 * 1024) }).catch(() => undefined);
+    call.requests
+      .write({ content: new Uint8Array(transportLimits.MESSAGE_BYTES_MAX) })
+      .catch(() => undefined);
     call.end();
     expect(await failureOf(call.response)).toMatchObject({ code: 'CV_LIMIT_EXCEEDED' });
   });

@@ -1,0 +1,257 @@
+import { randomBytes } from 'node:crypto';
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { identityOf } from '@conclave/pki';
+import { loadWire } from '@conclave/wire';
+import { ReplaceableIdentity, transportLimits } from '../src/index.js';
+import { getInfo, openBench } from './cluster-bench.js';
+import type { Bench } from './cluster-bench.js';
+import { closed, failureOf, ManualTimers, rawOptions, TestCluster, within } from './fixture.js';
+
+// Real sockets on a machine that may be busy.
+jest.setTimeout(30_000);
+
+let bench: Bench;
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  bench = await openBench();
+  ({ cluster } = bench);
+});
+
+afterAll(() => bench.listener.close());
+
+afterEach(() => bench.reset());
+
+describe('deadlines', () => {
+  test('a connection that says nothing is closed', async () => {
+    const manual = new ManualTimers();
+    const quiet = await cluster.listen(bench.server, bench.services(), { timers: manual });
+    const socket = connectTcp({ port: quiet.port, host: '127.0.0.1' });
+    await new Promise((resolve) => socket.once('connect', resolve));
+    while (manual.count === 0) await new Promise((resolve) => setImmediate(resolve));
+    manual.advance(transportLimits.HANDSHAKE_MS_MAX);
+    await within(10_000, closed(socket));
+    const closing = quiet.close();
+    manual.advance(transportLimits.CLOSE_GRACE_MS);
+    await closing;
+  });
+
+  test('a connection that makes no call after its handshake is closed', async () => {
+    const manual = new ManualTimers();
+    const quiet = await cluster.listen(bench.server, bench.services(), { timers: manual });
+    const identity = await cluster.admin('ann');
+    const socket = connectTls({ ...rawOptions(identity), port: quiet.port });
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    while (quiet.connectionCount === 0) await new Promise((resolve) => setImmediate(resolve));
+    const isClosed = closed(socket);
+    // The deadline of the handshake may still be pending on the server's side; both are the same.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    manual.advance(transportLimits.FIRST_CALL_MS_MAX);
+    await within(10_000, isClosed);
+    const closing = quiet.close();
+    manual.advance(transportLimits.CLOSE_GRACE_MS);
+    await closing;
+  });
+
+  test('a caller names its own deadline', async () => {
+    const worker = bench.channel(await cluster.node('worker', 'w1'));
+    const connected = worker.bidi(loadWire().Dispatcher.Session);
+    await connected.requests.write({ hello: { hostname: 'h' } });
+    while (bench.signals.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const call = worker.bidi(loadWire().Dispatcher.Session, { timeoutMs: 50 });
+    const next = call.responses[Symbol.asyncIterator]().next();
+    expect(await failureOf(next)).toMatchObject({ code: 'CV_DEADLINE' });
+  });
+});
+
+describe('slow readers', () => {
+  test('a writer that does not wait is cut, with its memory', async () => {
+    const worker = bench.channel(await cluster.node('worker', 'w1'));
+    const call = worker.bidi(loadWire().Dispatcher.Session);
+    await call.requests.write({ ack: { sequence: 1_000 } });
+    const read = async (): Promise<void> => {
+      // The first read comes late: until then the answers pile up on the other side.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      for await (const message of call.responses) expect(message.logRequest).toBeDefined();
+    };
+    expect(await within(10_000, failureOf(read()))).toMatchObject({ kind: 'limit' });
+    expect(bench.calls).toContain('session ended true');
+  });
+});
+
+describe('revocation', () => {
+  test('a removed node loses its streams at once', async () => {
+    const worker = bench.channel(await cluster.node('worker', 'w-gone'));
+    const call = worker.bidi(loadWire().Dispatcher.Session);
+    await call.requests.write({ hello: { hostname: 'h' } });
+    while (!bench.calls.includes('session')) await new Promise((resolve) => setImmediate(resolve));
+    const next = failureOf(call.responses[Symbol.asyncIterator]().next());
+    cluster.authority.set('w-gone', undefined);
+    // Not soon: at once, with the committed change.
+    expect(bench.signals.map((signal) => signal.aborted)).toEqual([true]);
+    expect(await within(10_000, next)).toMatchObject({ code: 'CV_UNAUTHENTICATED' });
+    const again = worker.bidi(loadWire().Dispatcher.Session).responses[Symbol.asyncIterator]();
+    expect(await failureOf(again.next())).toMatchObject({ code: 'CV_UNAUTHENTICATED' });
+  });
+
+  test('a removed node that does not read loses what is queued for it', async () => {
+    const worker = bench.channel(await cluster.node('worker', 'w-deaf'));
+    const call = worker.bidi(loadWire().Dispatcher.Session);
+    // Fewer bytes than the queue takes, more than an HTTP/2 stream lets through unread.
+    await call.requests.write({ ack: { sequence: 30 } });
+    while (!bench.calls.includes('session')) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    cluster.authority.set('w-deaf', undefined);
+    const read = async (): Promise<void> => {
+      for await (const message of call.responses) expect(message.logRequest).toBeDefined();
+    };
+    expect(await within(10_000, failureOf(read()))).toMatchObject({ kind: 'denied' });
+    expect(bench.calls).toContain('session ended true');
+  });
+
+  test('a stream of another node goes on', async () => {
+    const admin = bench.channel(await cluster.admin('ann'));
+    const events = admin.serverStream(loadWire().Cluster.Watch, {})[Symbol.asyncIterator]();
+    expect((await events.next()).value).toMatchObject({ index: 1 });
+    cluster.authority.set('somebody', undefined);
+    expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
+    await events.return?.();
+    while (!bench.calls.includes('watch ended'))
+      await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+describe('renewal', () => {
+  test('new connections get the new certificate, open ones stay', async () => {
+    const source = new ReplaceableIdentity(bench.server);
+    const renewing = await cluster.listen(bench.server, bench.services(), { identity: source });
+    const admin = await cluster.admin('ann');
+    const first = cluster.channel(renewing, admin);
+    await getInfo(first);
+    const renewed = await cluster.node('manager', 'm1');
+    source.replace(renewed);
+    const second = cluster.channel(renewing, admin);
+    await getInfo(second);
+    await getInfo(first);
+    const serialOf = (der: Uint8Array | undefined): string =>
+      identityOf(der ?? new Uint8Array()).serial;
+    expect(serialOf(first.peerCertificateDer)).toBe(serialOf(bench.server.certificatesDer[0]));
+    expect(serialOf(second.peerCertificateDer)).toBe(serialOf(renewed.certificatesDer[0]));
+    first.close();
+    second.close();
+    await renewing.close();
+  });
+
+  test('after the root is replaced nobody of the old one connects', async () => {
+    const source = new ReplaceableIdentity(bench.server);
+    const rotating = await cluster.listen(bench.server, bench.services(), { identity: source });
+    const replacement = await TestCluster.create();
+    source.replace(await replacement.node('manager', 'm1'));
+    const old = connectTls({ ...rawOptions(await cluster.admin('ann')), port: rotating.port });
+    await within(10_000, closed(old));
+    await rotating.close();
+  });
+});
+
+describe('rubbish', () => {
+  test('before, in and after a handshake does no harm', async () => {
+    const admin = bench.channel(await cluster.admin('ann'));
+    const identity = await cluster.admin('bob');
+    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    const pieces = [
+      randomBytes(300),
+      preface,
+      Buffer.concat([preface, randomBytes(500)]),
+      // A frame that is longer than it may be; a reset of a stream that was never opened.
+      Buffer.concat([preface, Buffer.from([0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1])]),
+      Buffer.concat([preface, Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0])]),
+    ];
+    for (const piece of pieces) {
+      const plain = connectTcp({ port: bench.listener.port, host: '127.0.0.1' });
+      plain.end(piece);
+      await within(10_000, closed(plain));
+      const secure = bench.raw(identity);
+      await new Promise((resolve) => secure.once('secureConnect', resolve));
+      secure.end(piece);
+      await within(10_000, closed(secure));
+    }
+    expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
+  });
+
+  test('thousands of reset streams end one connection, not the listener', async () => {
+    const session = await bench.rawSession(await cluster.admin('bob'));
+    for (let count = 0; count < 5_000 && !session.destroyed; count += 1) {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/conclave.v1.Cluster/GetInfo',
+        'content-type': 'application/grpc',
+      });
+      stream.on('error', () => undefined);
+      stream.close(8);
+      if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const admin = bench.channel(await cluster.admin('ann'));
+    expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
+    session.destroy();
+  });
+});
+
+describe('what the observer is told', () => {
+  test('how calls end, and why connections do not begin', async () => {
+    const ended: string[] = [];
+    const refused: string[] = [];
+    const watched = await cluster.listen(bench.server, bench.services(), {
+      observer: {
+        callEnded: ({ path, outcome, isStream, durationMs }) => {
+          expect(durationMs).toBeGreaterThanOrEqual(0);
+          ended.push(`${path.slice(13)} ${outcome} ${String(isStream)}`);
+        },
+        connectionRefused: (kind, reason) => refused.push(`${kind} ${reason}`),
+      },
+    });
+    const admin = cluster.channel(watched, await cluster.admin('ann'));
+    await getInfo(admin);
+    await failureOf(admin.unary(loadWire().Managers.GetRing, {}));
+    const events = admin.serverStream(loadWire().Cluster.Watch, {})[Symbol.asyncIterator]();
+    await events.next();
+    await events.return?.();
+    await within(10_000, closed(connectTcp({ port: watched.port }).end('rubbish')));
+    while (ended.length < 2 || refused.length < 1) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(ended).toEqual(['Cluster/GetInfo OK false', 'Cluster/Watch CANCELLED true']);
+    expect(refused).toEqual(['cluster handshake']);
+    admin.close();
+    await watched.close();
+  });
+});
+
+describe('closing', () => {
+  test('a channel ends its calls, on both sides', async () => {
+    const worker = bench.channel(await cluster.node('worker', 'w1'));
+    const call = worker.bidi(loadWire().Dispatcher.Session);
+    await call.requests.write({ hello: { hostname: 'h' } });
+    while (bench.signals.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const next = failureOf(call.responses[Symbol.asyncIterator]().next());
+    worker.close();
+    expect(await within(10_000, next)).toMatchObject({ code: 'CV_CANCELLED' });
+    while (bench.signals[0]?.aborted !== true || bench.calls.length < 2) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    worker.close();
+  });
+
+  test('twice is once, and open streams end', async () => {
+    const short = await cluster.listen(bench.server, bench.services());
+    const admin = cluster.channel(short, await cluster.admin('ann'));
+    const events = admin.serverStream(loadWire().Cluster.Watch, {})[Symbol.asyncIterator]();
+    await events.next();
+    const next = failureOf(events.next());
+    await Promise.all([short.close(), short.close()]);
+    expect(await within(10_000, next)).toMatchObject({ code: 'CV_PEER_UNREACHABLE' });
+    expect(short.connectionCount).toBe(0);
+    admin.close();
+  });
+});
