@@ -37,6 +37,8 @@ const RAFT_ID_BELOW = 2 ** 52 - 1;
 const SOCKET_NAME = 'conclave.sock';
 /** Milliseconds in which a stop must be done. */
 const STOP_MS_MAX = 20_000;
+/** Milliseconds between a failure and the end of the process. */
+const LAST_WORDS_MS = 200;
 
 /** The daemon of one host: nothing at first, then a manager or a worker, until it leaves. */
 export class Daemon {
@@ -263,6 +265,8 @@ export class Daemon {
       );
       const { identity, privateKeyPem, fresh } = joined;
       await identityFile.create(identity, privateKeyPem);
+      // From here on the cluster lists this host: a failure to start is no reason to forget it.
+      this.#phase = 'failed';
       const member =
         fresh === undefined
           ? await WorkerMember.start(this.#around, identity, privateKeyPem)
@@ -315,8 +319,13 @@ export class Daemon {
       const { member, identity } = await act();
       this.#become(member, identity);
     } catch (error) {
-      this.#phase = 'not-initialized';
-      await this.#around.identityFile.destroy();
+      // A method may have changed it meanwhile; the compiler cannot see that.
+      if ((this.#phase as Phase) === 'failed') {
+        this.#onFatal(toConclaveError(error));
+      } else {
+        this.#phase = 'not-initialized';
+        await this.#around.identityFile.destroy();
+      }
       throw error;
     }
   }
@@ -326,18 +335,21 @@ export class Daemon {
     this.#clusterId = identity.clusterId;
     this.#nodeId = identity.nodeId;
     this.#phase = 'ready';
-    void member.fatal.then((error) => this.#onFatal(member, error));
+    void member.fatal.then((error) => {
+      if (this.#member !== member) return;
+      this.#onFatal(toConclaveError((error as { cause?: unknown }).cause ?? error));
+    });
   }
 
-  #onFatal(member: Member, error: unknown): void {
-    if (this.#member !== member || this.#phase === 'stopping') return;
-    const cause = (error as { cause?: unknown }).cause;
-    const failure = toConclaveError(cause ?? error);
+  /** Says why and ends, so that whoever supervises the daemon starts it again. */
+  #onFatal(failure: ConclaveError): void {
+    if (this.#phase === 'stopping') return;
     this.#phase = 'failed';
     this.#message = failure.message;
     this.#around.logger.error('daemon.failed', { error: failure });
     process.stderr.write(`error: ${failure.message}\nhint: ${failure.hint}\n`);
-    this.#end(EXIT_CODES[failure.kind]);
+    // The caller of a command that failed should still get its answer.
+    this.#around.timers.after(LAST_WORDS_MS, () => this.#end(EXIT_CODES[failure.kind]));
   }
 
   #advertised(text: string): { clusterAddress: string; joinAddress: string; notes: string[] } {

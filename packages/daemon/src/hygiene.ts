@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { closeInheritedDescriptors } from '@conclave/memfs';
 import { refuseEnvironment } from '@conclave/transport';
 
 /**
@@ -9,6 +10,8 @@ import { refuseEnvironment } from '@conclave/transport';
 export function hardenProcess(): void {
   refuseEnvironment(process.env);
   process.umask(0o077);
+  // Whoever started us may have left some open: they would reach every task.
+  closeInheritedDescriptors();
   try {
     writeFileSync('/proc/self/coredump_filter', '0');
   } catch {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import { Agent, FileRecords, ProcessExecutor, transportDialer } from '@conclave/agent';
 import type { ManagerPlace } from '@conclave/agent';
 import { encodeRenewTranscript } from '@conclave/manager';
@@ -88,8 +88,10 @@ export class WorkerMember implements Member {
         channel.unary(loadWire().Identity.Leave, {}, { timeoutMs: CALL_MS }),
       );
     } catch (error) {
-      if (!force) throw error;
-      this.#around.logger.warn('daemon.left-alone', { error });
+      // The entry that removes this node also ends its connections, the answer's among them.
+      const isOut = isConclaveError(error) && error.code === 'CV_UNAUTHENTICATED';
+      if (!force && !isOut) throw error;
+      if (!isOut) this.#around.logger.warn('daemon.left-alone', { error });
     }
   }
 

@@ -45,10 +45,11 @@ export const TOKEN_TTL_MS_MAX: number = 30 * 24 * 3_600_000;
 export const IDEMPOTENCY_KEYS_MAX: number = 10_000;
 /** Bytes of an idempotency key. */
 export const IDEMPOTENCY_KEY_BYTES_MAX: number = 64;
-/** Bytes of one proposal: the largest default value with its envelope. */
-export const PROPOSAL_BYTES_DEFAULT: number = MIB + 64 * KIB;
-/** Bytes of one gRPC request on the control API: a sealed value and its fields. */
-export const REQUEST_BYTES_MAX: number = SECRET_VALUE_BYTES_MAX + 64 * KIB;
+/** Bytes of one proposal: the largest value, padded by at most an eighth, with its envelope. */
+export const PROPOSAL_BYTES_MAX: number =
+  SECRET_VALUE_BYTES_MAX + SECRET_VALUE_BYTES_MAX / 8 + 64 * KIB;
+/** Bytes of one gRPC message: a proposal of the largest size and what travels around it. */
+export const REQUEST_BYTES_MAX: number = PROPOSAL_BYTES_MAX + 256 * KIB;
 /** Bytes of one chunk of a snapshot. */
 export const SNAPSHOT_CHUNK_BYTES_MAX: number = MIB;
 /** Bytes of one sealed part of a delivered value. */

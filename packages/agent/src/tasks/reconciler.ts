@@ -48,8 +48,14 @@ export class Reconciler {
     for (const taskId of files.list()) {
       if (this.#runners.has(taskId)) continue;
       logger.warn('task.unknown-wiped', { taskId });
-      for (const executor of executors.values()) await executor.clear(taskId);
-      await files.remove(taskId);
+      try {
+        for (const executor of executors.values()) await executor.clear(taskId);
+        await files.remove(taskId);
+      } catch (error) {
+        // What cannot be wiped now must not keep this host from its other tasks.
+        const { code, message } = toConclaveError(error);
+        logger.error('task.wipe-failed', { taskId, code, error, message });
+      }
     }
   }
 

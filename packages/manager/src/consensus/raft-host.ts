@@ -1,4 +1,4 @@
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, limits } from '@conclave/kernel';
 import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
 import { encodeCommand } from '@conclave/state';
 import type { Command, CommandResult, State } from '@conclave/state';
@@ -72,7 +72,7 @@ export class RaftHost {
       tickMs: TICK_MS * (options.timeScale ?? 1),
       schedule: options.schedule,
       onRoleChange: options.onRole,
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      limits: { proposalSizeMax: limits.PROPOSAL_BYTES_MAX, ...options.limits },
       ...(options.isFounder ? { bootstrap: [{ id: raftId }] } : {}),
       logger: {
         enabled: (level) => level !== 'DEBUG',

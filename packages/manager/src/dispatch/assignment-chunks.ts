@@ -1,6 +1,7 @@
 import { limits, required } from '@conclave/kernel';
 import { deliveryFields } from '@conclave/sealed';
 import type { FrameSealer, KeyRing } from '@conclave/sealed';
+import { isEnded } from '@conclave/state';
 import type { AssignedTask, NodeAssignments, SealedValueRow, State } from '@conclave/state';
 import type { AssignmentChunkInput, SecretPartInput, TaskAssignmentInput } from '@conclave/wire';
 import { specMessage } from '../control/service-message.js';
@@ -123,7 +124,8 @@ function toAssignment(assigned: AssignedTask): TaskAssignmentInput {
     serviceId: task.serviceId,
     serviceName: task.serviceName,
     slot: task.slot,
-    desiredState: task.desiredState,
+    // One that has ended must not start again on a node that has forgotten it.
+    desiredState: isEnded(task.state) ? 'SHUTDOWN' : task.desiredState,
     spec: specMessage(task.spec),
     secrets: secretsOf(assigned),
     objectVersion: task.objectVersion,

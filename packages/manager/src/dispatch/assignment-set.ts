@@ -1,3 +1,4 @@
+import { isEnded } from '@conclave/state';
 import type { AssignedTask, NodeAssignments } from '@conclave/state';
 
 /** One version of one secret. */
@@ -20,7 +21,7 @@ const nameOf = ({ secretId, version }: VersionName): string => `${secretId}@${ve
 function fingerprint(assigned: AssignedTask): string {
   const { task, bindings, undeliverable } = assigned;
   const versions = bindings.map((bound) => `${bound.binding.target}=${bound.version}`);
-  return [task.desiredState, undeliverable, ...versions].join('|');
+  return [task.desiredState, isEnded(task.state), undeliverable, ...versions].join('|');
 }
 
 /** What a session has sent so far; answers what is missing towards a wanted set. */

@@ -253,9 +253,10 @@ export class Scheduler {
   /** A refusal means that something changed meanwhile: the change itself brings the next round. */
   async #propose(body: CommandBody): Promise<void> {
     const result = await this.#options.propose(body);
-    if (result.ok) return;
-    this.#options.logger.warn('schedule-refused', { command: body.kind, code: result.code });
-    throw new RefusedError(result.code);
+    // A round of which nothing was as planned: planning again at once could go on for ever.
+    const isVain = result.ok && result.values['applied'] === 0;
+    if (result.ok && !isVain) return;
+    throw new RefusedError(result.ok ? 'CV_VERSION_STALE' : result.code);
   }
 
   #backOff(error: unknown): void {

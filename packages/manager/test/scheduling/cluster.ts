@@ -23,9 +23,12 @@ export function slotsOf(tasks: readonly TaskRow[]): number[] {
 /** Deterministic bytes: tests name tasks by what they are, not by id. */
 export function seededRandom(seed = 1): Random {
   let word = seed;
+  // Every state of 32 bits comes once before one comes again: ids must not repeat.
   const next = (): number => {
-    word = (Math.imul(word, 1_664_525) + 1_013_904_223) >>> 0;
-    return word >>> 8;
+    word = (word + 0x9e3779b9) | 0;
+    let mixed = Math.imul(word ^ (word >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return (mixed ^ (mixed >>> 15)) >>> 0;
   };
   return {
     bytes: (count) => Uint8Array.from({ length: count }, () => next() & 255),
