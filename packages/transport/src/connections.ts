@@ -25,7 +25,8 @@ function connectionCountMax(peer: Peer): number {
 export class Connections {
   readonly #timers: Timers;
   readonly #byKey = new Map<string, Connection>();
-  readonly #countByIdentity = new Map<string, number>();
+  /** In the order of their opening. */
+  readonly #byIdentity = new Map<string, Set<Connection>>();
 
   constructor(timers: Timers) {
     this.#timers = timers;
@@ -36,22 +37,18 @@ export class Connections {
   }
 
   /**
-   * Takes the connection up until its socket closes. `undefined` when the socket is closed already
-   * or its identity has too many; the caller destroys it then.
+   * Takes the connection up until its socket closes. `undefined` when the socket is closed already;
+   * the caller destroys it then. An identity with too many loses its oldest one: after a break of
+   * the network that is a dead one, which only keepalive would find otherwise.
    */
   add(peer: Peer, socket: Socket): Connection | undefined {
     const key = connectionKey(socket);
     if (key === undefined || this.#byKey.has(key)) return undefined;
-    const identity = identityKey(peer);
-    const count = identity === undefined ? 0 : (this.#countByIdentity.get(identity) ?? 0);
-    if (count >= connectionCountMax(peer)) return undefined;
-    if (identity !== undefined) this.#countByIdentity.set(identity, count + 1);
     const connection = new Connection(peer, socket, this.#timers);
     this.#byKey.set(key, connection);
-    socket.once('close', () => {
-      this.#byKey.delete(key);
-      if (identity !== undefined) this.#release(identity);
-    });
+    socket.once('close', () => this.#byKey.delete(key));
+    const identity = identityKey(peer);
+    if (identity !== undefined) this.#addToIdentity(identity, connection, socket);
     return connection;
   }
 
@@ -75,9 +72,22 @@ export class Connections {
     for (const connection of this.#byKey.values()) connection.destroy();
   }
 
-  #release(identity: string): void {
-    const count = (this.#countByIdentity.get(identity) ?? 1) - 1;
-    if (count === 0) this.#countByIdentity.delete(identity);
-    else this.#countByIdentity.set(identity, count);
+  #addToIdentity(identity: string, connection: Connection, socket: Socket): void {
+    const siblings = this.#byIdentity.get(identity) ?? new Set();
+    this.#byIdentity.set(identity, siblings);
+    if (siblings.size >= connectionCountMax(connection.peer)) {
+      const [oldest] = siblings;
+      if (oldest !== undefined) {
+        siblings.delete(oldest);
+        oldest.destroy();
+      }
+    }
+    siblings.add(connection);
+    socket.once('close', () => {
+      siblings.delete(connection);
+      if (siblings.size === 0 && this.#byIdentity.get(identity) === siblings) {
+        this.#byIdentity.delete(identity);
+      }
+    });
   }
 }

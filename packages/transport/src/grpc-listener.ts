@@ -88,7 +88,7 @@ export class GrpcListener {
     this.#stopWatching = authority?.onChange(() => this.connections.recheck());
   }
 
-  /** Takes over a socket; destroys it when it is closed already or its peer has too many. */
+  /** Takes over a socket; destroys it when it is closed already. */
   adopt(peer: Peer, socket: Socket): void {
     const connection = this.connections.add(peer, socket);
     if (connection === undefined) {

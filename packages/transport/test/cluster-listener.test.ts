@@ -104,14 +104,18 @@ describe('who may connect', () => {
     expect(second.isSessionReused()).toBe(false);
   });
 
-  test('an identity has a bounded number of connections', async () => {
+  test('an identity with too many connections loses its oldest', async () => {
     const identity = await cluster.node('worker', 'w-many');
     const max = transportLimits.CONNECTIONS_PER_WORKER_MAX;
     const sessions: ClientHttp2Session[] = [];
     for (let count = 0; count < max; count += 1) sessions.push(await bench.rawSession(identity));
     await Promise.all(sessions.map((session) => rawCall(session, {})));
-    await within(10_000, closed(bench.raw(identity)));
-    expect(sessions.every((session) => !session.destroyed)).toBe(true);
+    const [oldest] = sessions;
+    const isGone = new Promise((resolve) => oldest?.once('close', resolve));
+    const newest = await bench.rawSession(identity);
+    await within(10_000, isGone);
+    expect(await rawCall(newest, {})).toHaveProperty('grpc-status');
+    expect(sessions.slice(1).every((session) => !session.destroyed)).toBe(true);
   });
 });
 
