@@ -19,16 +19,21 @@ export function chooseReplicated(
   replicas: number,
   isLost: (task: TaskRow) => boolean,
 ): PlaceChoice {
-  const ranked = [...places.values()]
-    .map((place) => ({ place, rank: healthRank(place, isLost) }))
-    .sort((left, right) => left.rank - right.rank || left.place.slot - right.place.slot)
-    .map(({ place }) => place);
+  const ranked = [...places.values()];
+  if (places.size > replicas) sortByHealth(ranked, isLost);
   const kept = ranked.slice(0, replicas);
   for (let slot = 1; kept.length < replicas; slot += 1) {
     if (!places.has(slot)) kept.push(emptyPlace(slot, ''));
   }
   kept.sort((left, right) => left.slot - right.slot);
   return { kept, dropped: ranked.slice(replicas) };
+}
+
+function sortByHealth(places: Place[], isLost: (task: TaskRow) => boolean): void {
+  const ranks = new Map(places.map((place) => [place, healthRank(place, isLost)]));
+  places.sort(
+    (left, right) => (ranks.get(left) ?? 0) - (ranks.get(right) ?? 0) || left.slot - right.slot,
+  );
 }
 
 /** 0 is the healthiest. */

@@ -39,10 +39,7 @@ export interface PlaceRules {
 /** Judges one place by its tasks; the places of an update are judged one by one, see UpdateGate. */
 export function statusOf(place: Place, rules: PlaceRules): PlaceStatus {
   const { spec, specVersion } = rules.service;
-  const task = bestOf(place.wanted.filter(rules.isCurrent));
-  const before = bestOf(place.wanted.filter((wanted) => !rules.isCurrent(wanted)));
-  // More than that is left over where one update followed another half way: it goes at once.
-  const spare = place.wanted.filter((wanted) => wanted !== task && wanted !== before);
+  const [task, before, spare] = sortWanted(place.wanted, rules.isCurrent);
   if (task !== undefined) return { kind: 'served', task, before, spare };
   if (before !== undefined) {
     // Start-first tasks that failed while the old one went on: their tries count as restarts.
@@ -58,14 +55,34 @@ export function statusOf(place: Place, rules: PlaceRules): PlaceStatus {
   return { kind: 'down', isOutdated: last !== undefined && !rules.isCurrent(last) };
 }
 
-/** The one to keep: the furthest on its way, the oldest of equals. */
-function bestOf(tasks: readonly TaskRow[]): TaskRow | undefined {
-  return [...tasks].sort(
-    (left, right) =>
-      rank(left) - rank(right) ||
-      left.createdAtMs - right.createdAtMs ||
-      (left.id < right.id ? -1 : 1),
-  )[0];
+const NONE: readonly TaskRow[] = [];
+
+/**
+ * The current task to keep, the outdated one to keep until then, and what is left over where one
+ * update followed another half way.
+ */
+function sortWanted(
+  wanted: readonly TaskRow[],
+  isCurrent: (task: TaskRow) => boolean,
+): readonly [TaskRow | undefined, TaskRow | undefined, readonly TaskRow[]] {
+  const only = wanted[0];
+  if (wanted.length <= 1) {
+    const isNew = only !== undefined && isCurrent(only);
+    return isNew ? [only, undefined, NONE] : [undefined, only, NONE];
+  }
+  const ranked = wanted.toSorted(byRank);
+  const task = ranked.find(isCurrent);
+  const before = ranked.find((other) => !isCurrent(other));
+  return [task, before, ranked.filter((other) => other !== task && other !== before)];
+}
+
+/** The furthest on its way, the oldest of equals. */
+function byRank(left: TaskRow, right: TaskRow): number {
+  return (
+    rank(left) - rank(right) ||
+    left.createdAtMs - right.createdAtMs ||
+    (left.id < right.id ? -1 : 1)
+  );
 }
 
 function rank(task: TaskRow): number {

@@ -1,6 +1,7 @@
 import { createId, isConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
-import type { Change, ChangeBatch, CommandBody, CommandResult, State } from '@conclave/state';
+import type { ChangeBatch, CommandBody, CommandResult, State } from '@conclave/state';
+import { Agenda } from './agenda.js';
 import { FailureMemory } from './failure-memory.js';
 import { LoadIndex } from './load-index.js';
 import { RoundLoads } from './round-context.js';
@@ -25,6 +26,12 @@ export interface SchedulerOptions {
   readonly logger: Logger;
 }
 
+/** A step of the update of one service. */
+interface ServiceStep {
+  readonly serviceId: string;
+  readonly step: UpdateStep;
+}
+
 /**
  * Keeps the tasks of all services as they should be. Runs on the leader only, between `start` and
  * `stop`. One round is in flight at a time: it plans the services that something happened to from
@@ -32,15 +39,9 @@ export interface SchedulerOptions {
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
+  readonly #agenda: Agenda;
   readonly #failures = new FailureMemory();
   readonly #loads = new LoadIndex();
-  /** Services to look at. */
-  readonly #dirty = new Set<string>();
-  /** Services with tasks that no node takes. */
-  readonly #waiting = new Set<string>();
-  /** When to look at a service without a change, milliseconds since 1970. */
-  readonly #wakeAt = new Map<string, number>();
-  #haveNodesChanged = false;
   #unwatch: (() => void) | undefined;
   #timer: TimerHandle | undefined;
   /** Changes with every start and stop: a round of an older one ends quietly. */
@@ -49,20 +50,22 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#agenda = new Agenda(options.state);
   }
 
   /** Begins with all services. Does nothing when it runs already. */
   start(): void {
     if (this.#unwatch !== undefined) return;
+    const { state } = this.#options;
     this.#generation += 1;
-    this.#unwatch = this.#options.state.watch((batch) => {
+    this.#unwatch = state.watch((batch) => {
       this.#follow(batch);
     });
-    for (const task of this.#options.state.tasks()) {
+    for (const task of state.tasks()) {
       this.#loads.follow(undefined, task);
       this.#failures.note(task);
     }
-    for (const service of this.#options.state.services()) this.#dirty.add(service.id);
+    this.#agenda.addAll(state.services());
     this.#kick();
   }
 
@@ -73,12 +76,9 @@ export class Scheduler {
     this.#unwatch = undefined;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#dirty.clear();
-    this.#waiting.clear();
-    this.#wakeAt.clear();
+    this.#agenda.clear();
     this.#loads.clear();
     this.#failures.clear();
-    this.#haveNodesChanged = false;
   }
 
   /** Resolves when no round is under way; for tests and an orderly end. */
@@ -87,50 +87,19 @@ export class Scheduler {
   }
 
   #follow(batch: ChangeBatch): void {
-    for (const change of batch.changes) this.#followChange(change);
-    if (this.#dirty.size > 0 || this.#haveNodesChanged) this.#kick();
-  }
-
-  #followChange(change: Change): void {
-    switch (change.kind) {
-      case 'service':
-        if (change.after === undefined) this.#forget(change.id);
-        else this.#dirty.add(change.id);
-        return;
-      case 'task': {
-        const { before, after } = change;
-        this.#loads.follow(before, after);
-        if (after !== undefined && before?.state !== after.state) this.#failures.note(after);
-        const serviceId = (after ?? before)?.serviceId;
-        if (serviceId !== undefined) this.#dirty.add(serviceId);
-        return;
-      }
-      case 'node':
-        if (isIrrelevant(change)) return;
-        this.#haveNodesChanged = true;
-        for (const task of this.#options.state.tasksOfNode(change.id)) {
-          this.#dirty.add(task.serviceId);
-        }
-        return;
-      case 'secret':
-      case 'version':
-      case 'token':
-      case 'receipt':
-      case 'cluster':
-        return;
+    for (const change of batch.changes) {
+      if (change.kind !== 'task') continue;
+      const { before, after } = change;
+      this.#loads.follow(before, after);
+      if (after !== undefined && before?.state !== after.state) this.#failures.note(after);
     }
-  }
-
-  #forget(serviceId: string): void {
-    this.#dirty.delete(serviceId);
-    this.#waiting.delete(serviceId);
-    this.#wakeAt.delete(serviceId);
+    this.#agenda.follow(batch);
+    if (this.#agenda.hasWork) this.#kick();
   }
 
   #kick(): void {
     if (this.#running !== undefined || this.#unwatch === undefined) return;
-    const generation = this.#generation;
-    this.#running = this.#runSafely(generation);
+    this.#running = this.#runSafely(this.#generation);
   }
 
   async #runSafely(generation: number): Promise<void> {
@@ -143,58 +112,50 @@ export class Scheduler {
     }
     this.#running = undefined;
     // What came while this was ending; after a failure the timer brings the next try.
-    if (!isBackingOff && (this.#dirty.size > 0 || this.#haveNodesChanged)) this.#kick();
+    if (!isBackingOff && this.#agenda.hasWork) this.#kick();
   }
 
   async #runRounds(generation: number): Promise<void> {
     // Batches that are applied in one go are seen by one round.
     await Promise.resolve();
-    while (generation === this.#generation && this.#markNodeChanges()) {
-      const isDone = await this.#round(generation);
-      if (!isDone) return;
+    while (generation === this.#generation && this.#agenda.hasWork) {
+      await this.#round(generation);
     }
     if (generation === this.#generation) this.#setTimer();
   }
 
-  /** Node changes touch global services and those that wait; true when there is something to do. */
-  #markNodeChanges(): boolean {
-    if (this.#haveNodesChanged) {
-      this.#haveNodesChanged = false;
-      for (const id of this.#waiting) this.#dirty.add(id);
-      for (const service of this.#options.state.services()) {
-        if (service.spec.mode === 'global') this.#dirty.add(service.id);
-      }
-    }
-    return this.#dirty.size > 0;
-  }
-
-  async #round(generation: number): Promise<boolean> {
+  async #round(generation: number): Promise<void> {
     const context = this.#context();
-    const steps: { readonly serviceId: string; readonly step: UpdateStep }[] = [];
-    const planned: string[] = [];
-    for (const id of this.#dirty) {
-      if (context.plan.wasCut) break;
-      const step = this.#planOne(context, id);
-      planned.push(id);
-      if (step !== undefined) steps.push({ serviceId: id, step });
-    }
-    for (const id of planned) this.#dirty.delete(id);
-    // A service that was cut short, or that takes a step, is looked at again from what it becomes.
-    const last = planned.at(-1);
-    if (context.plan.wasCut && last !== undefined) this.#dirty.add(last);
+    const { planned, steps } = this.#plan(context);
     try {
-      for (const { serviceId, step } of steps) {
-        this.#dirty.add(serviceId);
-        await this.#takeStep(serviceId, step);
-        if (generation !== this.#generation) return false;
+      for (const step of steps) {
+        await this.#takeStep(step);
+        if (generation !== this.#generation) return;
       }
       const changes = context.plan.changes;
       if (changes.length > 0) await this.#propose({ kind: 'tasks.schedule', changes });
     } catch (error) {
-      if (generation === this.#generation) for (const id of planned) this.#dirty.add(id);
+      if (generation === this.#generation) for (const id of planned) this.#agenda.add(id);
       throw error;
     }
-    return generation === this.#generation;
+  }
+
+  #plan(context: RoundContext): { planned: string[]; steps: ServiceStep[] } {
+    const planned: string[] = [];
+    const steps: ServiceStep[] = [];
+    for (const serviceId of this.#agenda.due()) {
+      const service = context.view.serviceById(serviceId);
+      this.#agenda.take(serviceId);
+      if (service === undefined) continue;
+      planned.push(serviceId);
+      const outcome = planService(context, service);
+      this.#agenda.note(serviceId, outcome);
+      if (outcome.step !== undefined) steps.push({ serviceId, step: outcome.step });
+      // One that was cut short, or takes a step, is looked at again from what it becomes.
+      if (context.plan.wasCut || outcome.step !== undefined) this.#agenda.add(serviceId);
+      if (context.plan.wasCut) break;
+    }
+    return { planned, steps };
   }
 
   #context(): RoundContext {
@@ -209,45 +170,22 @@ export class Scheduler {
     };
   }
 
-  #planOne(context: RoundContext, id: string): UpdateStep | undefined {
-    const service = context.view.serviceById(id);
-    this.#forgetTimes(id);
-    if (service === undefined) return undefined;
-    const outcome = planService(context, service);
-    if (outcome.wakeAtMs !== undefined) this.#wakeAt.set(id, outcome.wakeAtMs);
-    if (outcome.isWaiting) this.#waiting.add(id);
-    return outcome.step;
-  }
-
-  #forgetTimes(id: string): void {
-    this.#waiting.delete(id);
-    this.#wakeAt.delete(id);
-  }
-
-  async #takeStep(serviceId: string, step: UpdateStep): Promise<void> {
+  async #takeStep({ serviceId, step }: ServiceStep): Promise<void> {
     const { state, logger } = this.#options;
     const service = state.serviceById(serviceId);
     if (service === undefined) return;
     const base = { kind: 'service.update-state', id: serviceId } as const;
+    const { specVersion, objectVersion } = service;
+    const { message } = step;
     if (step.kind === 'state') {
       logger.info('service-update', { serviceId, state: step.state });
-      await this.#propose({
-        ...base,
-        specVersion: service.specVersion,
-        state: step.state,
-        message: step.message,
-      });
+      await this.#propose({ ...base, specVersion, state: step.state, message });
       return;
     }
     logger.warn('service-update', { serviceId, state: 'rolled-back' });
-    await this.#propose({
-      kind: 'service.update',
-      id: serviceId,
-      spec: step.spec,
-      objectVersion: service.objectVersion,
-    });
-    const specVersion = state.serviceById(serviceId)?.specVersion ?? 0;
-    await this.#propose({ ...base, specVersion, state: 'rolled-back', message: step.message });
+    await this.#propose({ kind: 'service.update', id: serviceId, spec: step.spec, objectVersion });
+    const after = state.serviceById(serviceId)?.specVersion ?? 0;
+    await this.#propose({ ...base, specVersion: after, state: 'rolled-back', message });
   }
 
   /** A refusal means that something changed meanwhile: the change itself brings the next round. */
@@ -260,11 +198,8 @@ export class Scheduler {
   }
 
   #backOff(error: unknown): void {
-    const code = isConclaveError(error)
-      ? error.code
-      : error instanceof RefusedError
-        ? error.code
-        : 'CV_INTERNAL';
+    const isKnown = isConclaveError(error) || error instanceof RefusedError;
+    const code = isKnown ? error.code : 'CV_INTERNAL';
     this.#options.logger.warn('schedule-failed', { code });
     this.#timer?.cancel();
     this.#timer = this.#options.timers.after(RETRY_DELAY_MS, () => {
@@ -275,20 +210,15 @@ export class Scheduler {
   #setTimer(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    let wakeAtMs: number | undefined;
-    for (const atMs of this.#wakeAt.values()) wakeAtMs = Math.min(wakeAtMs ?? atMs, atMs);
+    const { wakeAtMs } = this.#agenda;
     if (wakeAtMs === undefined) return;
-    const delayMs = Math.max(1, Math.min(wakeAtMs - this.#options.clock.now(), WAKE_DELAY_MS_MAX));
-    this.#timer = this.#options.timers.after(delayMs, () => {
-      this.#wakeDue();
+    const { clock, timers } = this.#options;
+    const delayMs = Math.max(1, Math.min(wakeAtMs - clock.now(), WAKE_DELAY_MS_MAX));
+    this.#timer = timers.after(delayMs, () => {
+      this.#agenda.wake(clock.now());
+      if (this.#agenda.hasWork) this.#kick();
+      else this.#setTimer();
     });
-  }
-
-  #wakeDue(): void {
-    const nowMs = this.#options.clock.now();
-    for (const [id, atMs] of this.#wakeAt) if (atMs <= nowMs) this.#dirty.add(id);
-    if (this.#dirty.size > 0) this.#kick();
-    else this.#setTimer();
   }
 }
 
@@ -301,18 +231,4 @@ class RefusedError extends Error {
     super(`refused with ${code}`);
     this.code = code;
   }
-}
-
-/** Only what placement looks at matters; heartbeats, sessions and certificates do not. */
-function isIrrelevant({ before, after }: Extract<Change, { kind: 'node' }>): boolean {
-  if (before === undefined || after === undefined) return false;
-  return (
-    before.state === after.state &&
-    before.availability === after.availability &&
-    before.role === after.role &&
-    before.hostname === after.hostname &&
-    before.platformOs === after.platformOs &&
-    before.labels === after.labels &&
-    before.executors.join() === after.executors.join()
-  );
 }

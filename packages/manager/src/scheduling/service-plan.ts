@@ -43,6 +43,8 @@ class ServicePlanner {
   readonly #service: ServiceRow;
   readonly #fitness: NodeFitness;
   readonly #rules: PlaceRules;
+  /** Node id to whether the node is of the kind that the spec asks for. */
+  readonly #rightKinds = new Map<string, boolean>();
   readonly #pending: PendingTask[] = [];
   #wakeAtMs: number | undefined;
 
@@ -135,6 +137,7 @@ class ServicePlanner {
 
   /** Lets go of tasks whose node is lost to them; the place becomes empty in the same round. */
   #release(place: Place): void {
+    if (!place.wanted.some((task) => this.#isLost(task))) return;
     for (const task of place.wanted.filter((wanted) => this.#isLost(wanted))) {
       this.#add(stopChanges(task, 'its node takes no tasks'));
       place.wanted.splice(place.wanted.indexOf(task), 1);
@@ -155,8 +158,13 @@ class ServicePlanner {
 
   #isRightKind(task: TaskRow): boolean {
     if (task.nodeId === '') return true;
-    const node = this.#context.view.nodeById(task.nodeId);
-    return node !== undefined && this.#fitness.refusalOfKind(node) === undefined;
+    let isRight = this.#rightKinds.get(task.nodeId);
+    if (isRight === undefined) {
+      const node = this.#context.view.nodeById(task.nodeId);
+      isRight = node !== undefined && this.#fitness.refusalOfKind(node) === undefined;
+      this.#rightKinds.set(task.nodeId, isRight);
+    }
+    return isRight;
   }
 
   #serve({ place, status }: JudgedPlace): void {
@@ -240,6 +248,7 @@ class ServicePlanner {
   #trimHistory(places: readonly Place[]): void {
     const count = historyCount(this.#service.spec.restart);
     for (const place of places) {
+      if (place.ended.length <= count) continue;
       const old = place.ended.slice(count);
       this.#add(old.map((task) => ({ kind: 'delete', id: task.id })));
     }
