@@ -154,11 +154,8 @@ export class Story {
       input: this.#planted.second,
       shown: `printf %s "$KEY" | conclave secret set ops/backup`,
     });
-    const constraint = ['--constraint', 'node.hostname==worker-1'];
-    await tell.type(this.#first, [
-      ...['service', 'create', 'backup', '--secret', 'ops/backup', ...constraint],
-      ...['--', 'sleep', '3600'],
-    ]);
+    const args = 'service create backup --secret ops/backup --constraint node.hostname==worker-1';
+    await tell.type(this.#first, [...args.split(' '), '--', 'sleep', '3600']);
     await this.#running('backup', 1);
     const exposed = await tell.type(this.#first, ['node', 'exposure', 'worker-2']);
     tell.demand(!exposed.includes('ops/backup'), 'the ledger lists no version of it for worker-2');

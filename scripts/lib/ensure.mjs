@@ -57,7 +57,9 @@ function fingerprint(paths) {
   const hash = createHash('sha256');
   for (const path of paths) {
     if (!existsSync(path)) continue;
-    const files = statSync(path).isDirectory() ? [...sources(path)].sort() : [path];
+    const files = statSync(path).isDirectory()
+      ? [...sources(path)].toSorted((a, b) => (a < b ? -1 : 1))
+      : [path];
     for (const file of files)
       hash.update(file.slice(root.length)).update('\0').update(readFileSync(file));
   }

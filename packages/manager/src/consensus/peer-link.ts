@@ -103,7 +103,7 @@ export class PeerLink {
     });
     try {
       for (let sequence = 1; !this.#end.signal.aborted;) {
-        if (failure !== undefined) throw failure;
+        if (failure !== undefined) throw toConclaveError(failure);
         if (this.#waiting.length === 0) {
           await this.#untilWaiting();
           continue;

@@ -1,0 +1,250 @@
+import { ConclaveError, delay } from '@conclave/kernel';
+import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
+import { encodeCommand } from '@conclave/state';
+import type { Actor, Command, CommandBody, CommandResult, State } from '@conclave/state';
+import type { SnapshotStore } from '@conclave/store';
+import type { IdentitySource } from '@conclave/transport';
+import { loadWire } from '@conclave/wire';
+import type { SessionsRequest, SessionsRequestInput } from '@conclave/wire';
+import type { LogStore, NodeLimits } from 'raft-ts/node';
+import type { StatusSource } from '../control/status-source.js';
+import type { KnownManager } from '../identity/authority.js';
+import { Leadership } from '../leadership.js';
+import { Peers } from '../peers.js';
+import { Proposer } from './proposer.js';
+import { RaftHost } from './raft-host.js';
+import type { ProposedResult } from './raft-host.js';
+import { RaftLinks } from './raft-links.js';
+import { RAFT_PROTOCOL } from './raft-service.js';
+import { ReplicatedState } from './replicated-state.js';
+import { decodeResult } from './result-codec.js';
+import { raftStatus } from './status.js';
+
+/** What this manager's part in consensus is made of. */
+export interface ConsensusOptions {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  readonly raftId: number;
+  /** The first entry of a new cluster, only on its founder and only the first time. */
+  readonly founding?: Extract<CommandBody, { kind: 'cluster.create' }>;
+  readonly identity: IdentitySource;
+  readonly log: LogStore;
+  readonly snapshots: SnapshotStore;
+  /** Managers that the join answer named; needed until the state has arrived. */
+  readonly known: readonly KnownManager[];
+  /** Refuses new writes for a while, for example because the disk is nearly full. */
+  readonly checkRoom: () => void;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly schedule: (run: () => void) => void;
+  readonly limits?: Partial<NodeLimits>;
+  readonly timeScale?: number;
+}
+
+/** Milliseconds that taking a member out may take. */
+const REMOVAL_MS_MAX = 15_000;
+const LOOK_MS = 50;
+/** Milliseconds for one call to the leader. */
+const LEADER_CALL_MS = 10_000;
+
+/** This manager's part in consensus: the replicated state, and every way to change it. */
+export class Consensus {
+  readonly replicated: ReplicatedState;
+  readonly peers: Peers;
+  readonly proposer: Proposer;
+  readonly status: StatusSource;
+  /** Fires when this manager stops. */
+  readonly ended: AbortSignal;
+  readonly #options: ConsensusOptions;
+  readonly #links: RaftLinks;
+  readonly #leadership: Leadership;
+  readonly #end = new AbortController();
+  #host: RaftHost | undefined;
+
+  constructor(options: ConsensusOptions) {
+    this.#options = options;
+    this.ended = this.#end.signal;
+    const { clock, nodeId } = options;
+    this.replicated = new ReplicatedState(options);
+    this.peers = new Peers({ ...options, selfNodeId: nodeId, state: () => this.state });
+    this.#links = this.#createLinks();
+    this.#leadership = new Leadership(options);
+    this.proposer = new Proposer(
+      {
+        isLeader: () => this.host.isLeader,
+        propose: (command, signal) => this.propose(command, signal),
+        awaitLeader: (signal) => this.host.awaitLeader(signal),
+        awaitApplied: (index) => this.host.awaitApplied(index),
+      },
+      (leader, command, signal) => this.#proposeRemotely(leader, command, signal),
+      clock,
+    );
+    this.status = { current: () => raftStatus(this.host, nodeId) };
+  }
+
+  /** Loads what is stored, replays it and takes part; a founder also makes the cluster. */
+  async start(): Promise<void> {
+    const { founding, raftId } = this.#options;
+    this.#host = await RaftHost.start({
+      ...this.#options,
+      raftId,
+      isFounder: founding !== undefined,
+      replicated: this.replicated,
+      transport: this.#links,
+      onRole: () => {
+        if (this.#host !== undefined) this.#leadership.follow(this.#host);
+      },
+    });
+    if (founding === undefined) return;
+    this.#host.campaign();
+    await this.proposer.commit({ kind: 'system', id: 'founder' }, founding);
+  }
+
+  /** @throws CV_NO_LEADER while this manager starts */
+  get host(): RaftHost {
+    if (this.#host !== undefined) return this.#host;
+    throw new ConclaveError('CV_NO_LEADER', 'this manager is starting', { retryAfterMs: 200 });
+  }
+
+  /** The host, when it has started: for messages that may be lost. */
+  get startedHost(): RaftHost | undefined {
+    return this.#host;
+  }
+
+  get state(): State {
+    return this.replicated.state;
+  }
+
+  get isLeader(): boolean {
+    return this.#host?.isLeader ?? false;
+  }
+
+  /** Puts a command into the log as the leader. @throws CV_NOT_LEADER, CV_DISK_FULL, ... */
+  propose(command: Command, signal?: AbortSignal): Promise<ProposedResult> {
+    // The bounded part of the disk is kept for what the cluster itself has to write.
+    if (command.by.kind === 'admin') this.#options.checkRoom();
+    return this.host.propose(command, signal);
+  }
+
+  /** Commits for `by`, from any manager; a refusal is an answer. */
+  async commitAs(by: Actor, body: CommandBody): Promise<CommandResult> {
+    return (await this.proposer.propose(by, body, { signal: this.ended })).result;
+  }
+
+  /** Tells the leader which sessions live here; answers those that are not valid any more. */
+  async beat(sessions: SessionsRequestInput): Promise<{ readonly invalid: readonly string[] }> {
+    const leader = await this.host.awaitLeader(this.ended);
+    if (this.isLeader) {
+      const { opened = [], alive = [], closed = [] } = sessions;
+      const whole = { opened, alive, closed } as SessionsRequest;
+      return { invalid: await this.receiveBeat(this.#options.nodeId, whole) };
+    }
+    const channel = this.peers.byRaftId(leader);
+    if (channel === undefined) throw new ConclaveError('CV_NO_LEADER', 'the leader is not known');
+    return channel.unary(loadWire().Managers.Beat, sessions, { timeoutMs: LEADER_CALL_MS });
+  }
+
+  /** Takes such a list as the leader. @throws CV_NOT_LEADER */
+  async receiveBeat(managerId: string, sessions: SessionsRequest): Promise<readonly string[]> {
+    return this.#leadership.duties.beat(managerId, sessions);
+  }
+
+  /** Raft id of a manager by its node id, from state or, before there is one, from the join. */
+  raftIdOf(nodeId: string): number | undefined {
+    const known = this.state.nodeById(nodeId)?.manager?.raftId;
+    if (known !== undefined || this.state.cluster() !== undefined) return known;
+    return this.#options.known.find((one) => one.nodeId === nodeId)?.raftId;
+  }
+
+  /**
+   * Takes a manager out of the quorum; resolves when the configuration has let go of it.
+   * @throws CV_LAST_MANAGER when too few of the others can be reached to go on without it
+   * @throws CV_DEADLINE when that takes too long; it goes on by itself
+   */
+  async removeMember(nodeId: string): Promise<void> {
+    const raftId = this.state.nodeById(nodeId)?.manager?.raftId;
+    if (raftId === undefined) return;
+    this.#checkQuorumWithout(nodeId);
+    await this.commitAs(
+      { kind: 'node', id: this.#options.nodeId },
+      { kind: 'node.membership', id: nodeId, membership: 'removing', ringGeneration: undefined },
+    );
+    const end = this.#options.clock.monotonic() + REMOVAL_MS_MAX;
+    while (this.#isMember(nodeId, raftId)) {
+      if (this.#options.clock.monotonic() > end) {
+        throw new ConclaveError('CV_DEADLINE', 'the manager is still part of the quorum', {
+          hint: 'The removal goes on by itself; look at `conclave node ls`.',
+        });
+      }
+      await delay(this.#options.timers, LOOK_MS);
+    }
+  }
+
+  /** Hands leadership over when this manager has it, so that a stop interrupts nobody. */
+  async handOver(): Promise<void> {
+    if (this.isLeader) await this.host.transferLeadership();
+  }
+
+  /** Ends taking part; idempotent. */
+  async stop(): Promise<void> {
+    if (this.ended.aborted) return;
+    this.#end.abort();
+    this.#leadership.stop();
+    await this.#host?.stop();
+    this.#links.close();
+    this.peers.close();
+  }
+
+  #isMember(nodeId: string, raftId: number): boolean {
+    if (this.state.nodeById(nodeId) === undefined) return false;
+    const { voters, votersOutgoing, learners } = this.host.confState();
+    return [...voters, ...votersOutgoing, ...learners].includes(raftId);
+  }
+
+  #createLinks(): RaftLinks {
+    const { clusterId } = this.#options;
+    return new RaftLinks({
+      ...this.#options,
+      channelOf: (raftId) => this.peers.byRaftId(raftId),
+      head: () => ({
+        clusterId,
+        protocol: RAFT_PROTOCOL,
+        clusterEpoch: this.state.cluster()?.epoch ?? 0,
+      }),
+      openSnapshot: (snapshot) => this.replicated.openForSending(snapshot),
+      onUnreachable: (raftId) => this.#host?.reportUnreachable(raftId),
+      onSnapshotSent: (raftId, status) => this.#host?.reportSnapshot(raftId, status),
+    });
+  }
+
+  async #proposeRemotely(
+    leader: number,
+    command: Command,
+    signal?: AbortSignal,
+  ): Promise<ProposedResult> {
+    const channel = this.peers.byRaftId(leader);
+    if (channel === undefined) {
+      throw new ConclaveError('CV_NOT_LEADER', 'the address of the leader is not known yet');
+    }
+    const { result, index } = await channel.unary(
+      loadWire().Managers.Propose,
+      { command: encodeCommand(command) },
+      { timeoutMs: LEADER_CALL_MS, signal },
+    );
+    return { index, result: decodeResult(result) };
+  }
+
+  #checkQuorumWithout(nodeId: string): void {
+    const voters = [...this.state.nodes()].filter(
+      (node) => node.manager?.membership === 'voter' && node.id !== nodeId,
+    );
+    const alive = voters.filter((node) => node.state === 'READY');
+    if (voters.length > 0 && alive.length > voters.length / 2) return;
+    throw new ConclaveError(
+      'CV_LAST_MANAGER',
+      `without this manager ${alive.length} of ${voters.length} voters could be reached: no quorum`,
+    );
+  }
+}
