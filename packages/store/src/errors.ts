@@ -30,7 +30,9 @@ export function storeFailure(error: unknown, during: string): ConclaveError {
     });
   }
   // What the database says when its own table of contents does not fit its files.
-  if (/Corruption|No such file|CURRENT|MANIFEST|missing file|comparator|Invalid argument/i.test(text))
+  if (
+    /Corruption|No such file|CURRENT|MANIFEST|missing file|comparator|Invalid argument/i.test(text)
+  )
     return damaged('the database says so', error);
   return new ConclaveError('CV_STORE_FAILED', `the disk of the log failed, ${during}`, {
     cause: error,

@@ -42,6 +42,8 @@ export class LevelLogStore implements LogStore {
   /** Chain hash of each stored entry: position 0 is `baseIndex`. */
   #hashes: Uint8Array[] = [CHAIN_START];
   #failure: Error | undefined;
+  /** Ends when what was begun last has ended: both kinds of change are made from the head. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(database: Database, cipher: StoreCipher, witness: Witness) {
     this.#database = database;
@@ -75,18 +77,35 @@ export class LevelLogStore implements LogStore {
   }
 
   /** @inheritdoc */
-  async write(batch: LogBatch, options: WriteOptions): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const { head, hashes, operations } = this.#plan(batch);
-    operations.push({ type: 'put', key: HEAD_KEY, value: encodeHead(this.#cipher, head) });
-    await this.#guard('writing', () => this.#database.batch(operations, { sync: options.sync }));
-    this.#head = head;
-    this.#hashes = hashes;
-    if (options.sync) await this.#guard('writing', () => this.#witness.note(head.writeCounter));
+  write(batch: LogBatch, options: WriteOptions): Promise<void> {
+    return this.#inTurn(() => this.#write(batch, options));
   }
 
   /** @inheritdoc */
-  async compact(index: number): Promise<void> {
+  compact(index: number): Promise<void> {
+    return this.#inTurn(() => this.#compact(index));
+  }
+
+  /** Compaction may be asked for while a write is open, and the other way round. */
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    const mine = this.#turn.then(act);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async #write(batch: LogBatch, options: WriteOptions): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { head, hashes, operations } = this.#plan(batch);
+    operations.push({ type: 'put', key: HEAD_KEY, value: encodeHead(this.#cipher, head) });
+    await this.#guard('writing', async () => {
+      await this.#database.batch(operations, { sync: options.sync });
+      if (options.sync) this.#witness.note(head.writeCounter);
+    });
+    this.#head = head;
+    this.#hashes = hashes;
+  }
+
+  async #compact(index: number): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const { baseIndex, lastIndex } = this.#head;
     const until = Math.min(index, lastIndex);
@@ -98,8 +117,6 @@ export class LevelLogStore implements LogStore {
       baseIndex: until,
       baseHash: required(hashes[0], 'the chain at the new base'),
     };
-    this.#head = head;
-    this.#hashes = hashes;
     const operations: Operation[] = [
       { type: 'put', key: HEAD_KEY, value: encodeHead(this.#cipher, head) },
     ];
@@ -107,6 +124,8 @@ export class LevelLogStore implements LogStore {
       operations.push({ type: 'del', key: entryKey(gone) });
     }
     await this.#guard('compacting', () => this.#database.batch(operations, { sync: false }));
+    this.#head = head;
+    this.#hashes = hashes;
   }
 
   #plan(batch: LogBatch): { head: Head; hashes: Uint8Array[]; operations: Operation[] } {
@@ -128,7 +147,8 @@ export class LevelLogStore implements LogStore {
         throw damaged(`entry ${first.index} does not continue the log at ${head.lastIndex}`);
       }
       this.#discardFrom(head, first.index + batch.entries.length, operations);
-      hashes = hashes.slice(0, first.index - head.baseIndex);
+      // In place: nobody reads them before the write has succeeded, nor ever after a failed one.
+      hashes.length = first.index - head.baseIndex;
       this.#append(batch.entries, hashes, operations);
       const lastIndex = first.index + batch.entries.length - 1;
       head = { ...head, lastIndex, lastHash: required(hashes.at(-1), 'the last hash') };

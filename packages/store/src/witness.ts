@@ -14,12 +14,18 @@ const RECORD_BYTES = COUNTER_BYTES + 32;
  * The database drops a damaged end of its own log without a word, and the rest looks like an older
  * but sound store. With the witness the two cases differ: a batch that was torn before it was
  * acknowledged leaves the witness at or behind the head, damage leaves it ahead. It is written
- * after the batch, without a sync: after a loss of power it may be behind, never ahead.
+ * after the batch, without a sync and without anybody waiting: after a loss of power or a crash it
+ * may be behind, never ahead.
  */
 export class Witness {
   readonly #file: FileHandle;
   readonly #key: SecretBytes;
   readonly #record = Buffer.alloc(RECORD_BYTES);
+  /** The newest counter that is to be noted; written when the write before it has ended. */
+  #wanted = 0;
+  #written = 0;
+  #running: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
 
   private constructor(file: FileHandle, key: SecretBytes) {
     this.#file = file;
@@ -48,15 +54,36 @@ export class Witness {
     return Number(counter.readBigUInt64BE(0));
   }
 
-  /** Notes that the batch `writeCounter` was acknowledged. */
-  async note(writeCounter: number): Promise<void> {
-    this.#record.writeBigUInt64BE(BigInt(writeCounter), 0);
-    const mark = keyedHash(this.#key, this.#record.subarray(0, COUNTER_BYTES));
-    this.#record.set(mark, COUNTER_BYTES);
-    await this.#file.write(this.#record, 0, RECORD_BYTES, 0);
+  /**
+   * Notes that the batch `writeCounter` was acknowledged, soon: notes that queue up become one.
+   * @throws what an earlier note failed with
+   */
+  note(writeCounter: number): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#wanted = writeCounter;
+    this.#running ??= this.#run();
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  /** Closes the file after the last note. */
+  async close(): Promise<void> {
+    await this.#running;
+    await this.#file.close();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#written < this.#wanted) {
+        const counter = this.#wanted;
+        this.#record.writeBigUInt64BE(BigInt(counter), 0);
+        const mark = keyedHash(this.#key, this.#record.subarray(0, COUNTER_BYTES));
+        this.#record.set(mark, COUNTER_BYTES);
+        await this.#file.write(this.#record, 0, RECORD_BYTES, 0);
+        this.#written = counter;
+      }
+    } catch (error) {
+      this.#failure = { error };
+    } finally {
+      this.#running = undefined;
+    }
   }
 }

@@ -25,6 +25,24 @@ describe('the store', () => {
     await expect(fixture.open()).rejects.toMatchObject({ code: 'CV_DATA_DIR_LOOSE' });
   });
 
+  test('compaction and a write that overlap both take place', async () => {
+    const store = await fixture.open();
+    await store.log.load();
+    const entries = Array.from({ length: 10 }, (_, place) => entry(place + 1, 1, `e${place + 1}`));
+    await store.log.write({ entries, ownSnapshot: snapshotAt(8) }, { sync: true });
+    await Promise.all([
+      store.log.write({ entries: [entry(11, 1, 'e11')] }, { sync: true }),
+      store.log.compact(5),
+      store.log.write({ entries: [entry(12, 1, 'e12')] }, { sync: true }),
+    ]);
+    await store.log.write({ entries: [entry(13, 1, 'e13')] }, { sync: true });
+    await store.close();
+    const again = await fixture.open();
+    const loaded = await again.log.load();
+    expect(loaded.entries.map(({ index }) => index)).toEqual([6, 7, 8, 9, 10, 11, 12, 13]);
+    await again.close();
+  });
+
   test('nothing of an entry is readable in its files', async () => {
     const store = await fixture.open();
     await store.log.load();
