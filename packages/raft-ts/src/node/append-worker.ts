@@ -1,5 +1,6 @@
 import type {
   Bytes,
+  HardState,
   Index,
   Message,
   MsgStorageAppend,
@@ -9,7 +10,7 @@ import type {
 import { LOCAL_APPEND_THREAD, RaftError } from '../index.js';
 import type { MemberContext } from './context.js';
 import { DriverError } from './driver-error.js';
-import { hardStateOf, isEmptyBatch, mergeAppends } from './merge-appends.js';
+import { hardStateOf, isEmptyBatch, isHardStateOnly, mergeAppends } from './merge-appends.js';
 import type { AppendWork } from './merge-appends.js';
 import type { LogBatch } from './types.js';
 
@@ -37,6 +38,9 @@ interface AppendJob {
  * Whatever queued up during a write becomes the next batch, with one sync for all of it, so that
  * batches grow with the latency of the disk. Responses are released only after the write they
  * belong to, and everything queued before, is durable.
+ *
+ * A commit index alone promises nothing: it goes along with the next write, at the latest with the
+ * one that `flush` asks for.
  */
 export class AppendWorker {
   readonly #context: MemberContext;
@@ -48,6 +52,8 @@ export class AppendWorker {
   #snapshotIndex: Index;
   #commit: Index;
   #appliedWritten: Index;
+  /** A hard state whose only news is its commit index. */
+  #unwritten: HardState | undefined;
 
   /**
    * @param context the member
@@ -104,6 +110,17 @@ export class AppendWorker {
     });
   }
 
+  /** Whether a commit index waits for company. */
+  get hasUnwritten(): boolean {
+    return this.#unwritten !== undefined;
+  }
+
+  /** Writes a commit index that still waits. */
+  flush(): void {
+    if (this.#unwritten === undefined || this.#queue.length > 0) return;
+    this.#enqueue({ kind: 'flush' }, false, noop);
+  }
+
   /** Resolves when nothing is being written; with `isOpen`, when the queue is empty too. */
   async idle(): Promise<void> {
     await this.#running;
@@ -139,9 +156,13 @@ export class AppendWorker {
   async #writeNext(): Promise<void> {
     const jobs = this.#take();
     this.#writing = jobs;
-    const batch = mergeAppends(jobs.map((job) => job.work));
-    if (!isEmptyBatch(batch)) {
-      const sync = jobs.some((job) => job.sync);
+    const sync = jobs.some((job) => job.sync);
+    const isFlush = jobs.some((job) => job.work.kind === 'flush');
+    const batch = this.#withUnwritten(mergeAppends(jobs.map((job) => job.work)));
+    if (!sync && !isFlush && isHardStateOnly(batch)) {
+      this.#unwritten = batch.hardState;
+    } else if (!isEmptyBatch(batch)) {
+      this.#unwritten = undefined;
       await this.#context.options.store.write(this.#withApplied(batch), { sync });
     }
     this.#writing = [];
@@ -161,8 +182,7 @@ export class AppendWorker {
     this.#queue.splice(0, taken.length);
     this.#queueSize -= size;
     return taken.filter((job) => {
-      const snapshot = job.work.kind === 'append' ? job.work.message.snapshot : job.work.snapshot;
-      const index = snapshot?.metadata.index ?? 0;
+      const index = snapshotOf(job.work)?.metadata.index ?? 0;
       if (job.work.kind === 'ownSnapshot' && index <= snapshotIndex) {
         job.done(false);
         return false;
@@ -170,6 +190,12 @@ export class AppendWorker {
       snapshotIndex = Math.max(snapshotIndex, index);
       return true;
     });
+  }
+
+  /** A newer hard state replaces the one that waits. */
+  #withUnwritten(batch: LogBatch): LogBatch {
+    const hardState = batch.hardState ?? this.#unwritten;
+    return hardState === undefined ? batch : { ...batch, hardState };
   }
 
   /** The applied index must not get ahead of the commit index on disk. */
@@ -185,7 +211,7 @@ export class AppendWorker {
     const outgoing: NetworkMessage[] = [];
     for (const job of jobs) {
       if (job.work.kind === 'append') this.#completeAppend(job.work.message, outgoing);
-      else this.#completeOwnSnapshot(job.work.snapshot);
+      else if (job.work.kind === 'ownSnapshot') this.#completeOwnSnapshot(job.work.snapshot);
       job.done(true);
     }
     if (outgoing.length > 0) this.#sink.send(outgoing);
@@ -232,9 +258,14 @@ function isForThisMember(message: Message, id: number): boolean {
   return message.to === id || message.to === LOCAL_APPEND_THREAD;
 }
 
+function snapshotOf(work: AppendWork): Snapshot | undefined {
+  if (work.kind === 'ownSnapshot') return work.snapshot;
+  return work.kind === 'append' ? work.message.snapshot : undefined;
+}
+
 function sizeOf(work: AppendWork): Bytes {
-  if (work.kind === 'ownSnapshot') return work.snapshot.data.length;
-  let size = work.message.snapshot?.data.length ?? 0;
+  let size = snapshotOf(work)?.data.length ?? 0;
+  if (work.kind !== 'append') return size;
   for (const entry of work.message.entries) size += entry.data.length;
   return size;
 }

@@ -239,6 +239,7 @@ export class Member {
     this.guarded(() => {
       this.#guard.check();
     });
+    this.append.flush();
     this.wake();
   }
 
@@ -248,13 +249,15 @@ export class Member {
     this.proposals.closeQueue();
     do {
       this.run();
+      this.append.flush();
       await Promise.all([this.append.idle(), this.apply.idle(), this.#compaction.idle()]);
     } while (this.#isOpen && this.#hasWork());
     this.#close();
   }
 
   #hasWork(): boolean {
-    return this.append.length > 0 || this.apply.length > 0 || this.raw.hasReady();
+    const { append, apply, raw } = this;
+    return append.length > 0 || append.hasUnwritten || apply.length > 0 || raw.hasReady();
   }
 
   #fail(error: RaftError): void {

@@ -2,9 +2,13 @@ import { NONE, RaftInvariantError } from '../index.js';
 import type { Entry, HardState, MsgStorageAppend, Snapshot } from '../index.js';
 import type { LogBatch } from './types.js';
 
-/** One piece of queued storage work: a message of the core or a snapshot this member took. */
+/**
+ * One piece of queued storage work: a message of the core, a snapshot this member took, or the wish
+ * to write what waits for company.
+ */
 export type AppendWork =
   | { readonly kind: 'append'; readonly message: MsgStorageAppend }
+  | { readonly kind: 'flush' }
   | { readonly kind: 'ownSnapshot'; readonly snapshot: Snapshot };
 
 /** The hard state a storage message carries; undefined: unchanged. */
@@ -27,6 +31,7 @@ export function mergeAppends(works: readonly AppendWork[]): LogBatch {
   let snapshot: Snapshot | undefined;
   let ownSnapshot: Snapshot | undefined;
   for (const work of works) {
+    if (work.kind === 'flush') continue;
     if (work.kind === 'ownSnapshot') {
       ownSnapshot = work.snapshot;
       continue;
@@ -56,6 +61,12 @@ export function isEmptyBatch(batch: LogBatch): boolean {
     batch.snapshot === undefined &&
     batch.ownSnapshot === undefined
   );
+}
+
+/** Whether the batch has a hard state and nothing else. */
+export function isHardStateOnly(batch: LogBatch): boolean {
+  const { hardState, ...rest } = batch;
+  return hardState !== undefined && isEmptyBatch(rest);
 }
 
 /** May change `entries` and returns it, or a new list. */

@@ -1,5 +1,6 @@
 import { MAX_NODE_ID, RawNode } from '../index.js';
 import type {
+  BasicStatus,
   ConfChange,
   ConfState,
   Index,
@@ -169,6 +170,11 @@ export class Node implements AsyncDisposable {
   /** State of the core. @throws RaftInvariantError after an invariant was violated */
   status(): Status {
     return this.#member.raw.status();
+  }
+
+  /** The part of `status` that costs nothing. @throws RaftInvariantError like `status` */
+  basicStatus(): BasicStatus {
+    return this.#member.raw.basicStatus();
   }
 
   /** Work that is open. Never throws. */

@@ -139,6 +139,27 @@ describe('nothing that promises durability leaves before the write has resolved'
     expect(after.syncs - before.syncs).toBe(1);
     await cluster.end();
   });
+
+  test('a commit index waits for the next write, and a stop writes it', async () => {
+    const cluster = await SimCluster.start({ size: 1, node: { tickMs: 1_000 } });
+    const member = cluster.member(1);
+    await cluster.leader();
+    await cluster.world.advance(1_500);
+    const before = member.store.counts;
+    for (const text of ['a', 'b', 'c']) {
+      await cluster.world.result(member.node!.propose(command(text)));
+    }
+    const after = member.store.counts;
+    expect(after.writes - before.writes).toBe(3);
+    const commits: (number | undefined)[] = [];
+    member.store.hooks.beforeWrite = ({ hardState }) => {
+      commits.push(hardState?.commit);
+    };
+    const { commit } = member.node!.basicStatus();
+    await cluster.world.result(member.node!.stop());
+    expect(commits).toEqual([commit]);
+    await cluster.end();
+  });
 });
 
 describe('group commit', () => {
