@@ -11,8 +11,6 @@ import type { ReplicatedState } from './replicated-state.js';
 const LEADER_WAIT_MS = 2_500;
 /** Milliseconds a client is told to wait before a retry. */
 const RETRY_AFTER_MS = 300;
-/** Milliseconds between two looks while waiting. */
-const LOOK_MS = 20;
 
 /** What a consensus host is made of. */
 export interface RaftHostOptions {
@@ -47,15 +45,19 @@ const RANDOM_BELOW_MAX = 2 ** 32;
 export class RaftHost {
   readonly #node: Node;
   readonly #options: RaftHostOptions;
+  /** Who waits for a leader; called at every change of the role. */
+  readonly #leaderWaiters: Set<() => void>;
 
-  private constructor(node: Node, options: RaftHostOptions) {
+  private constructor(node: Node, options: RaftHostOptions, leaderWaiters: Set<() => void>) {
     this.#node = node;
     this.#options = options;
+    this.#leaderWaiters = leaderWaiters;
   }
 
   /** Loads what is stored, replays it and starts to take part. */
   static async start(options: RaftHostOptions): Promise<RaftHost> {
     const { clock, timers, random, raftId } = options;
+    const leaderWaiters = new Set<() => void>();
     const node = await Node.start({
       id: raftId,
       store: options.log,
@@ -71,7 +73,10 @@ export class RaftHost {
       random: (n) => random.below(Math.min(n, RANDOM_BELOW_MAX)),
       tickMs: TICK_MS * (options.timeScale ?? 1),
       schedule: options.schedule,
-      onRoleChange: options.onRole,
+      onRoleChange: (change) => {
+        options.onRole(change);
+        for (const wake of leaderWaiters) wake();
+      },
       limits: { proposalSizeMax: limits.PROPOSAL_BYTES_MAX, ...options.limits },
       ...(options.isFounder ? { bootstrap: [{ id: raftId }] } : {}),
       logger: {
@@ -83,7 +88,7 @@ export class RaftHost {
         },
       },
     });
-    return new RaftHost(node, options);
+    return new RaftHost(node, options, leaderWaiters);
   }
 
   /** Resolves when this member cannot go on. */
@@ -105,11 +110,11 @@ export class RaftHost {
 
   /** Raft id of the leader this member knows of; 0: none. */
   get leaderRaftId(): number {
-    return this.#node.status().lead;
+    return this.#node.basicStatus().lead;
   }
 
   get isLeader(): boolean {
-    const status = this.#node.status();
+    const status = this.#node.basicStatus();
     return status.raftState === 'StateLeader' && status.lead === this.raftId;
   }
 
@@ -181,23 +186,27 @@ export class RaftHost {
    * @throws CV_NO_LEADER after 2.5 s without one
    */
   async awaitLeader(signal?: AbortSignal): Promise<number> {
-    const end = this.#options.clock.monotonic() + LEADER_WAIT_MS;
-    for (;;) {
-      const leader = this.leaderRaftId;
-      if (leader !== 0) return leader;
-      if (signal?.aborted === true || this.#options.clock.monotonic() > end) throw noLeader();
-      await this.#pause();
-    }
+    const known = this.leaderRaftId;
+    if (known !== 0) return known;
+    await this.#within(signal, (done) => {
+      const look = (): void => {
+        if (this.leaderRaftId !== 0) done();
+      };
+      this.#leaderWaiters.add(look);
+      return () => this.#leaderWaiters.delete(look);
+    });
+    const leader = this.leaderRaftId;
+    if (leader === 0) throw noLeader();
+    return leader;
   }
 
-  /** Resolves when this member has applied `index`. Bounded by the same wait as for a leader. */
+  /**
+   * Resolves when this member has applied `index`, or after the same wait as for a leader: the
+   * write is done then, and only this member lags.
+   */
   async awaitApplied(index: number): Promise<void> {
-    const end = this.#options.clock.monotonic() + LEADER_WAIT_MS;
-    while (this.state.appliedIndex < index) {
-      // The write is done: the answer may still go out, only this member lags.
-      if (this.#options.clock.monotonic() > end) return;
-      await this.#pause();
-    }
+    if (this.state.appliedIndex >= index) return;
+    await this.#within(undefined, (done) => this.#options.replicated.whenApplied(index, done));
   }
 
   /** Hands leadership to the most advanced other voter, when there is one. */
@@ -238,12 +247,20 @@ export class RaftHost {
     return this.#node.stop();
   }
 
-  #pause(): Promise<void> {
+  /** Resolves when `begin` says that it is done, when the wait is over, or with the signal. */
+  #within(signal: AbortSignal | undefined, begin: (done: () => void) => () => void): Promise<void> {
     return new Promise((resolve) => {
-      const timer: TimerHandle = this.#options.timers.after(LOOK_MS, () => {
+      const done = (): void => {
         timer.cancel();
+        signal?.removeEventListener('abort', done);
+        stop();
         resolve();
-      });
+      };
+      const timer: TimerHandle = this.#options.timers.after(LEADER_WAIT_MS, done);
+      signal?.addEventListener('abort', done, { once: true });
+      let stop = (): void => undefined;
+      stop = begin(done);
+      if (signal?.aborted === true) done();
     });
   }
 }

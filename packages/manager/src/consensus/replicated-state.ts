@@ -27,6 +27,8 @@ export class ReplicatedState implements StateMachine {
   /** Names of the snapshots that may still be read: the newest two, and those being sent. */
   #kept: string[] = [];
   readonly #sending = new Map<string, number>();
+  /** Who waits for an index; each has a timer of its own, the calls themselves are bounded. */
+  readonly #waiting = new Map<() => void, number>();
 
   constructor(fields: { snapshots: SnapshotStore; random: Random; logger: Logger }) {
     this.#snapshots = fields.snapshots;
@@ -46,9 +48,21 @@ export class ReplicatedState implements StateMachine {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * Calls back once, when the tables have taken in `index`: at once when they have. Returns the way
+   * to stop waiting.
+   */
+  whenApplied(index: number, callback: () => void): () => void {
+    if (this.#state.appliedIndex >= index) callback();
+    else this.#waiting.set(callback, index);
+    return () => this.#waiting.delete(callback);
+  }
+
   /** @inheritdoc */
   apply(entries: readonly Entry[]): Promise<readonly CommandResult[]> {
-    return Promise.resolve(entries.map((entry) => this.#applyOne(entry)));
+    const results = entries.map((entry) => this.#applyOne(entry));
+    this.#wakeWaiting();
+    return Promise.resolve(results);
   }
 
   /** @inheritdoc */
@@ -73,6 +87,7 @@ export class ReplicatedState implements StateMachine {
     await this.#keep(name.id);
     this.#logger.info('snapshot.restored', { index: snapshot.metadata.index });
     for (const listener of this.#listeners) listener({ kind: 'replaced' });
+    this.#wakeWaiting();
   }
 
   /** The content of a snapshot for a member that lags; it stays readable until `release`. */
@@ -101,6 +116,14 @@ export class ReplicatedState implements StateMachine {
     } finally {
       this.#sending.delete(name.id);
       if (!this.#kept.includes(name.id)) this.#kept.push(name.id);
+    }
+  }
+
+  #wakeWaiting(): void {
+    for (const [callback, index] of this.#waiting) {
+      if (index > this.#state.appliedIndex) continue;
+      this.#waiting.delete(callback);
+      callback();
     }
   }
 
