@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Generates packages/wire/src/generated from proto/: message types, typed service tables and the
-// descriptor that the codec of wire works with, so that no .proto text is read at run time.
+// descriptor that the codec of wire works with, so that no .proto text is read at run time. Then the
+// pages of docs/reference that are made from tables in the sources.
 //   node scripts/generate.mjs           writes the files and the list of names in the door
 //   node scripts/generate.mjs --check   generates to a temporary folder and compares
 import { execFileSync } from 'node:child_process';
@@ -9,6 +10,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { referencePages } from './lib/reference.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const protoDir = join(root, 'proto');
@@ -215,14 +217,17 @@ function filesOf(dir) {
 
 function differences(expectedDir, actualDir) {
   const names = new Set([...filesOf(expectedDir), ...filesOf(actualDir)]);
-  const read = (path) => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch {
-      return undefined;
-    }
-  };
-  return [...names].filter((name) => read(join(expectedDir, name)) !== read(join(actualDir, name)));
+  return [...names].filter(
+    (name) => readIfThere(join(expectedDir, name)) !== readIfThere(join(actualDir, name)),
+  );
+}
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 const target = join(wireDir, 'generated');
@@ -233,6 +238,9 @@ if (process.argv.includes('--check')) {
     const stale = differences(scratch, target);
     if (doorText(names) !== readFileSync(join(wireDir, 'index.ts'), 'utf8'))
       stale.push('../index.ts');
+    for (const [path, text] of Object.entries(await referencePages())) {
+      if (readIfThere(join(root, path)) !== text) stale.push(path);
+    }
     if (stale.length > 0) {
       process.stderr.write(`stale: ${stale.join(', ')}; run \`npm run generate\`\n`);
       process.exitCode = 1;
@@ -244,4 +252,7 @@ if (process.argv.includes('--check')) {
   rmSync(target, { recursive: true, force: true });
   const names = generate(target);
   writeFileSync(join(wireDir, 'index.ts'), doorText(names));
+  for (const [path, text] of Object.entries(await referencePages())) {
+    writeFileSync(join(root, path), text);
+  }
 }

@@ -1,9 +1,11 @@
 // What linters cannot see: the floor table against manifests and imports, owners of libraries,
-// exact versions, left-overs, error codes that are documented, thrown and tested.
+// exact versions, left-overs, error codes that are documented, thrown and tested, pages with a title
+// and links that lead somewhere.
 import { readdirSync, readFileSync, existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import process from 'node:process';
 import { root } from './lib/ensure.mjs';
+import { pageProblems } from './lib/pages.mjs';
 
 const rules = JSON.parse(readFileSync(join(root, 'scripts/floors.json'), 'utf8'));
 const problems = [];
@@ -147,5 +149,6 @@ for (const folder of ['packages', 'test']) {
   }
 }
 checkErrorCodes(sources, tests);
+for (const page of filesBelow(root, /\.md$/)) problems.push(...pageProblems(page, root));
 for (const problem of problems) console.log(problem);
 process.exit(problems.length === 0 ? 0 : 1);

@@ -18,7 +18,7 @@ const text = (...path: string[]): string => readFileSync(join(ROOT, ...path), 'u
 function keysOfSchema(): string[] {
   const source = text('packages/daemon/src/config.ts');
   const schema = /z\.strictObject\(\{\n([\s\S]*?)\n\}\)/.exec(source)?.[1] ?? '';
-  return [...schema.matchAll(/^ {2}(\w+):/gm)].map(([, key]) => key ?? '').sort();
+  return [...schema.matchAll(/^ {2}(\w+):/gm)].map(([, key = '']) => key).sort();
 }
 
 const flagsIn = (part: string): string[] =>
@@ -49,7 +49,9 @@ describe('the example configuration', () => {
       logFormat: 'json',
       allowSwap: false,
     });
-    const keys = [...readFileSync(EXAMPLE, 'utf8').matchAll(/^(\w+):/gm)].map(([, key]) => key);
+    const keys = [...readFileSync(EXAMPLE, 'utf8').matchAll(/^(\w+):/gm)].map(
+      ([, key = '']) => key,
+    );
     expect(keys.sort()).toEqual(keysOfSchema());
   });
 });
@@ -59,14 +61,16 @@ describe('the reference of the configuration', () => {
   const rows = [...page.matchAll(/^\| `(\w+)` \| `(--[a-z-]+)/gm)];
 
   test('has every key, each with its flag', () => {
-    expect(rows.map(([, key]) => key).sort()).toEqual(keysOfSchema());
+    expect(rows.map(([, key = '']) => key).sort()).toEqual(keysOfSchema());
     for (const [, key = '', flag = ''] of rows) {
       expect(flag).toBe(`--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
     }
   });
 
   test('has every flag of the daemon and no other', () => {
-    const documented = [...page.matchAll(/^\|.*?`(--[a-z-]+)/gm)].map(([, flag]) => flag).sort();
+    const documented = [...page.matchAll(/^\|.*?`(--[a-z-]+)/gm)]
+      .map(([, flag = '']) => flag)
+      .sort();
     const offered = [...new Set(flagsIn(USAGE))].sort();
     expect(documented).toEqual(offered);
   });
