@@ -126,6 +126,14 @@ describe('what a node must hold', () => {
     const after = desiredAssignments(bench.state, 'n1');
     expect(after.tasks[0]?.undeliverable).toBe('version 1 of secret a was destroyed');
     expect(after.versions).toEqual([]);
+    bench.set('c', 1);
+    const both = [bindingSpec({ secretId: 'id-c' }), bindingSpec({ secretId: 'id-a' })];
+    bench.service('half', { bindings: both });
+    bench.task('t3', 'service-half', 'n1');
+    // It never starts, so its node has no use for the other secret either.
+    const { tasks, versions } = desiredAssignments(bench.state, 'n1');
+    expect(tasks[2]?.bindings.map(({ version }) => version)).toEqual([1, 0]);
+    expect(versions).toEqual([]);
   });
 });
 

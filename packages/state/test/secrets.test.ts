@@ -173,6 +173,7 @@ describe('rolling back', () => {
     bench.no('CV_VERSION_NOT_FOUND', rollback('id-a', 9));
     bench.no('CV_SECRET_NOT_FOUND', rollback('nobody', 1));
     // The previous version is gone, so there is nothing to go back to.
+    expect(bench.state.secretById('id-a')?.previousVersion).toBe(0);
     bench.no('CV_VERSION_NOT_FOUND', rollback('id-a', 0));
   });
 });

@@ -161,13 +161,16 @@ describe('applying', () => {
         by: { kind: 'system', id: '' },
         request: undefined,
       });
-    // The first line is done when the second, which no decoder would let through, breaks.
+    // The first lines are done when the last, which no decoder would let through, breaks.
     const broken = Object.defineProperty({ kind: 'desire' }, 'id', {
       get: () => {
         throw new Error('defect');
       },
     }) as TaskChange;
-    expect(orphan([{ kind: 'desire', id: 't1', desiredState: 'REMOVE' }, broken])).toMatchObject({
+    const twice = (['SHUTDOWN', 'REMOVE'] as const).map(
+      (desiredState) => ({ kind: 'desire', id: 't1', desiredState }) as const,
+    );
+    expect(orphan([...twice, broken])).toMatchObject({
       ok: false,
       code: 'CV_INTERNAL',
     });

@@ -9,6 +9,7 @@ import type {
 import { TASK_STATES } from '../../src/index.js';
 import type { Bench } from './bench.js';
 import { bindingSpec, managerFields, nodeFields, serviceSpec, tokenFields } from './bench.js';
+import { sampleCommands } from './samples.js';
 
 /** A command in outline: what it is, and numbers that pick what it is about. */
 export interface Outline {
@@ -64,7 +65,7 @@ export const outlines: fc.Arbitrary<Outline[]> = fc.array(
     flag: fc.boolean(),
     key: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.nat(5)),
   }),
-  { minLength: 20, maxLength: 150 },
+  { minLength: 20, maxLength: 120, size: 'max' },
 );
 
 const NAMES = ['a', 'A', 'b', 'db-2', 'db-10', 'c', 'B', 'd'];
@@ -232,7 +233,7 @@ function nodeBody(bench: Bench, { what, a, b, c, flag }: Outline): CommandBody {
     case 'remove-node':
       return { kind: 'node.remove', id, force: flag };
     case 'token': {
-      if (flag && b === 0) return { kind: 'token.revoke', id: `token-${a % 3}` };
+      if (flag && b < 4) return { kind: 'token.revoke', id: `token-${a % 3}` };
       const role = a % 3 === 1 ? 'manager' : 'worker';
       return {
         kind: 'token.create',
@@ -278,8 +279,11 @@ export function applyOutline(bench: Bench, outline: Outline): void {
   bench.apply(body, key === 0 ? {} : { request: { key: `key-${key}`, fingerprint } });
 }
 
-/** A cluster with two tokens and nodes, where outlines have something to work on. */
+/** Secrets, services that bind them, and tasks on two nodes: something to work on. */
 export function furnish(bench: Bench): void {
+  for (const command of sampleCommands()) {
+    if (command.kind === 'cluster.create') bench.apply(command);
+  }
   bench.apply({ kind: 'token.create', token: tokenFields('token-0') });
   bench.apply({ kind: 'token.create', token: tokenFields('token-1', { role: 'manager' }) });
   for (const id of ['n0', 'n1']) {
@@ -289,4 +293,13 @@ export function furnish(bench: Bench): void {
       nodes: [{ id, state: 'READY', message: '', session: undefined }],
     });
   }
+  for (const name of ['a', 'b', 'c']) bench.apply(bench.setCommand(name, 1));
+  const follows = [bindingSpec({ secretId: 'id-a' }), bindingSpec({ secretId: 'id-b' })];
+  const pins = [bindingSpec({ secretId: 'id-b', version: 1 })];
+  bench.service('a', { bindings: follows });
+  bench.service('db', { bindings: [...follows.slice(0, 1), ...pins] });
+  // Not in the order of the ids, so that an order that only an index knows is noticed.
+  bench.task('task-2', 'service-a', 'n1');
+  bench.task('task-1', 'service-a', 'n0');
+  bench.task('task-0', 'service-db', 'n0');
 }
