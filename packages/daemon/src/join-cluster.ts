@@ -1,4 +1,4 @@
-import { ConclaveError, equalBytes } from '@conclave/kernel';
+import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import type { Clock, Random, Timers } from '@conclave/kernel';
 import { createFreshKeys, encodeJoinTranscript } from '@conclave/manager';
 import type { FreshKeys } from '@conclave/manager';
@@ -55,9 +55,21 @@ export async function joinCluster(
   const channel = openJoinChannel({ address, pin: token.pin, ...around });
   try {
     return await joinThrough(channel, token, host, around);
+  } catch (error) {
+    throw asClockMatter(error);
   } finally {
     channel.close();
   }
+}
+
+/** Before a host has joined, a certificate outside its time nearly always means a wrong clock here. */
+function asClockMatter(error: unknown): unknown {
+  if (!isConclaveError(error) || error.code !== 'CV_CERTIFICATE_EXPIRED') return error;
+  return new ConclaveError(
+    'CV_CLOCK_SKEW',
+    `by the clock of this host the manager's ${error.message}`,
+    { hint: 'Compare the clocks of both hosts, then repeat the command.', cause: error },
+  );
 }
 
 async function joinThrough(
