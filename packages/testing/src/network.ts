@@ -13,9 +13,11 @@ export interface HostNetwork {
 
 /** Loopback addresses: works for every user, but links cannot be cut. */
 export function loopbackNetwork(): HostNetwork {
+  // Farms of other processes of this machine must not get the same addresses.
+  const subnet = `127.77.${1 + (process.pid % 254)}`;
   return {
     kind: 'loopback',
-    addressOf: (host) => `127.0.77.${host + 1}`,
+    addressOf: (host) => `${subnet}.${host + 1}`,
     on: (_host, argv) => [...argv],
     setLink: () => Promise.reject(new Error('links can be cut only between namespaces')),
     close: () => Promise.resolve(),
