@@ -16,7 +16,10 @@ export default {
       },
     ],
   },
-  testMatch: ['<rootDir>/packages/*/test/**/*.test.ts', '<rootDir>/test/{transcript,vectors}/**/*.test.ts'],
+  testMatch: [
+    '<rootDir>/packages/*/test/**/*.test.ts',
+    '<rootDir>/test/{transcript,vectors}/**/*.test.ts',
+  ],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/', '/bundle/'],
   // Module graphs leak in ESM mode; recycled workers keep the peak bounded.

@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import { ConclaveError, createId, EXIT_CODES, toConclaveError, VERSION } from '@conclave/kernel';
@@ -17,9 +17,10 @@ import type {
   JoinClusterResponseInput,
   LocalStatusInput,
 } from '@conclave/wire';
+import { advertisedAddresses } from './advertise.js';
 import type { DaemonConfig } from './config.js';
 import { DataFolder } from './data-folder.js';
-import { holdPort, outwardAddress } from './dial.js';
+import { holdPort } from './dial.js';
 import { describeSwap } from './hygiene.js';
 import { IdentityFile } from './identity-file.js';
 import { joinCluster } from './join-cluster.js';
@@ -28,6 +29,7 @@ import { LocalService } from './local-service.js';
 import { ManagerMember } from './manager-member.js';
 import type { ManagerStart } from './manager-member.js';
 import type { Member, Surroundings } from './member.js';
+import { checkRunFolder } from './run-folder.js';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM, SYSTEM_TIMERS } from './platform.js';
 import { checkWorkerHost, WorkerMember } from './worker-member.js';
 
@@ -200,7 +202,7 @@ export class Daemon {
     if (request.autoUnlock !== '' && request.autoUnlock !== 'host') {
       throw new ConclaveError('CV_UNSUPPORTED', 'auto-unlock knows only "host" in this version');
     }
-    const { clusterAddress, joinAddress, notes } = this.#advertised(request.advertise);
+    const { clusterAddress, joinAddress, notes } = advertisedAddresses(request.advertise, config);
     const clusterId = createId(random);
     const nodeId = createId(random);
     const raftId = 1 + random.below(RAFT_ID_BELOW);
@@ -238,11 +240,10 @@ export class Daemon {
       await identityFile.create(identity, key.privateKeyPem);
       return { member, identity };
     });
-    notes.push(
+    const atRest =
       `keys at rest: opened by a file in ${config.dataDir} (--auto-unlock host); ` +
-        'anyone who copies this disk can open it',
-    );
-    return { clusterId, nodeId, clusterAddress, joinAddress, notes };
+      'anyone who copies this disk can open it';
+    return { clusterId, nodeId, clusterAddress, joinAddress, notes: [...notes, atRest] };
   }
 
   async #join(request: JoinClusterRequest): Promise<JoinClusterResponseInput> {
@@ -256,7 +257,10 @@ export class Daemon {
     const token = parseToken(Buffer.from(request.token).toString('latin1'));
     const isManager = token.role === 'manager';
     if (!isManager) await checkWorkerHost(this.#around);
-    const { clusterAddress, joinAddress } = this.#advertised(request.advertise);
+    const { clusterAddress, joinAddress } = advertisedAddresses(
+      request.advertise,
+      this.#around.config,
+    );
     const host = { hostname, platformOs: platform(), version, clusterAddress, joinAddress };
     let membership = '';
     await this.#begin(async () => {
@@ -352,25 +356,6 @@ export class Daemon {
     this.#around.timers.after(LAST_WORDS_MS, () => this.#end(EXIT_CODES[failure.kind]));
   }
 
-  #advertised(text: string): { clusterAddress: string; joinAddress: string; notes: string[] } {
-    const { listenHost, clusterPort, joinPort } = this.#around.config;
-    const notes: string[] = [];
-    const isAny = listenHost === '0.0.0.0' || listenHost === '::';
-    const wanted = text === '' ? (isAny ? (outwardAddress() ?? '127.0.0.1') : listenHost) : text;
-    const match = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(
-      wanted.includes('::') && !wanted.startsWith('[') ? `[${wanted}]` : wanted,
-    );
-    const host = match?.[1] ?? '';
-    const port = Number(match?.[2] ?? clusterPort);
-    const clusterAddress = `${host}:${port}`;
-    if (!isAddress(clusterAddress)) {
-      throw new ConclaveError('CV_ARGUMENT_INVALID', 'the advertised address must be HOST[:PORT]');
-    }
-    if (text === '') notes.push(`advertised address: ${clusterAddress}, taken from this host`);
-    if (host === '127.0.0.1') notes.push('only this host can reach the cluster at 127.0.0.1');
-    return { clusterAddress, joinAddress: `${host}:${joinPort}`, notes };
-  }
-
   #demandFree(): void {
     if (this.#member === undefined) return;
     throw new ConclaveError('CV_ALREADY_INITIALIZED', 'this host is a member of a cluster already');
@@ -390,13 +375,4 @@ export class Daemon {
       this.#around.folder.close();
     }
   }
-}
-
-/** The run folder holds the socket: nobody else may enter it. */
-async function checkRunFolder(path: string): Promise<void> {
-  const found = await stat(path);
-  if ((found.mode & 0o077) === 0 && found.uid === (process.getuid?.() ?? found.uid)) return;
-  throw new ConclaveError('CV_DATA_DIR_LOOSE', `others may enter the run folder ${path}`, {
-    hint: `Run: chmod 700 ${path}`,
-  });
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '@conclave/kernel';
+import type { GateRates } from './gate-rates.js';
 import * as limits from './limits.js';
 
 /** Why a connection is closed before its handshake. */
@@ -8,14 +9,6 @@ export type GateRefusal = 'rate' | 'connections' | 'pending';
 export interface Rate {
   readonly perSecond: number;
   readonly burst: number;
-}
-
-/** Rates of new connections of one listener. */
-export interface GateRates {
-  /** Of one address; of one network of 64 bits with IPv6, where a host has all of it. */
-  readonly address: Rate;
-  /** Of all together. */
-  readonly total: Rate;
 }
 
 /** Tokens that come back with time. */

@@ -1,6 +1,6 @@
 /** Every bound of the transport with its reason; relations are asserted in the package's tests. */
 import { limits } from '@conclave/kernel';
-import type { GateRates } from './accept-gate.js';
+import type { GateRates } from './gate-rates.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,0 +1,7 @@
+/** Rates of new connections of one listener. */
+export interface GateRates {
+  /** Of one address; of one network of 64 bits with IPv6, where a host has all of it. */
+  readonly address: Rate;
+  /** Of all together. */
+  readonly total: Rate;
+}

@@ -1,0 +1,53 @@
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { openSealed } from '@conclave/sealed';
+import { startCluster } from './cluster.js';
+import { measureChange, measureFailover, measureFirstDelivery } from './delivery.js';
+import { printFigures } from './figures.js';
+import type { Figure } from './figures.js';
+import { measureLists, measureWrites } from './writes.js';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string', multiple: true },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  process.stdout.write(`Usage: npm run bench [-- --rounds N --only W1,R1,D1,C1,F1 --json]
+
+Three managers and two workers as processes on this machine; medians of N rounds.
+`);
+  process.exit(0);
+}
+
+const rounds = Number(values.rounds);
+const wanted = new Set((values.only ?? ['W1,R1,D1,C1,F1']).flatMap((one) => one.split(',')));
+
+await openSealed();
+const cluster = await startCluster(2);
+const figures: Figure[] = [];
+const measure = async (id: string, act: () => Promise<Figure[]>): Promise<void> => {
+  if (!wanted.has(id)) return;
+  if (process.stderr.isTTY) process.stderr.write(`measuring ${id} …\n`);
+  figures.push(...(await act()));
+};
+try {
+  await measure('D1', () => measureFirstDelivery(cluster, rounds));
+  await measure('C1', () => measureChange(cluster, rounds));
+  await measure('W1', () => measureWrites(cluster, rounds));
+  await measure('R1', () => measureLists(cluster, 5_000, rounds));
+  await measure('F1', () => measureFailover(cluster, rounds));
+} finally {
+  await cluster.farm.close();
+}
+if (!values.json) {
+  process.stdout.write(
+    `${cpus().length} cores, Node ${process.versions.node}; all processes share them\n`,
+  );
+}
+printFigures(figures, values.json);
+process.exit(0);
