@@ -1,15 +1,9 @@
 import type { Clock } from '@conclave/kernel';
-import type { GateRates } from './gate-rates.js';
+import type { GateRates, Rate } from './gate-rates.js';
 import * as limits from './limits.js';
 
 /** Why a connection is closed before its handshake. */
 export type GateRefusal = 'rate' | 'connections' | 'pending';
-
-/** How many in the long run, and how many at once. */
-export interface Rate {
-  readonly perSecond: number;
-  readonly burst: number;
-}
 
 /** Tokens that come back with time. */
 class Bucket {

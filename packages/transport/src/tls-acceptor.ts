@@ -7,7 +7,7 @@ import type { SecureContextOptions, Server as TlsServer, TLSSocket } from 'node:
 import { ConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, TimerHandle, Timers } from '@conclave/kernel';
 import { AcceptGate } from './accept-gate.js';
-import type { GateRates } from './accept-gate.js';
+import type { GateRates } from './gate-rates.js';
 import { connectionKey } from './connection.js';
 import { secureContextOptions } from './identity.js';
 import type { IdentitySource } from './identity.js';
