@@ -107,6 +107,22 @@ function follow(signal: AbortSignal | undefined, control: AbortController): () =
   return () => signal.removeEventListener('abort', abort);
 }
 
+/** The objects of a list that comes in pages, one after the other; see {@link readStream}. */
+export async function* readPages<Request, Page, T>(
+  context: ClientContext,
+  call: {
+    method: StreamMethod<Request, Page>;
+    request: Request;
+    itemsOf: (page: Page) => readonly T[];
+  },
+  options: CallOptions,
+): AsyncGenerator<T, void, void> {
+  for await (const page of readStream(context, call, options)) {
+    // Not `yield*`: it would wrap each item of the list in promises of its own.
+    for (const item of call.itemsOf(page)) yield item;
+  }
+}
+
 /**
  * The answers of a stream. It is opened again while the cluster has no leader, but only until the
  * first item: after that a failure ends the loop with its error. Leaving the loop cancels the call.

@@ -1,6 +1,6 @@
 import { loadWire } from '@conclave/wire';
-import type { ExposedVersion, Node, RemoveNodeResponse } from '@conclave/wire';
-import { read, readStream, write } from './calls.js';
+import type { ExposedVersion, Node, NodePage, RemoveNodeResponse } from '@conclave/wire';
+import { read, readPages, readStream, write } from './calls.js';
 import type { CallOptions, ClientContext, ReadOptions, WriteOptions } from './context.js';
 
 /** Which nodes `nodes.list` answers. */
@@ -44,7 +44,8 @@ export function createNodesApi(context: ClientContext): NodesApi {
       ),
     list: (options = {}) => {
       const request = { role: options.role ?? '', stale: options.isStale ?? false };
-      return readStream(context, { method: wire.List, request }, options);
+      const call = { method: wire.List, request, itemsOf: (page: NodePage) => page.nodes };
+      return readPages(context, call, options);
     },
     update: (node, change, options = {}) => {
       const request = (key: string) => ({

@@ -1,8 +1,15 @@
 import { checkLabels, checkSecretName, isConclaveError } from '@conclave/kernel';
 import type { SecretBytes } from '@conclave/sealed';
 import { loadWire } from '@conclave/wire';
-import type { Committed, Secret, SecretEvent, SecretUse, SetSecretResponse } from '@conclave/wire';
-import { idempotencyKey, read, readStream, write } from './calls.js';
+import type {
+  Committed,
+  Secret,
+  SecretEvent,
+  SecretPage,
+  SecretUse,
+  SetSecretResponse,
+} from '@conclave/wire';
+import { idempotencyKey, read, readPages, readStream, write } from './calls.js';
 import type { CallOptions, ClientContext, ReadOptions, WriteOptions } from './context.js';
 import { waitForDelivery } from './delivery.js';
 import type { DeliveryProgress, WaitOptions } from './delivery.js';
@@ -132,7 +139,8 @@ export function createSecretsApi(context: ClientContext, source: InfoSource): Se
     list: (options = {}) => {
       const { namePrefix = '', labels = {}, isStale = false } = options;
       const request = { namePrefix, labels: { ...labels }, stale: isStale };
-      return readStream(context, { method: wire.List, request }, options);
+      const call = { method: wire.List, request, itemsOf: (page: SecretPage) => page.secrets };
+      return readPages(context, call, options);
     },
     history: (secret, options = {}) =>
       readStream(context, { method: wire.History, request: { secret } }, options),

@@ -3,11 +3,12 @@ import type {
   Committed,
   LogChunk,
   Service,
+  ServicePage,
   ServiceResponse,
   ServiceSpec,
   ServiceSpecInput,
 } from '@conclave/wire';
-import { read, readStream, write } from './calls.js';
+import { read, readPages, readStream, write } from './calls.js';
 import type { CallOptions, ClientContext, ReadOptions, WriteOptions } from './context.js';
 
 /** Which services `services.list` answers. */
@@ -80,7 +81,8 @@ export function createServicesApi(context: ClientContext): ServicesApi {
     list: (options = {}) => {
       const { namePrefix = '', labels = {}, isStale = false } = options;
       const request = { namePrefix, labels: { ...labels }, stale: isStale };
-      return readStream(context, { method: wire.List, request }, options);
+      const call = { method: wire.List, request, itemsOf: (page: ServicePage) => page.services };
+      return readPages(context, call, options);
     },
     remove: (service, options = {}) => {
       const request = (key: string) => ({ service, idempotencyKey: key });

@@ -1,6 +1,6 @@
 import { loadWire } from '@conclave/wire';
-import type { Task } from '@conclave/wire';
-import { read, readStream } from './calls.js';
+import type { Task, TaskPage } from '@conclave/wire';
+import { read, readPages } from './calls.js';
 import type { CallOptions, ClientContext, ReadOptions } from './context.js';
 
 /** Which tasks `tasks.list` answers. */
@@ -28,7 +28,8 @@ export function createTasksApi(context: ClientContext): TasksApi {
     list: (options = {}) => {
       const { service = '', node = '', isLiveOnly = false, isStale = false } = options;
       const request = { service, node, liveOnly: isLiveOnly, stale: isStale };
-      return readStream(context, { method: wire.List, request }, options);
+      const call = { method: wire.List, request, itemsOf: (page: TaskPage) => page.tasks };
+      return readPages(context, call, options);
     },
   };
 }

@@ -13,7 +13,7 @@ describe('services', () => {
       'Services/Scale': answer,
       'Services/Get': answer,
       'Services/Remove': answer,
-      'Services/List': () => [{}],
+      'Services/List': () => [{ services: [] }],
       'Services/Logs': () => [{}],
     });
     const { services } = client;
@@ -43,9 +43,9 @@ describe('tasks, nodes and tokens', () => {
   test('every method makes the message of its name', async () => {
     const { attempts, client, time } = stage({
       'Tasks/Get': answer,
-      'Tasks/List': () => [{}],
+      'Tasks/List': () => [{ tasks: [{}] }],
       'Nodes/Get': answer,
-      'Nodes/List': () => [{}],
+      'Nodes/List': () => [{ nodes: [{}, {}] }],
       'Nodes/Update': answer,
       'Nodes/Remove': answer,
       'Nodes/Exposure': () => [{}],
@@ -53,9 +53,10 @@ describe('tasks, nodes and tokens', () => {
       'Tokens/Revoke': answer,
     });
     await time.finish(client.tasks.get('t'));
-    await time.finish(collect(client.tasks.list({ service: 's', node: 'n', isLiveOnly: true })));
+    const tasks = client.tasks.list({ service: 's', node: 'n', isLiveOnly: true });
+    expect(await time.finish(collect(tasks))).toHaveLength(1);
     await time.finish(client.nodes.get('n', { isStale: true }));
-    await time.finish(collect(client.nodes.list({ role: 'worker' })));
+    expect(await time.finish(collect(client.nodes.list({ role: 'worker' })))).toHaveLength(2);
     await time.finish(client.nodes.update('n', { availability: 'drain', labelsRemove: ['x'] }));
     await time.finish(client.nodes.remove('n', { isForced: true }));
     await time.finish(collect(client.nodes.exposure('n')));

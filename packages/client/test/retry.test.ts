@@ -167,19 +167,21 @@ test('pauses grow, never beyond their ceiling, and no deadline is overrun', asyn
 });
 
 describe('a list', () => {
+  const page = (...ids: string[]): object => ({ nodes: ids.map((id) => ({ id })) });
+
   test('is opened again until its first item', async () => {
     const { attempts, client, time } = stage({
-      'Nodes/List': failing(2, () => error('CV_NO_LEADER'), [{ id: '1' }, { id: '2' }]),
+      'Nodes/List': failing(2, () => error('CV_NO_LEADER'), [page('1', '2'), page('3')]),
     });
     const nodes = await time.finish(collect(client.nodes.list()));
-    expect(nodes).toEqual([{ id: '1' }, { id: '2' }]);
+    expect(nodes).toEqual([{ id: '1' }, { id: '2' }, { id: '3' }]);
     expect(attempts).toHaveLength(3);
   });
 
   test('is not opened again after its first item: nothing comes twice', async () => {
     const { attempts, client, time } = stage({
       'Nodes/List': async function* () {
-        yield { id: '1' };
+        yield page('1');
         await Promise.resolve();
         throw error('CV_PEER_UNREACHABLE');
       },
@@ -205,11 +207,11 @@ describe('a list', () => {
   test('may take any time after its first item', async () => {
     const { client, time } = stage({
       'Nodes/List': async function* () {
-        yield { id: '1' };
+        yield page('1');
         await new Promise<void>((resolve) => {
           time.after(60_000, resolve);
         });
-        yield { id: '2' };
+        yield page('2');
       },
     });
     expect(await time.finish(collect(client.nodes.list()))).toHaveLength(2);
@@ -221,8 +223,8 @@ describe('a list', () => {
     const { client, time } = stage({
       'Nodes/List': async function* ({ options }) {
         signal = options.signal;
-        yield { id: '1' };
-        yield { id: '2' };
+        yield page('1');
+        yield page('2');
       },
     });
     const work = (async () => {

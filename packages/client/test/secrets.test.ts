@@ -152,7 +152,7 @@ test('every method makes the message of its name', async () => {
     'Secrets/Rollback': answer,
     'Secrets/DestroyVersion': answer,
     'Secrets/Remove': answer,
-    'Secrets/List': () => [{}],
+    'Secrets/List': () => [{ secrets: [] }],
     'Secrets/History': () => [{}],
     'Secrets/Status': () => [{}],
   });

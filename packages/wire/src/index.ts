@@ -148,6 +148,7 @@ export type {
   NodeExposureRequest,
   NodeExposureRequestInput,
 } from './generated/conclave/v1/NodeExposureRequest.js';
+export type { NodePage, NodePageInput } from './generated/conclave/v1/NodePage.js';
 export type { OnChange, OnChangeInput } from './generated/conclave/v1/OnChange.js';
 export type { Problem, ProblemInput } from './generated/conclave/v1/Problem.js';
 export type {
@@ -204,6 +205,7 @@ export type {
   SecretHistoryRequest,
   SecretHistoryRequestInput,
 } from './generated/conclave/v1/SecretHistoryRequest.js';
+export type { SecretPage, SecretPageInput } from './generated/conclave/v1/SecretPage.js';
 export type { SecretPart, SecretPartInput } from './generated/conclave/v1/SecretPart.js';
 export type {
   SecretStatusRequest,
@@ -216,6 +218,7 @@ export type {
   ServiceLogsRequest,
   ServiceLogsRequestInput,
 } from './generated/conclave/v1/ServiceLogsRequest.js';
+export type { ServicePage, ServicePageInput } from './generated/conclave/v1/ServicePage.js';
 export type {
   ServiceResponse,
   ServiceResponseInput,
@@ -250,6 +253,7 @@ export type {
   TaskAssignment,
   TaskAssignmentInput,
 } from './generated/conclave/v1/TaskAssignment.js';
+export type { TaskPage, TaskPageInput } from './generated/conclave/v1/TaskPage.js';
 export type { TaskReceipt, TaskReceiptInput } from './generated/conclave/v1/TaskReceipt.js';
 export type { TaskReport, TaskReportInput } from './generated/conclave/v1/TaskReport.js';
 export type { TaskReports, TaskReportsInput } from './generated/conclave/v1/TaskReports.js';

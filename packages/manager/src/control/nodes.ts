@@ -7,6 +7,7 @@ import type {
   ListNodesRequest,
   NodeExposureRequest,
   NodeInput,
+  NodePageInput,
   RemoveNodeRequest,
   RemoveNodeResponseInput,
   UpdateNodeRequest,
@@ -17,15 +18,19 @@ import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
 import { checkCount, invalid, oneOf } from './invalid.js';
 import { idForRemoval, nodeOf } from './lookups.js';
+import { pagesOf, weightOfPairs, weightOfTexts } from './pages.js';
 import { readState } from './reading.js';
 
 /** Exposed versions that the answer to a removal names; the rest is for `exposure`. */
 export const REMOVAL_HELD_MAX = 1_000;
 
+/** Everything but its message and labels: ids, addresses and names have limits of their own. */
+const FIXED_BYTES_MAX = 3_000;
+
 /** The handlers of the service `Nodes`. */
 export interface NodesHandlers {
   get(request: GetNodeRequest, call: CallContext): Promise<NodeInput>;
-  list(request: ListNodesRequest, call: CallContext): AsyncGenerator<NodeInput, void>;
+  list(request: ListNodesRequest, call: CallContext): AsyncGenerator<NodePageInput, void>;
   update(request: UpdateNodeRequest, call: CallContext): Promise<NodeInput>;
   remove(request: RemoveNodeRequest, call: CallContext): Promise<RemoveNodeResponseInput>;
   exposure(
@@ -57,11 +62,17 @@ async function getNode(
 async function* listNodes(
   deps: ControlDependencies,
   request: ListNodesRequest,
-): AsyncGenerator<NodeInput, void> {
+): AsyncGenerator<NodePageInput, void> {
   const role = request.role === '' ? undefined : oneOf('role', request.role, ['worker', 'manager']);
   const state = await readState(deps, request.stale);
   const rows = [...state.nodes()].filter((row) => role === undefined || row.role === role);
-  for (const row of rows.toSorted(byHostname)) yield nodeMessage(deps, state, row);
+  for (const page of pagesOf(rows.toSorted(byHostname), weightOfNode)) {
+    yield { nodes: page.map((row) => nodeMessage(deps, state, row)) };
+  }
+}
+
+function weightOfNode(row: NodeRow): number {
+  return FIXED_BYTES_MAX + weightOfTexts(row.message) + weightOfPairs(row.labels);
 }
 
 function byHostname(left: NodeRow, right: NodeRow): number {

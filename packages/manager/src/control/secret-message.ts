@@ -1,6 +1,10 @@
 import { toHex } from '@conclave/kernel';
 import type { SecretRow, SecretVersionInfo, State } from '@conclave/state';
 import type { SecretInput, SecretVersionInput } from '@conclave/wire';
+import { weightOfPairs, weightOfTexts } from './pages.js';
+
+/** Everything but the texts that users choose. */
+const FIXED_BYTES_MAX = 400;
 
 /** A secret as it is told, without anything that a value could be computed from. */
 export function secretMessage(
@@ -20,6 +24,12 @@ export function secretMessage(
     updatedAtMs: row.updatedAtMs,
     usedBy: state.servicesUsingSecret(row.id).map((service) => service.spec.name),
   };
+}
+
+/** Bytes that the message of a secret with one version takes, at most. */
+export function weightOfSecret(secret: SecretInput): number {
+  const { name = '', description = '', labels = {}, usedBy = [] } = secret;
+  return FIXED_BYTES_MAX + weightOfTexts(name, description, ...usedBy) + weightOfPairs(labels);
 }
 
 function versionMessage(row: SecretVersionInfo): SecretVersionInput {

@@ -1,5 +1,5 @@
 import { checkLabels } from '@conclave/kernel';
-import type { SecretRow, SecretVersionInfo, State } from '@conclave/state';
+import type { SecretRow, State } from '@conclave/state';
 import type {
   CommittedInput,
   DestroySecretVersionRequest,
@@ -10,6 +10,7 @@ import type {
   SecretEventInput,
   SecretHistoryRequest,
   SecretInput,
+  SecretPageInput,
   SecretStatusRequest,
   SecretUseInput,
   SetSecretRequest,
@@ -21,8 +22,9 @@ import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
 import { checkDescription, demandVersion, invalid } from './invalid.js';
 import { idForRemoval, secretOf } from './lookups.js';
+import { pagesOf } from './pages.js';
 import { checkFilter, passes, readState } from './reading.js';
-import { secretMessage } from './secret-message.js';
+import { secretMessage, weightOfSecret } from './secret-message.js';
 import { countFollowers, setSecret } from './secret-set.js';
 import { secretUses } from './secret-status.js';
 
@@ -30,7 +32,7 @@ import { secretUses } from './secret-status.js';
 export interface SecretsHandlers {
   set(request: SetSecretRequest, call: CallContext): Promise<SetSecretResponseInput>;
   get(request: GetSecretRequest, call: CallContext): Promise<SecretInput>;
-  list(request: ListSecretsRequest, call: CallContext): AsyncGenerator<SecretInput, void>;
+  list(request: ListSecretsRequest, call: CallContext): AsyncGenerator<SecretPageInput, void>;
   history(request: SecretHistoryRequest, call: CallContext): AsyncGenerator<SecretEventInput, void>;
   status(request: SecretStatusRequest, call: CallContext): AsyncGenerator<SecretUseInput, void>;
   update(request: UpdateSecretRequest, call: CallContext): Promise<SecretInput>;
@@ -69,18 +71,19 @@ function wholeSecret(state: State, row: SecretRow): SecretInput {
 async function* listSecrets(
   deps: ControlDependencies,
   request: ListSecretsRequest,
-): AsyncGenerator<SecretInput, void> {
+): AsyncGenerator<SecretPageInput, void> {
   checkFilter(request);
   const state = await readState(deps, request.stale);
+  for (const secrets of pagesOf(listedSecrets(state, request), weightOfSecret)) yield { secrets };
+}
+
+function* listedSecrets(state: State, request: ListSecretsRequest): Generator<SecretInput> {
   for (const row of state.secrets(request.namePrefix)) {
     if (!passes(request, row.name, row.labels)) continue;
     // Only the version that the name points at: all of them are for a get.
-    yield secretMessage(state, row, currentVersion(state, row));
+    const current = state.secretVersionInfo(row.id, row.currentVersion);
+    yield secretMessage(state, row, current === undefined ? [] : [current]);
   }
-}
-
-function currentVersion(state: State, row: SecretRow): SecretVersionInfo[] {
-  return state.secretVersions(row.id).filter(({ version }) => version === row.currentVersion);
 }
 
 async function* secretHistory(

@@ -1,6 +1,10 @@
 import type { BindingSpec, OnChange, ServiceRow, ServiceSpec, State } from '@conclave/state';
 import type { BindingInput, OnChangeInput, ServiceInput, ServiceSpecInput } from '@conclave/wire';
 import { isWanted } from '../scheduling/task-kinds.js';
+import { weightOfTexts } from './pages.js';
+
+/** Everything but the spec and its messages. */
+const FIXED_BYTES_MAX = 400;
 
 /** A service with the counts of its tasks. */
 export function serviceMessage(state: State, row: ServiceRow): ServiceInput {
@@ -18,6 +22,11 @@ export function serviceMessage(state: State, row: ServiceRow): ServiceInput {
     updateState: row.updateState,
     updateMessage: row.isRemoving ? 'being removed' : row.updateMessage,
   };
+}
+
+/** Bytes that the message of a service takes, at most: its spec may have many texts. */
+export function weightOfService(service: ServiceInput): number {
+  return FIXED_BYTES_MAX + weightOfTexts(JSON.stringify(service.spec), service.updateMessage ?? '');
 }
 
 /** A spec in the form in which it can be sent back: what is read is accepted unchanged. */

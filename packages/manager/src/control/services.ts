@@ -1,5 +1,5 @@
 import { createId } from '@conclave/kernel';
-import type { CommandBase, ServiceRow } from '@conclave/state';
+import type { CommandBase, ServiceRow, State } from '@conclave/state';
 import type {
   CommittedInput,
   CreateServiceRequest,
@@ -10,6 +10,7 @@ import type {
   ScaleServiceRequest,
   ServiceInput,
   ServiceLogsRequest,
+  ServicePageInput,
   ServiceResponseInput,
   UpdateServiceRequest,
 } from '@conclave/wire';
@@ -19,8 +20,9 @@ import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
 import { demandVersion, invalid } from './invalid.js';
 import { idForRemoval, serviceOf } from './lookups.js';
+import { pagesOf } from './pages.js';
 import { checkFilter, passes, readState } from './reading.js';
-import { serviceMessage } from './service-message.js';
+import { serviceMessage, weightOfService } from './service-message.js';
 import { checkReplicas, serviceSpecOf } from './service-spec.js';
 
 /** Times that a scale is tried again because the service changed in between. */
@@ -32,7 +34,7 @@ export interface ServicesHandlers {
   update(request: UpdateServiceRequest, call: CallContext): Promise<ServiceResponseInput>;
   scale(request: ScaleServiceRequest, call: CallContext): Promise<ServiceResponseInput>;
   get(request: GetServiceRequest, call: CallContext): Promise<ServiceInput>;
-  list(request: ListServicesRequest, call: CallContext): AsyncGenerator<ServiceInput, void>;
+  list(request: ListServicesRequest, call: CallContext): AsyncGenerator<ServicePageInput, void>;
   remove(request: RemoveServiceRequest, call: CallContext): Promise<CommittedInput>;
   logs(request: ServiceLogsRequest, call: CallContext): AsyncGenerator<LogChunkInput, void>;
 }
@@ -138,9 +140,15 @@ async function getService(
 async function* listServices(
   deps: ControlDependencies,
   request: ListServicesRequest,
-): AsyncGenerator<ServiceInput, void> {
+): AsyncGenerator<ServicePageInput, void> {
   checkFilter(request);
   const state = await readState(deps, request.stale);
+  for (const services of pagesOf(listedServices(state, request), weightOfService)) {
+    yield { services };
+  }
+}
+
+function* listedServices(state: State, request: ListServicesRequest): Generator<ServiceInput> {
   for (const row of state.services()) {
     if (passes(request, row.spec.name, row.spec.labels)) yield serviceMessage(state, row);
   }

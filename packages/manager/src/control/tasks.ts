@@ -1,17 +1,21 @@
 import type { State, TaskRow } from '@conclave/state';
-import type { GetTaskRequest, ListTasksRequest, TaskInput } from '@conclave/wire';
+import type { GetTaskRequest, ListTasksRequest, TaskInput, TaskPageInput } from '@conclave/wire';
 import { stayReason } from '../scheduling/stay-reason.js';
 import { isEnded } from '../scheduling/task-kinds.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { nodeOf, serviceOf, taskOf } from './lookups.js';
+import { pagesOf, weightOfTexts } from './pages.js';
 import { readState } from './reading.js';
 import { byServiceAndSlot } from './secret-status.js';
 import { specMessage } from './service-message.js';
 
+/** Everything but its texts: ids, a host name, the reason why nothing takes its place. */
+const FIXED_BYTES_MAX = 1_500;
+
 /** The handlers of the service `Tasks`. */
 export interface TasksHandlers {
   get(request: GetTaskRequest, call: CallContext): Promise<TaskInput>;
-  list(request: ListTasksRequest, call: CallContext): AsyncGenerator<TaskInput, void>;
+  list(request: ListTasksRequest, call: CallContext): AsyncGenerator<TaskPageInput, void>;
 }
 
 /** Handlers over `deps`. */
@@ -45,11 +49,18 @@ async function* listTasks(
   deps: ControlDependencies,
   request: ListTasksRequest,
   call: CallContext,
-): AsyncGenerator<TaskInput, void> {
+): AsyncGenerator<TaskPageInput, void> {
   const state = await readState(deps, request.stale);
-  for (const row of selectTasks(state, request, call).toSorted(byServiceAndSlot)) {
-    if (!request.liveOnly || !isEnded(row)) yield taskMessage(state, row);
+  const rows = selectTasks(state, request, call)
+    .filter((row) => !request.liveOnly || !isEnded(row))
+    .toSorted(byServiceAndSlot);
+  for (const page of pagesOf(rows, weightOfTask)) {
+    yield { tasks: page.map((row) => taskMessage(state, row)) };
   }
+}
+
+function weightOfTask(row: TaskRow): number {
+  return FIXED_BYTES_MAX + weightOfTexts(row.serviceName, row.message, row.error);
 }
 
 function selectTasks(state: State, request: ListTasksRequest, call: CallContext): TaskRow[] {

@@ -71,7 +71,9 @@ describe('nodes', () => {
   test('list by role', async () => {
     for (const name of ['w10', 'w2']) control.addWorker(name);
     const list = async (role: string): Promise<unknown> =>
-      (await collect(control.nodes.list({ role, stale: true }, CALL))).map((node) => node.hostname);
+      (await collect(control.nodes.list({ role, stale: true }, CALL)))
+        .flatMap((page) => page.nodes ?? [])
+        .map((node) => node.hostname);
     expect(await list('')).toEqual(['alpha', 'w2', 'w10']);
     expect(await list('worker')).toEqual(['w2', 'w10']);
     await expect(list('boss')).rejects.toEqual(code('CV_ARGUMENT_INVALID'));

@@ -238,9 +238,9 @@ describe('reads', () => {
       await control.set(name, 'x', { labels: name === 'k2' ? { team: 'a' } : {} });
     }
     const list = async (namePrefix: string, labels: Record<string, string>): Promise<unknown> =>
-      (await collect(control.secrets.list({ namePrefix, labels, stale: false }, CALL))).map(
-        (secret) => secret.name,
-      );
+      (await collect(control.secrets.list({ namePrefix, labels, stale: false }, CALL)))
+        .flatMap((page) => page.secrets ?? [])
+        .map((secret) => secret.name);
     expect(await list('k', {})).toEqual(['K1', 'k2', 'k10']);
     expect(await list('', { team: '' })).toEqual(['k2']);
     expect(await list('', { team: 'b' })).toEqual([]);

@@ -287,9 +287,9 @@ describe('get, list, remove, logs', () => {
       await create(specMessage({ name, labels: name === 'db' ? { tier: 'back' } : {} }));
     }
     const list = async (namePrefix: string, labels: Record<string, string>): Promise<unknown> =>
-      (await collect(control.services.list({ namePrefix, labels, stale: true }, CALL))).map(
-        (service) => service.spec?.name,
-      );
+      (await collect(control.services.list({ namePrefix, labels, stale: true }, CALL)))
+        .flatMap((page) => page.services ?? [])
+        .map((service) => service.spec?.name);
     expect(await list('web', {})).toEqual(['web2', 'web10']);
     expect(await list('', { tier: 'back' })).toEqual(['db']);
     expect(await list('zzz', {})).toEqual([]);

@@ -61,7 +61,8 @@ describe('tasks', () => {
     report(second, 'FAILED');
     const list = async (fields: object): Promise<unknown> => {
       const request = { service: '', node: '', liveOnly: false, stale: true, ...fields };
-      return (await collect(control.tasks.list(request, CALL))).map((task) => task.id);
+      const pages = await collect(control.tasks.list(request, CALL));
+      return pages.flatMap((page) => page.tasks ?? []).map((task) => task.id);
     };
     expect(await list({})).toEqual([first, second, last]);
     expect(await list({ service: 's2' })).toEqual([first, second]);

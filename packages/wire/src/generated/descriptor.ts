@@ -336,6 +336,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   NodeExposureRequest: [
     { name: 'node', id: 1, type: 'string', label: 'one' },
   ],
+  NodePage: [
+    { name: 'nodes', id: 1, type: 'Node', label: 'repeated' },
+  ],
   OnChange: [
     { name: 'kind', id: 1, type: 'string', label: 'one' },
     { name: 'signal', id: 2, type: 'string', label: 'one' },
@@ -455,6 +458,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   SecretHistoryRequest: [
     { name: 'secret', id: 1, type: 'string', label: 'one' },
   ],
+  SecretPage: [
+    { name: 'secrets', id: 1, type: 'Secret', label: 'repeated' },
+  ],
   SecretPart: [
     { name: 'secretId', id: 1, type: 'string', label: 'one' },
     { name: 'version', id: 2, type: 'uint32', label: 'one' },
@@ -505,6 +511,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'task', id: 2, type: 'string', label: 'one' },
     { name: 'tailLines', id: 3, type: 'uint32', label: 'one' },
     { name: 'follow', id: 4, type: 'bool', label: 'one' },
+  ],
+  ServicePage: [
+    { name: 'services', id: 1, type: 'Service', label: 'repeated' },
   ],
   ServiceResponse: [
     { name: 'service', id: 1, type: 'Service', label: 'one' },
@@ -613,6 +622,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'secrets', id: 7, type: 'TaskSecret', label: 'repeated' },
     { name: 'objectVersion', id: 8, type: 'uint64', label: 'one' },
     { name: 'undeliverable', id: 9, type: 'string', label: 'one' },
+  ],
+  TaskPage: [
+    { name: 'tasks', id: 1, type: 'Task', label: 'repeated' },
   ],
   TaskReceipt: [
     { name: 'secretId', id: 1, type: 'string', label: 'one' },
@@ -724,7 +736,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
   },
   Nodes: {
     Get: { kind: 'unary', request: 'GetNodeRequest', response: 'Node' },
-    List: { kind: 'server-stream', request: 'ListNodesRequest', response: 'Node' },
+    List: { kind: 'server-stream', request: 'ListNodesRequest', response: 'NodePage' },
     Update: { kind: 'unary', request: 'UpdateNodeRequest', response: 'Node' },
     Remove: { kind: 'unary', request: 'RemoveNodeRequest', response: 'RemoveNodeResponse' },
     Exposure: { kind: 'server-stream', request: 'NodeExposureRequest', response: 'ExposedVersion' },
@@ -737,7 +749,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
   Secrets: {
     Set: { kind: 'unary', request: 'SetSecretRequest', response: 'SetSecretResponse' },
     Get: { kind: 'unary', request: 'GetSecretRequest', response: 'Secret' },
-    List: { kind: 'server-stream', request: 'ListSecretsRequest', response: 'Secret' },
+    List: { kind: 'server-stream', request: 'ListSecretsRequest', response: 'SecretPage' },
     History: { kind: 'server-stream', request: 'SecretHistoryRequest', response: 'SecretEvent' },
     Status: { kind: 'server-stream', request: 'SecretStatusRequest', response: 'SecretUse' },
     Update: { kind: 'unary', request: 'UpdateSecretRequest', response: 'Secret' },
@@ -750,13 +762,13 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     Update: { kind: 'unary', request: 'UpdateServiceRequest', response: 'ServiceResponse' },
     Scale: { kind: 'unary', request: 'ScaleServiceRequest', response: 'ServiceResponse' },
     Get: { kind: 'unary', request: 'GetServiceRequest', response: 'Service' },
-    List: { kind: 'server-stream', request: 'ListServicesRequest', response: 'Service' },
+    List: { kind: 'server-stream', request: 'ListServicesRequest', response: 'ServicePage' },
     Remove: { kind: 'unary', request: 'RemoveServiceRequest', response: 'Committed' },
     Logs: { kind: 'server-stream', request: 'ServiceLogsRequest', response: 'LogChunk' },
   },
   Tasks: {
     Get: { kind: 'unary', request: 'GetTaskRequest', response: 'Task' },
-    List: { kind: 'server-stream', request: 'ListTasksRequest', response: 'Task' },
+    List: { kind: 'server-stream', request: 'ListTasksRequest', response: 'TaskPage' },
   },
   Tokens: {
     Create: { kind: 'unary', request: 'CreateTokenRequest', response: 'CreateTokenResponse' },

@@ -43,6 +43,7 @@ import type { LogRequest, LogRequestInput } from './conclave/v1/LogRequest.js';
 import type { ManagerMessage, ManagerMessageInput } from './conclave/v1/ManagerMessage.js';
 import type { Node, NodeInput } from './conclave/v1/Node.js';
 import type { NodeExposureRequest, NodeExposureRequestInput } from './conclave/v1/NodeExposureRequest.js';
+import type { NodePage, NodePageInput } from './conclave/v1/NodePage.js';
 import type { ProposeRequest, ProposeRequestInput } from './conclave/v1/ProposeRequest.js';
 import type { ProposeResponse, ProposeResponseInput } from './conclave/v1/ProposeResponse.js';
 import type { RaftAck, RaftAckInput } from './conclave/v1/RaftAck.js';
@@ -59,10 +60,12 @@ import type { ScaleServiceRequest, ScaleServiceRequestInput } from './conclave/v
 import type { Secret, SecretInput } from './conclave/v1/Secret.js';
 import type { SecretEvent, SecretEventInput } from './conclave/v1/SecretEvent.js';
 import type { SecretHistoryRequest, SecretHistoryRequestInput } from './conclave/v1/SecretHistoryRequest.js';
+import type { SecretPage, SecretPageInput } from './conclave/v1/SecretPage.js';
 import type { SecretStatusRequest, SecretStatusRequestInput } from './conclave/v1/SecretStatusRequest.js';
 import type { SecretUse, SecretUseInput } from './conclave/v1/SecretUse.js';
 import type { Service, ServiceInput } from './conclave/v1/Service.js';
 import type { ServiceLogsRequest, ServiceLogsRequestInput } from './conclave/v1/ServiceLogsRequest.js';
+import type { ServicePage, ServicePageInput } from './conclave/v1/ServicePage.js';
 import type { ServiceResponse, ServiceResponseInput } from './conclave/v1/ServiceResponse.js';
 import type { SessionsRequest, SessionsRequestInput } from './conclave/v1/SessionsRequest.js';
 import type { SessionsResponse, SessionsResponseInput } from './conclave/v1/SessionsResponse.js';
@@ -71,6 +74,7 @@ import type { SetSecretResponse, SetSecretResponseInput } from './conclave/v1/Se
 import type { SnapshotChunk, SnapshotChunkInput } from './conclave/v1/SnapshotChunk.js';
 import type { SnapshotResult, SnapshotResultInput } from './conclave/v1/SnapshotResult.js';
 import type { Task, TaskInput } from './conclave/v1/Task.js';
+import type { TaskPage, TaskPageInput } from './conclave/v1/TaskPage.js';
 import type { Token, TokenInput } from './conclave/v1/Token.js';
 import type { UpdateNodeRequest, UpdateNodeRequestInput } from './conclave/v1/UpdateNodeRequest.js';
 import type { UpdateSecretRequest, UpdateSecretRequestInput } from './conclave/v1/UpdateSecretRequest.js';
@@ -110,7 +114,7 @@ export interface Services {
   };
   Nodes: {
     Get: Method<'unary', GetNodeRequestInput, GetNodeRequest, NodeInput, Node>;
-    List: Method<'server-stream', ListNodesRequestInput, ListNodesRequest, NodeInput, Node>;
+    List: Method<'server-stream', ListNodesRequestInput, ListNodesRequest, NodePageInput, NodePage>;
     Update: Method<'unary', UpdateNodeRequestInput, UpdateNodeRequest, NodeInput, Node>;
     Remove: Method<'unary', RemoveNodeRequestInput, RemoveNodeRequest, RemoveNodeResponseInput, RemoveNodeResponse>;
     Exposure: Method<'server-stream', NodeExposureRequestInput, NodeExposureRequest, ExposedVersionInput, ExposedVersion>;
@@ -123,7 +127,7 @@ export interface Services {
   Secrets: {
     Set: Method<'unary', SetSecretRequestInput, SetSecretRequest, SetSecretResponseInput, SetSecretResponse>;
     Get: Method<'unary', GetSecretRequestInput, GetSecretRequest, SecretInput, Secret>;
-    List: Method<'server-stream', ListSecretsRequestInput, ListSecretsRequest, SecretInput, Secret>;
+    List: Method<'server-stream', ListSecretsRequestInput, ListSecretsRequest, SecretPageInput, SecretPage>;
     History: Method<'server-stream', SecretHistoryRequestInput, SecretHistoryRequest, SecretEventInput, SecretEvent>;
     Status: Method<'server-stream', SecretStatusRequestInput, SecretStatusRequest, SecretUseInput, SecretUse>;
     Update: Method<'unary', UpdateSecretRequestInput, UpdateSecretRequest, SecretInput, Secret>;
@@ -136,13 +140,13 @@ export interface Services {
     Update: Method<'unary', UpdateServiceRequestInput, UpdateServiceRequest, ServiceResponseInput, ServiceResponse>;
     Scale: Method<'unary', ScaleServiceRequestInput, ScaleServiceRequest, ServiceResponseInput, ServiceResponse>;
     Get: Method<'unary', GetServiceRequestInput, GetServiceRequest, ServiceInput, Service>;
-    List: Method<'server-stream', ListServicesRequestInput, ListServicesRequest, ServiceInput, Service>;
+    List: Method<'server-stream', ListServicesRequestInput, ListServicesRequest, ServicePageInput, ServicePage>;
     Remove: Method<'unary', RemoveServiceRequestInput, RemoveServiceRequest, CommittedInput, Committed>;
     Logs: Method<'server-stream', ServiceLogsRequestInput, ServiceLogsRequest, LogChunkInput, LogChunk>;
   };
   Tasks: {
     Get: Method<'unary', GetTaskRequestInput, GetTaskRequest, TaskInput, Task>;
-    List: Method<'server-stream', ListTasksRequestInput, ListTasksRequest, TaskInput, Task>;
+    List: Method<'server-stream', ListTasksRequestInput, ListTasksRequest, TaskPageInput, TaskPage>;
   };
   Tokens: {
     Create: Method<'unary', CreateTokenRequestInput, CreateTokenRequest, CreateTokenResponseInput, CreateTokenResponse>;
