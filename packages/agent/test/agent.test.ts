@@ -113,6 +113,13 @@ describe('a task that should run', () => {
     expect(bench.files.inspect(task)?.size).toBe(0);
   });
 
+  test('an optional pinned version that was destroyed is left out', async () => {
+    const session = await bench.open();
+    session.assign({ tasks: [{ id: task, bindings: [bind(0, { optional: true, pinned: 1 })] }] });
+    await bench.time.until('RUNNING', () => session.states.includes(`${task} RUNNING`));
+    expect(bench.files.inspect(task)?.size).toBe(0);
+  });
+
   test('one secret at two targets is two files with their own owner and mode', async () => {
     const session = await bench.open();
     const bindings = [bind(1, { uid: 1, mode: 0o400 }), bind(1, { target: 'copy', uid: 2 })];

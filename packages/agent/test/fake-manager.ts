@@ -30,6 +30,8 @@ export interface FakeBinding {
   readonly gid?: number;
   readonly mode?: number;
   readonly optional?: boolean;
+  /** Version that the binding is pinned to. */
+  readonly pinned?: number;
 }
 
 export interface FakeTask {
@@ -62,7 +64,7 @@ export function taskMessage(task: FakeTask): TaskAssignment {
       bindings: bindings.map((binding) => ({
         secretId: binding.secretId,
         secretName: 'name',
-        version: 0,
+        version: binding.pinned ?? 0,
         target: binding.target,
         ...(binding.uid === undefined ? {} : { uid: binding.uid }),
         ...(binding.gid === undefined ? {} : { gid: binding.gid }),

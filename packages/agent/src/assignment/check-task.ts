@@ -63,13 +63,14 @@ function checkFiles(bindings: readonly Binding[], secrets: readonly TaskSecret[]
     if (!isId(secret.secretId) || secret.secretId !== binding.secretId) {
       fail('a secret is not the one that its binding names');
     }
-    if (binding.version !== 0 && secret.version !== binding.version) {
+    const isMissing = secret.version === 0;
+    if (binding.version !== 0 && !isMissing && secret.version !== binding.version) {
       fail('a secret is not of the version that its binding pins');
     }
     checkTarget(binding.target);
     if (targets.has(binding.target)) fail('two files of a task have the same target');
     targets.add(binding.target);
-    if (secret.version !== 0) files.push(checkFile(binding, secret));
+    if (!isMissing) files.push(checkFile(binding, secret));
     else if (!binding.optional) fail('a required secret has no version');
   }
   return files;
