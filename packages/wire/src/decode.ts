@@ -16,9 +16,9 @@ import {
 type Values = Record<string, unknown>;
 
 const VARINT_BYTES_MAX = 10;
+/** Shared: there is nothing in it to change. */
+const NO_BYTES = Buffer.alloc(0);
 const TAG_MAX = UINT32_MAX;
-/** 2^64 - 2^31 .. 2^64 - 1 stand for negative int32; as doubles they are told apart by the top half. */
-const HALF = 0x1_0000_0000;
 
 function malformed(message: string): ConclaveError {
   return new ConclaveError('CV_PROTOCOL', message);
@@ -64,15 +64,19 @@ class Input {
 
   /** A varint that fits a number. */
   whole(max: number): number {
-    const first = this.#bytes[this.#position];
-    if (first !== undefined && first < 128 && first <= max) {
-      this.#position += 1;
-      return first;
+    let value = 0;
+    let scale = 1;
+    for (let count = 0; count < VARINT_BYTES_MAX; count += 1) {
+      const byte = this.#byte();
+      value += (byte & 127) * scale;
+      if (byte < 128) {
+        // Sums above 2^53 are rounded, but never to below it: they are out of any range.
+        if (value > max) throw malformed('a number is out of range');
+        return value;
+      }
+      scale *= 128;
     }
-    const { low, high } = this.halves();
-    const value = high * HALF + low;
-    if (value > max) throw malformed('a number is out of range');
-    return value;
+    throw malformed('a number is longer than 64 bits');
   }
 
   /** The end of a part with a length in front. */
@@ -129,19 +133,33 @@ function boolOf(value: number): boolean {
 }
 
 function defaultOf(field: FieldSchema): unknown {
-  if (field.label === 'repeated') return [];
-  if (field.label === 'map') return {};
-  if (field.message !== undefined) return null;
+  // Lists and maps are made for each message; this keeps their place.
+  if (field.label === 'repeated' || field.label === 'map' || field.message !== undefined)
+    return null;
   switch (field.type) {
     case 'string':
       return '';
     case 'bytes':
-      return Buffer.alloc(0);
+      return NO_BYTES;
     case 'bool':
       return false;
     default:
       return 0;
   }
+}
+
+const blanks = new WeakMap<MessageSchema, Values>();
+
+/** A message with nothing in it; copied, because making one field by field is slow. */
+function blankOf(schema: MessageSchema): Values {
+  const known = blanks.get(schema);
+  if (known !== undefined) return known;
+  const blank: Values = {};
+  for (const field of schema.fields) {
+    if (field.label !== 'optional' && field.label !== 'oneof') blank[field.name] = defaultOf(field);
+  }
+  blanks.set(schema, blank);
+  return blank;
 }
 
 function isDelimited(field: FieldSchema): boolean {
@@ -221,11 +239,8 @@ function readField(input: Input, field: FieldSchema, context: ReadContext): void
 
 // Recursion is bounded by the schema, where no message contains itself; a test checks that.
 function readMessage(input: Input, schema: MessageSchema, end: number): Values {
-  const values: Values = {};
-  for (const field of schema.fields) {
-    if (field.label !== 'optional' && field.label !== 'oneof')
-      values[field.name] = defaultOf(field);
-  }
+  const values: Values = { ...blankOf(schema) };
+  for (const field of schema.containers) values[field.name] = field.label === 'map' ? {} : [];
   const context: ReadContext = { values, limit: end, seen: 0 };
   while (input.position < end) {
     const tag = input.whole(TAG_MAX);
@@ -238,10 +253,8 @@ function readMessage(input: Input, schema: MessageSchema, end: number): Values {
       input.skip(wireType, end);
       continue;
     }
-    const isMap = field.label === 'map';
-    const expected = isMap || isDelimited(field) ? WIRE_BYTES : WIRE_VARINT;
-    if (wireType !== expected) throw malformed(`${field.name} has another form`);
-    if (isMap) readMapEntry(input, field, context);
+    if (tag !== field.tag) throw malformed(`${field.name} has another form`);
+    if (field.label === 'map') readMapEntry(input, field, context);
     else readField(input, field, context);
   }
   if (input.position !== end) throw malformed('a part is longer than its message');

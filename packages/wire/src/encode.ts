@@ -7,12 +7,15 @@ import {
   MAP_VALUE_ID,
   UINT32_MAX,
   WIRE_BYTES,
-  WIRE_VARINT,
 } from './wire-form.js';
 
 type Values = Readonly<Record<string, unknown>>;
 
 const NEGATIVE_VARINT_BYTES = 10;
+const MAP_KEY_TAG = MAP_KEY_ID * 8 + WIRE_BYTES;
+const MAP_VALUE_TAG = MAP_VALUE_ID * 8 + WIRE_BYTES;
+/** Characters up to which a text is handled one by one. */
+const SHORT_TEXT_LENGTH = 48;
 
 function invalid(field: FieldSchema, what: string): ConclaveError {
   return new ConclaveError('CV_ARGUMENT_INVALID', `${field.name} must be ${what}`);
@@ -24,10 +27,6 @@ function varintSize(value: number): number {
   let size = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size += 1;
   return size;
-}
-
-function tagOf(id: number, wireType: number): number {
-  return id * 8 + wireType;
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {
@@ -62,10 +61,6 @@ function bytesOf(field: FieldSchema, value: unknown): Uint8Array {
   throw invalid(field, 'bytes');
 }
 
-function isLengthDelimited(field: FieldSchema): boolean {
-  return field.message !== undefined || field.type === 'string' || field.type === 'bytes';
-}
-
 /** True for what needs no bytes: the receiver puts the same value there by itself. */
 function isDefault(field: FieldSchema, value: unknown): boolean {
   if (value === undefined || value === null) return true;
@@ -74,50 +69,48 @@ function isDefault(field: FieldSchema, value: unknown): boolean {
   return value === '' || value === 0 || value === false;
 }
 
-function itemsOf(field: FieldSchema, value: unknown): readonly unknown[] {
-  if (field.label !== 'repeated') return [value];
+function listOf(field: FieldSchema, value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
   throw invalid(field, 'a list');
 }
 
-function entriesOf(field: FieldSchema, value: unknown): readonly (readonly [string, string])[] {
-  if (typeof value !== 'object' || value === null) throw invalid(field, 'a map');
-  return Object.entries(value).map(([key, item]) => [key, textOf(field, item)]);
+function mapOf(field: FieldSchema, value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  throw invalid(field, 'a map');
 }
 
-function sizeOfBytes(id: number, length: number): number {
-  return varintSize(tagOf(id, WIRE_BYTES)) + varintSize(length) + length;
+function sizeOfBytes(tag: number, length: number): number {
+  return varintSize(tag) + varintSize(length) + length;
 }
 
-function sizeOfEntry([key, value]: readonly [string, string]): number {
-  return (
-    sizeOfBytes(MAP_KEY_ID, Buffer.byteLength(key)) +
-    sizeOfBytes(MAP_VALUE_ID, Buffer.byteLength(value))
-  );
-}
-
-/** The members of oneofs that are set; throws when a group has two. */
-function checkGroup(field: FieldSchema, groups: Set<string>): void {
-  if (field.group === undefined) return;
-  if (groups.has(field.group)) throw invalid(field, `the only member of ${field.group}`);
-  groups.add(field.group);
+/** Bytes of a text in UTF-8. Most are short ids and words, where a look is cheaper than a call. */
+function sizeOfText(text: string): number {
+  if (text.length > SHORT_TEXT_LENGTH) return Buffer.byteLength(text);
+  for (let at = 0; at < text.length; at += 1) {
+    if (text.charCodeAt(at) > 127) return Buffer.byteLength(text);
+  }
+  return text.length;
 }
 
 /**
- * First pass: the size of every message, in the order in which the second pass meets them, so that
- * lengths are known before their contents are written and the result is allocated once.
+ * First pass: the size of every message, text and map entry, in the order in which the second pass
+ * meets them, so that lengths are known before their contents are written and the result is
+ * allocated once.
  */
 class Measure {
   readonly sizes: number[] = [];
 
   message(schema: MessageSchema, values: Values): number {
     const slot = this.sizes.push(0) - 1;
-    const groups = new Set<string>();
+    let groups = 0;
     let size = 0;
     for (const field of schema.fields) {
       const value = values[field.name];
       if (isDefault(field, value)) continue;
-      checkGroup(field, groups);
+      if (field.group !== undefined) {
+        if ((groups & field.bit) !== 0) throw invalid(field, `the only member of ${field.group}`);
+        groups |= field.bit;
+      }
       size += this.#field(field, value);
     }
     this.sizes[slot] = size;
@@ -125,26 +118,39 @@ class Measure {
   }
 
   #field(field: FieldSchema, value: unknown): number {
+    if (field.label === 'map') return this.#map(field, mapOf(field, value));
+    if (field.label !== 'repeated') return this.#item(field, value);
     let size = 0;
-    if (field.label === 'map') {
-      for (const entry of entriesOf(field, value))
-        size += sizeOfBytes(field.id, sizeOfEntry(entry));
-      return size;
+    for (const item of listOf(field, value)) size += this.#item(field, item);
+    return size;
+  }
+
+  #map(field: FieldSchema, map: Readonly<Record<string, unknown>>): number {
+    let size = 0;
+    for (const key of Object.keys(map)) {
+      const slot = this.sizes.push(0) - 1;
+      const entry =
+        this.#text(MAP_KEY_TAG, key) + this.#text(MAP_VALUE_TAG, textOf(field, map[key]));
+      this.sizes[slot] = entry;
+      size += sizeOfBytes(field.tag, entry);
     }
-    for (const item of itemsOf(field, value)) size += this.#item(field, item);
     return size;
   }
 
   #item(field: FieldSchema, value: unknown): number {
     if (field.message !== undefined) {
       if (typeof value !== 'object' || value === null) throw invalid(field, 'a message');
-      return sizeOfBytes(field.id, this.message(field.message, value as Values));
+      return sizeOfBytes(field.tag, this.message(field.message, value as Values));
     }
-    if (field.type === 'string') {
-      return sizeOfBytes(field.id, Buffer.byteLength(textOf(field, value)));
-    }
-    if (field.type === 'bytes') return sizeOfBytes(field.id, bytesOf(field, value).length);
-    return varintSize(tagOf(field.id, WIRE_VARINT)) + varintSize(numberOf(field, value));
+    if (field.type === 'string') return this.#text(field.tag, textOf(field, value));
+    if (field.type === 'bytes') return sizeOfBytes(field.tag, bytesOf(field, value).length);
+    return varintSize(field.tag) + varintSize(numberOf(field, value));
+  }
+
+  #text(tag: number, text: string): number {
+    const size = sizeOfText(text);
+    this.sizes.push(size);
+    return sizeOfBytes(tag, size);
   }
 }
 
@@ -169,43 +175,51 @@ class Output {
     for (const field of schema.fields) {
       const value = values[field.name];
       if (isDefault(field, value)) continue;
-      if (field.label === 'map') this.#map(field, value);
-      else for (const item of itemsOf(field, value)) this.#item(field, item);
+      if (field.label === 'map') this.#map(field, mapOf(field, value));
+      else if (field.label !== 'repeated') this.#item(field, value);
+      else for (const item of listOf(field, value)) this.#item(field, item);
     }
   }
 
-  #map(field: FieldSchema, value: unknown): void {
-    for (const entry of entriesOf(field, value)) {
-      this.#varint(tagOf(field.id, WIRE_BYTES));
-      this.#varint(sizeOfEntry(entry));
-      this.#text(MAP_KEY_ID, entry[0]);
-      this.#text(MAP_VALUE_ID, entry[1]);
+  #map(field: FieldSchema, map: Readonly<Record<string, unknown>>): void {
+    for (const key of Object.keys(map)) {
+      this.#varint(field.tag);
+      this.#varint(this.#sizes[this.#nextSize] ?? 0);
+      this.#nextSize += 1;
+      this.#text(MAP_KEY_TAG, key);
+      this.#text(MAP_VALUE_TAG, textOf(field, map[key]));
     }
   }
 
   #item(field: FieldSchema, value: unknown): void {
-    if (!isLengthDelimited(field)) {
-      this.#varint(tagOf(field.id, WIRE_VARINT));
-      this.#varint(numberOf(field, value));
-    } else if (field.message !== undefined) {
-      this.#varint(tagOf(field.id, WIRE_BYTES));
+    if (field.message !== undefined) {
+      this.#varint(field.tag);
       this.#varint(this.#sizes[this.#nextSize] ?? 0);
       this.message(field.message, value as Values);
     } else if (field.type === 'string') {
-      this.#text(field.id, textOf(field, value));
-    } else {
+      this.#text(field.tag, textOf(field, value));
+    } else if (field.type === 'bytes') {
       const bytes = bytesOf(field, value);
-      this.#varint(tagOf(field.id, WIRE_BYTES));
+      this.#varint(field.tag);
       this.#varint(bytes.length);
       this.bytes.set(bytes, this.#position);
       this.#position += bytes.length;
+    } else {
+      this.#varint(field.tag);
+      this.#varint(numberOf(field, value));
     }
   }
 
-  #text(id: number, text: string): void {
-    this.#varint(tagOf(id, WIRE_BYTES));
-    this.#varint(Buffer.byteLength(text));
-    this.#position += this.bytes.write(text, this.#position);
+  #text(tag: number, text: string): void {
+    const size = this.#sizes[this.#nextSize] ?? 0;
+    this.#nextSize += 1;
+    this.#varint(tag);
+    this.#varint(size);
+    if (size === text.length && size <= SHORT_TEXT_LENGTH) {
+      for (let at = 0; at < size; at += 1) this.#byte(text.charCodeAt(at));
+    } else {
+      this.#position += this.bytes.write(text, this.#position);
+    }
   }
 
   #varint(value: number): void {
@@ -214,7 +228,8 @@ class Output {
       return;
     }
     let rest = value;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) this.#byte((rest % 128) + 128);
+    for (; rest > INT32_MAX; rest = Math.floor(rest / 128)) this.#byte((rest % 128) + 128);
+    for (; rest >= 128; rest >>>= 7) this.#byte((rest & 127) | 128);
     this.#byte(rest);
   }
 

@@ -1,4 +1,5 @@
 import { assert, required } from '@conclave/kernel';
+import { WIRE_BYTES, WIRE_VARINT } from './wire-form.js';
 
 /** The scalar types in use; the generator refuses others. */
 export type ScalarType = 'string' | 'bytes' | 'bool' | 'uint32' | 'int32' | 'uint64';
@@ -26,6 +27,8 @@ export interface FieldSchema extends FieldRow {
   readonly message?: MessageSchema;
   /** One bit of 32, its own; the members of a group share theirs. What occurs once sets it. */
   readonly bit: number;
+  /** Number and form as they stand before each value. */
+  readonly tag: number;
 }
 
 /** One message, ready for the codec. */
@@ -34,6 +37,8 @@ export interface MessageSchema {
   /** In the order of their numbers. */
   readonly fields: readonly FieldSchema[];
   readonly byId: ReadonlyMap<number, FieldSchema>;
+  /** The fields that are lists or maps. */
+  readonly containers: readonly FieldSchema[];
 }
 
 /** The messages by name. */
@@ -43,6 +48,7 @@ interface Building {
   name: string;
   fields: FieldSchema[];
   byId: Map<number, FieldSchema>;
+  containers: FieldSchema[];
 }
 
 /** Fields of one message; more need another form of `FieldSchema.bit`. */
@@ -57,10 +63,13 @@ const SCALARS: ReadonlySet<string> = new Set<ScalarType>([
   'uint64',
 ]);
 
+const DELIMITED: ReadonlySet<string> = new Set<ScalarType>(['string', 'bytes']);
+
 /** Links the rows of the generator with each other. */
 export function createSchema(rows: Readonly<Record<string, readonly FieldRow[]>>): Schema {
   const schema = new Map<string, Building>();
-  for (const name of Object.keys(rows)) schema.set(name, { name, fields: [], byId: new Map() });
+  for (const name of Object.keys(rows))
+    schema.set(name, { name, fields: [], byId: new Map(), containers: [] });
   for (const [name, fields] of Object.entries(rows)) {
     const message = required(schema.get(name), name);
     const bits = new Map<string, number>();
@@ -69,11 +78,14 @@ export function createSchema(rows: Readonly<Record<string, readonly FieldRow[]>>
       bits.set(row.group ?? row.name, bit);
       assert(bit < BIT_COUNT, `${name} has more than ${BIT_COUNT} fields`);
       const isMessage = !SCALARS.has(row.type);
+      const isDelimited = isMessage || row.label === 'map' || DELIMITED.has(row.type);
+      const tag = row.id * 8 + (isDelimited ? WIRE_BYTES : WIRE_VARINT);
       const field: FieldSchema = isMessage
-        ? { ...row, bit: 1 << bit, message: required(schema.get(row.type), row.type) }
-        : { ...row, bit: 1 << bit };
+        ? { ...row, bit: 1 << bit, tag, message: required(schema.get(row.type), row.type) }
+        : { ...row, bit: 1 << bit, tag };
       message.fields.push(field);
       message.byId.set(row.id, field);
+      if (row.label === 'map' || row.label === 'repeated') message.containers.push(field);
     }
   }
   return schema;
