@@ -111,6 +111,25 @@ test('what is known about a node survives a change of its role', () => {
   expect(state.progress.get(2)?.isLearner).toBe(false);
 });
 
+describe('refusals', () => {
+  const learner = { type: 'ConfChangeAddLearnerNode', nodeId: 1 } as const;
+  test.each<[string, readonly ConfChangeSingle[]]>([
+    ['two new voters', [add(2), add(3)]],
+    ['one comes, one goes', [add(2), { type: 'ConfChangeRemoveNode', nodeId: 1 }]],
+    ['one comes, one is demoted', [add(2), learner]],
+  ])('more than one voter at once: %s', (_, changes) => {
+    expect(() => confchange.simple(start(), changes)).toThrow('more than one voter changed');
+  });
+
+  test('joint states are entered once, and left only from inside', () => {
+    const joint = confchange.enterJoint(start(), false, [add(2)]);
+    expect(() => confchange.enterJoint(joint, false, [])).toThrow('already joint');
+    expect(() => confchange.simple(joint, [add(3)])).toThrow('in joint config');
+    expect(() => confchange.leaveJoint(start())).toThrow('non-joint');
+    expect(() => confchange.enterJoint(confchange.empty(LIMITS), false, [])).toThrow('zero-voter');
+  });
+});
+
 describe('restore refuses what no change leads to', () => {
   const none = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [] };
   test.each<[string, Partial<ConfState>]>([

@@ -34,6 +34,11 @@ describe('read index', () => {
     cluster.heal();
     cluster.tickAll(5);
     expect(cluster.member(1).reads).toEqual([]);
+    // Nor when it leads again.
+    cluster.elect(1);
+    read(cluster, 1, 'fresh');
+    cluster.tickAll(5);
+    expect(cluster.member(1).reads).toEqual([{ index: 5, ctx: 'fresh' }]);
   });
 
   test('one round confirms all reads before it, and none after it', () => {
@@ -73,6 +78,7 @@ describe('read index', () => {
     cluster.deliver(message('MsgHeartbeatResp', forged));
     cluster.deliver(message('MsgHeartbeatResp', { ...forged, context: bytes('odd') }));
     read(cluster, 1, 'r');
+    cluster.deliver(message('MsgHeartbeatResp', forged));
     cluster.member(1).handleReady();
     expect(cluster.member(1).reads).toEqual([]);
   });

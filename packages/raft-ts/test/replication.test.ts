@@ -200,6 +200,18 @@ describe('a leader', () => {
     expect(cluster.node(1).basicStatus().commit).toBe(3);
   });
 
+  test('fills the window as soon as a probe is answered', () => {
+    const config = { maxSizePerMsg: 0, maxCommittedSizePerReady: 1000 };
+    const cluster = new Cluster({ voters: [1, 2], config });
+    cluster.elect(1);
+    cluster.node(1).reportUnreachable(2);
+    for (const payload of ['a', 'b', 'c', 'd']) cluster.propose(1, payload);
+    cluster.member(1).handleReady();
+    cluster.deliver(message('MsgAppResp', { from: 2, to: 1, term: 1, index: 3 }));
+    const sent = cluster.member(1).handleReady();
+    expect(sent.flatMap(({ entries }) => entries.map(({ index }) => index))).toEqual([4, 5, 6]);
+  });
+
   test('probes after a report that a follower is unreachable', () => {
     const cluster = new Cluster({ voters: [1, 2, 3] });
     cluster.elect(1);
@@ -254,6 +266,30 @@ describe('limits', () => {
     for (const m of member.finishApply()) cluster.deliver(m);
     member.handleReady();
     expect(member.applyWork).toMatchObject([{ entries: [{ index: 4 }] }]);
+  });
+
+  test('messages are cut to their size, with at least one entry', () => {
+    for (const [maxSizePerMsg, counts] of [
+      [0, [1, 1, 1]],
+      [30, [2, 1]],
+      [1000, [3]],
+    ] as const) {
+      const config = { maxSizePerMsg, maxCommittedSizePerReady: 1000 };
+      const cluster = new Cluster({ voters: [1, 2], config });
+      cluster.elect(1);
+      cluster.node(1).reportUnreachable(2);
+      for (let i = 0; i < 3; i++) cluster.propose(1, '12345678');
+      const sent: number[] = [];
+      cluster.arrives = ({ type, entries }) => {
+        if (type === 'MsgApp' && entries.length > 0) sent.push(entries.length);
+        return true;
+      };
+      cluster.member(1).handleReady();
+      cluster.inFlight = [];
+      cluster.node(1).reportUnreachable(2);
+      cluster.tickAll(2);
+      expect([maxSizePerMsg, sent]).toEqual([maxSizePerMsg, counts]);
+    }
   });
 
   test('mustSync is false exactly if nothing but the commit index changed', () => {

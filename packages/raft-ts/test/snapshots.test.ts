@@ -42,12 +42,33 @@ describe.each(modes)('snapshots with %j', (config) => {
     expect(cluster.member(3).applied).toEqual(['a', 'b', 'c']);
   });
 
-  test('nothing is sent to a follower that was not heard of', () => {
+  test('none is sent to a follower that was not heard of', () => {
     const cluster = compactedCluster({ ...config, checkQuorum: true });
     cluster.tickAll(25);
+    const node = cluster.node(1);
+    node.reportUnreachable(3);
+    expect(node.status().progress.get(3)).toMatchObject({ recentActive: false });
+    cluster.propose(1, 'd');
+    cluster.settle();
+    expect(node.status().progress.get(3)?.state).toBe('StateProbe');
+    cluster.heal();
+    cluster.tickAll(60);
+    expect(cluster.member(3).applied).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  test('the log takes over as soon as it can, whatever was acknowledged', () => {
+    const cluster = compactedCluster(config);
+    cluster.propose(1, 'after the compaction');
+    cluster.settle();
+    cluster.arrives = ({ type }) => type !== 'MsgSnap';
+    cluster.tickAll(2);
+    const pending = cluster.node(1).status().progress.get(3)?.pendingSnapshot ?? 0;
+    expect(pending).toBe(6);
+    // Another snapshot, older than the one that is on its way, has reached the follower.
+    cluster.deliver(message('MsgAppResp', { from: 3, to: 1, term: 1, index: pending - 1 }));
     expect(cluster.node(1).status().progress.get(3)).toMatchObject({
-      recentActive: false,
       state: 'StateReplicate',
+      match: pending - 1,
     });
   });
 
