@@ -51,26 +51,33 @@ function framesOf(error: Error): string[] {
   return lines.filter((line) => line.startsWith('at ')).slice(0, FRAME_COUNT_MAX);
 }
 
-function errorValue(error: Error, causeCount: number): SafeValue {
+function isExpectedError(error: Error): boolean {
+  return isConclaveError(error) && error.kind !== 'defect';
+}
+
+/**
+ * An expected failure is told by its code and its causes; frames are for what should not happen.
+ * `isExpected` comes from the outermost error: its causes are foreign, and expected all the same.
+ */
+function errorValue(error: Error, causeCount = 0, isExpected = isExpectedError(error)): SafeValue {
   const { code } = error as { readonly code?: unknown };
-  const known = isConclaveError(error);
   const value: { [name: string]: SafeValue } = {
     code: typeof code === 'string' || typeof code === 'number' ? code : error.name,
     message: scrub(error.message),
   };
-  if (!known || error.kind === 'defect') value['frames'] = framesOf(error);
+  if (!isExpected) value['frames'] = framesOf(error);
   const { cause } = error;
   if (cause !== undefined && causeCount < CAUSE_COUNT_MAX) {
     value['cause'] =
       typeof cause === 'object' && cause !== null && isErrorLike(cause)
-        ? errorValue(cause, causeCount + 1)
+        ? errorValue(cause, causeCount + 1, isExpected)
         : `[${typeof cause}]`; // may be anything, a request for example
   }
   return value;
 }
 
 function objectValue(value: object, depth: number): SafeValue {
-  if (isErrorLike(value)) return errorValue(value, 0);
+  if (isErrorLike(value)) return errorValue(value);
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer)
     return `[${value.byteLength} bytes]`;
   if (depth >= DEPTH_MAX) return '[deep]';
