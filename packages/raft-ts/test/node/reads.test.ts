@@ -18,7 +18,7 @@ describe('linearizable reads', () => {
     await cluster.end();
   });
 
-  test('wait until the index is applied', async () => {
+  test('wait until the index is applied (rule 59)', async () => {
     const cluster = await SimCluster.start();
     const leader = await cluster.leader();
     const follower = cluster.member(cluster.others(leader)[0]!);
