@@ -152,6 +152,10 @@ export type { NodePage, NodePageInput } from './generated/conclave/v1/NodePage.j
 export type { OnChange, OnChangeInput } from './generated/conclave/v1/OnChange.js';
 export type { Problem, ProblemInput } from './generated/conclave/v1/Problem.js';
 export type {
+  ProposeOutcome,
+  ProposeOutcomeInput,
+} from './generated/conclave/v1/ProposeOutcome.js';
+export type {
   ProposeRequest,
   ProposeRequestInput,
 } from './generated/conclave/v1/ProposeRequest.js';

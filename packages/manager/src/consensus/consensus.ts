@@ -1,6 +1,5 @@
 import { ConclaveError, delay } from '@conclave/kernel';
 import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
-import { encodeCommand } from '@conclave/state';
 import type { Actor, Command, CommandBody, CommandResult, State } from '@conclave/state';
 import type { SnapshotStore } from '@conclave/store';
 import type { IdentitySource } from '@conclave/transport';
@@ -16,8 +15,8 @@ import { RaftHost } from './raft-host.js';
 import type { ProposedResult } from './raft-host.js';
 import { RaftLinks } from './raft-links.js';
 import { RAFT_PROTOCOL } from './raft-service.js';
+import { RemoteProposals } from './remote-proposals.js';
 import { ReplicatedState } from './replicated-state.js';
-import { decodeResult } from './result-codec.js';
 import { raftStatus } from './status.js';
 
 /** What this manager's part in consensus is made of. */
@@ -71,6 +70,10 @@ export class Consensus {
     this.peers = new Peers({ ...options, selfNodeId: nodeId, state: () => this.state });
     this.#links = this.#createLinks();
     this.#leadership = new Leadership(options);
+    const remote = new RemoteProposals({
+      channelOf: (raftId) => this.peers.byRaftId(raftId),
+      schedule: options.schedule,
+    });
     this.proposer = new Proposer(
       {
         isLeader: () => this.host.isLeader,
@@ -78,7 +81,7 @@ export class Consensus {
         awaitLeader: (signal) => this.host.awaitLeader(signal),
         awaitApplied: (index) => this.host.awaitApplied(index),
       },
-      (leader, command, signal) => this.#proposeRemotely(leader, command, signal),
+      (leader, command, signal) => remote.propose(leader, command, signal),
       clock,
     );
     this.status = { current: () => raftStatus(this.host, nodeId) };
@@ -217,23 +220,6 @@ export class Consensus {
       onUnreachable: (raftId) => this.#host?.reportUnreachable(raftId),
       onSnapshotSent: (raftId, status) => this.#host?.reportSnapshot(raftId, status),
     });
-  }
-
-  async #proposeRemotely(
-    leader: number,
-    command: Command,
-    signal?: AbortSignal,
-  ): Promise<ProposedResult> {
-    const channel = this.peers.byRaftId(leader);
-    if (channel === undefined) {
-      throw new ConclaveError('CV_NOT_LEADER', 'the address of the leader is not known yet');
-    }
-    const { result, index } = await channel.unary(
-      loadWire().Managers.Propose,
-      { command: encodeCommand(command) },
-      { timeoutMs: LEADER_CALL_MS, signal },
-    );
-    return { index, result: decodeResult(result) };
   }
 
   #checkQuorumWithout(nodeId: string): void {

@@ -1,5 +1,5 @@
-import { ConclaveError } from '@conclave/kernel';
-import type { Clock } from '@conclave/kernel';
+import { ConclaveError, toConclaveError } from '@conclave/kernel';
+import type { Clock, Logger } from '@conclave/kernel';
 import { encodeFields, sealToRecipient } from '@conclave/sealed';
 import type { Random } from '@conclave/kernel';
 import { decodeCommand } from '@conclave/state';
@@ -9,6 +9,7 @@ import type {
   GetRingResponseInput,
   LogReplyInput,
   LogRequest,
+  ProposeOutcomeInput,
   ProposeRequest,
   ProposeResponseInput,
   Services,
@@ -16,7 +17,7 @@ import type {
   SessionsResponseInput,
 } from '@conclave/wire';
 import type { ManagerKeys } from '../keys/manager-keys.js';
-import { encodeResult } from './result-codec.js';
+import { encodeFailure, encodeResult } from './result-codec.js';
 import type { ProposedResult } from './raft-host.js';
 
 /** What managers ask each other is answered with. */
@@ -29,6 +30,7 @@ export interface ManagersServiceOptions {
   readonly taskLogs: (request: LogRequest) => AsyncIterable<LogReplyInput>;
   readonly clock: Clock;
   readonly random: Random;
+  readonly logger: Logger;
 }
 
 /** Commands that only a cluster's founder writes, never through another manager. */
@@ -47,16 +49,27 @@ export class ManagersService implements Handlers<Services['Managers']> {
     this.#options = options;
   }
 
-  /** @throws CV_NOT_LEADER when this manager does not lead: certainly not done */
+  /** Each command has an outcome of its own: one that failed says nothing about the others. */
   async propose(call: CallContext, request: ProposeRequest): Promise<ProposeResponseInput> {
-    const command = decodeCommand(request.command);
-    if (FOUNDING.has(command.kind)) {
-      throw new ConclaveError('CV_ROLE_FORBIDDEN', 'this command is not for a running cluster');
+    const outcomes = request.commands.map((bytes) => this.#proposeOne(bytes, call.signal));
+    return { outcomes: await Promise.all(outcomes) };
+  }
+
+  async #proposeOne(bytes: Uint8Array, signal: AbortSignal): Promise<ProposeOutcomeInput> {
+    try {
+      const command = decodeCommand(bytes);
+      if (FOUNDING.has(command.kind)) {
+        throw new ConclaveError('CV_ROLE_FORBIDDEN', 'this command is not for a running cluster');
+      }
+      // Times in the log are the leader's: one clock, however many managers take requests.
+      const stamped = { ...command, atMs: this.#options.clock.now() };
+      const { index, result } = await this.#options.propose(stamped, signal);
+      return { index, result: encodeResult(result) };
+    } catch (error) {
+      const known = toConclaveError(error);
+      if (known.kind === 'defect') this.#options.logger.error('managers.propose-failed', { error });
+      return encodeFailure(known);
     }
-    // Times in the log are the leader's: one clock, however many managers take requests.
-    const stamped = { ...command, atMs: this.#options.clock.now() };
-    const { index, result } = await this.#options.propose(stamped, call.signal);
-    return { index, result: encodeResult(result) };
   }
 
   /** @throws CV_NOT_LEADER */

@@ -349,12 +349,17 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'message', id: 2, type: 'string', label: 'one' },
     { name: 'next', id: 3, type: 'string', label: 'one' },
   ],
-  ProposeRequest: [
-    { name: 'command', id: 1, type: 'bytes', label: 'one' },
-  ],
-  ProposeResponse: [
+  ProposeOutcome: [
     { name: 'result', id: 1, type: 'bytes', label: 'one' },
     { name: 'index', id: 2, type: 'uint64', label: 'one' },
+    { name: 'error', id: 3, type: 'ErrorDetail', label: 'one' },
+    { name: 'message', id: 4, type: 'string', label: 'one' },
+  ],
+  ProposeRequest: [
+    { name: 'commands', id: 1, type: 'bytes', label: 'repeated' },
+  ],
+  ProposeResponse: [
+    { name: 'outcomes', id: 1, type: 'ProposeOutcome', label: 'repeated' },
   ],
   RaftAck: [
     { name: 'sequence', id: 1, type: 'uint64', label: 'one' },

@@ -4,12 +4,12 @@ export interface ProposeRequestInput {
   /**
    * in the form of the log
    */
-  'command'?: (Uint8Array) | undefined;
+  'commands'?: readonly (Uint8Array)[] | undefined;
 }
 
 export interface ProposeRequest {
   /**
    * in the form of the log
    */
-  'command': (Buffer);
+  'commands': (Buffer)[];
 }
