@@ -157,7 +157,9 @@ class Call implements OpenCall, AdmittedCall {
       durationMs: this.#options.view.clock.monotonic() - this.#startedAt,
       isStream: this.isStream,
     });
-    if (this.#controller.signal.aborted) return;
+    // A handler with one answer has given it: nobody listens, and telling costs an error per call.
+    const isAnswered = !this.isStream && this.#outcome === 'OK';
+    if (isAnswered || this.#controller.signal.aborted) return;
     this.#controller.abort(new ConclaveError('CV_CANCELLED', 'the caller gave up'));
   }
 
