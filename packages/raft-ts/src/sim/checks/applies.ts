@@ -1,0 +1,73 @@
+import { describeConfState } from '../../describe-config.js';
+import type { Index } from '../../numbers.js';
+import type { ConfState, Entry, Snapshot } from '../../types.js';
+import { SimFailure } from '../failure.js';
+import type { SimMember } from '../member.js';
+import type { Logs } from './logs.js';
+
+/**
+ * Invariants 4 and 7: entries are applied without gaps, once per life, as they were committed, and
+ * lead to the same state and the same configuration everywhere.
+ */
+export class Applies {
+  readonly #logs: Logs;
+  readonly #checksums: (number | undefined)[] = [];
+  readonly #configs: (string | undefined)[] = [];
+  /** The last configuration by object, to describe each one once. */
+  readonly #described = new WeakMap<ConfState, string>();
+
+  /** @param logs knows what is committed */
+  constructor(logs: Logs) {
+    this.#logs = logs;
+  }
+
+  /** A member has started from a snapshot. */
+  started(member: SimMember): void {
+    if (member.applied > 0) this.#checkState(member, member.applied);
+  }
+
+  /** A member is about to apply an entry. */
+  applying({ id, applied }: SimMember, { index, term }: Entry): void {
+    if (index !== applied + 1) {
+      throw new SimFailure('4 applied once', `${id} applies ${index} after ${applied}`);
+    }
+    if (index > this.#logs.commit || this.#logs.termOf(index) !== term) {
+      const text = `${id} applies ${term}/${index}, committed is ${this.#logs.termOf(index)}`;
+      throw new SimFailure('4 applied once', text);
+    }
+  }
+
+  /** A member has applied an entry. */
+  applied(member: SimMember, { index }: Entry): void {
+    this.#checkState(member, index);
+  }
+
+  /** A member has replaced its state by a snapshot. */
+  restored(member: SimMember, { metadata }: Snapshot): void {
+    this.#checkState(member, metadata.index);
+    const { term, index } = metadata;
+    if (this.#logs.termOf(index) === term) return;
+    const text = `${member.id} restores ${term}/${index}, committed is ${this.#logs.termOf(index)}`;
+    throw new SimFailure('4 applied once', text);
+  }
+
+  #checkState({ id, machine, confState }: SimMember, index: Index): void {
+    const checksum = machine.checksum();
+    const other = this.#checksums[index];
+    if (other === undefined) this.#checksums[index] = checksum;
+    else if (other !== checksum) {
+      throw new SimFailure('4 same state', `the state of ${id} at ${index} differs from others`);
+    }
+    let config = this.#described.get(confState);
+    if (config === undefined) {
+      config = describeConfState(confState);
+      this.#described.set(confState, config);
+    }
+    const otherConfig = this.#configs[index];
+    if (otherConfig === undefined) this.#configs[index] = config;
+    else if (otherConfig !== config) {
+      const text = `${id} has ${config} at ${index}, others ${otherConfig}`;
+      throw new SimFailure('7 same configuration', text);
+    }
+  }
+}

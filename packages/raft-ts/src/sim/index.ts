@@ -1,0 +1,13 @@
+export { Coverage } from './coverage.js';
+export { SimFailure } from './failure.js';
+export { checkLinearizable } from './linearizability.js';
+export type { HistoryOperation, LinearizabilityOptions, Verdict } from './linearizability.js';
+export { decodeCommand, encodeCommand, RegisterMachine } from './machine.js';
+export type { Command, SimStateMachine } from './machine.js';
+export { drawParameters, FAULT_CLASSES } from './parameters.js';
+export type { FaultClass, FaultWeights, SimParameters } from './parameters.js';
+export type { OperationKind, PlanAction } from './plan.js';
+export { Prng } from './prng.js';
+export { runSimulation } from './run.js';
+export type { RunOptions, RunResult } from './run.js';
+export type { Micros } from './scheduler.js';

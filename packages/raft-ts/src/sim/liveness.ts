@@ -1,0 +1,92 @@
+import { LEAVE_JOINT } from '../codec/conf-change.js';
+import type { SimMember } from './member.js';
+import { leaderOf } from './nemesis.js';
+import { SimFailure } from './failure.js';
+import type { World } from './world.js';
+import type { Workload } from './workload.js';
+
+/** Election timeouts until there is a leader; an attempt takes up to two of them. */
+const LEADER_ROUNDS_MAX = 40;
+/** Election timeouts until everything has come to rest. */
+const ROUNDS_MAX = 80;
+
+/**
+ * Invariant 12, after all faults have ended: somebody leads, requests are answered, joint
+ * configurations are left, and all members have applied the same.
+ */
+export class Liveness {
+  readonly #world: World;
+  readonly #workload: Workload;
+  #rounds = 0;
+  #hasAsked = false;
+
+  /**
+   * @param world where it happens
+   * @param workload the clients, whose last requests must be answered
+   */
+  constructor(world: World, workload: Workload) {
+    this.#world = world;
+    this.#workload = workload;
+  }
+
+  /** Looks once per election timeout. @returns whether everything is at rest */
+  look(): boolean {
+    this.#rounds++;
+    const leader = leaderOf(this.#world);
+    const problem = this.#problem(leader);
+    if (problem === undefined) return true;
+    if (this.#rounds > ROUNDS_MAX || (leader === undefined && this.#rounds > LEADER_ROUNDS_MAX)) {
+      const text = `${problem}, ${this.#rounds} election timeouts after the last fault`;
+      throw new SimFailure('12 liveness', text);
+    }
+    return false;
+  }
+
+  #problem(leader: SimMember | undefined): string | undefined {
+    if (leader === undefined) return 'nobody leads';
+    this.#retireRemoved();
+    const { tracker, log } = leader.core;
+    if (tracker.isJoint) {
+      const isDue = !tracker.config.autoLeave;
+      if (isDue) leader.call((node) => node.proposeConfChange(LEAVE_JOINT));
+      return 'a joint configuration is not left';
+    }
+    if (!this.#hasAsked) {
+      this.#hasAsked = true;
+      for (let x = 0; x < this.#world.parameters.clients; x++) {
+        this.#workload.begin({ at: 0, kind: 'write', x, y: x, z: x });
+      }
+      return 'the last requests are under way';
+    }
+    if (this.#workload.openCount > 0) return `${this.#workload.openCount} requests are open`;
+    const last = log.lastIndex();
+    if (leader.applied !== last) return `leader ${leader.id} has applied ${leader.applied}`;
+    for (const id of tracker.ids) {
+      const applied = this.#world.members[id]?.applied ?? 0;
+      if (applied !== last) return `${id} has applied ${applied} of ${last}`;
+    }
+    return undefined;
+  }
+
+  /**
+   * Shuts down members that are not part of the latest configuration, as soon as majorities know it:
+   * they are not told, and could campaign for ever.
+   */
+  #retireRemoved(): void {
+    const { members } = this.#world;
+    const running = members.filter((m): m is SimMember => m?.isUp === true);
+    const latest = running.reduce((a, b) => (b.applied > a.applied ? b : a));
+    const { voters, votersOutgoing, learners } = latest.confState;
+    const knows = (id: number): boolean => {
+      const member = members[id];
+      return member !== undefined && member.confState.voters.join() === voters.join();
+    };
+    if (votersOutgoing.length > 0 || voters.filter(knows).length * 2 <= voters.length) return;
+    for (const member of running) {
+      if (voters.includes(member.id) || learners.includes(member.id)) continue;
+      this.#world.coverage.count('removed member is shut down');
+      member.isRetired = true;
+      member.crash();
+    }
+  }
+}

@@ -1,0 +1,362 @@
+import { decodeConfChange } from '../codec/conf-change.js';
+import type { Config } from '../config.js';
+import type { RaftCore } from '../core.js';
+import { ProposalDroppedError, StepError } from '../errors.js';
+import type { Message } from '../message-types.js';
+import type { Index, NodeId } from '../numbers.js';
+import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD } from '../numbers.js';
+import { coreOf, RawNode } from '../raw-node.js';
+import type { Ready } from '../ready-types.js';
+import type { ConfState, Entry, StateType } from '../types.js';
+import { SimDisk } from './disk.js';
+import { EVENT } from './events.js';
+import type { SimStateMachine } from './machine.js';
+import { Prng } from './prng.js';
+import type { Micros } from './scheduler.js';
+import type { World } from './world.js';
+
+/** Readys in a row before a member is taken for stuck. */
+const READYS_MAX = 10_000;
+
+/** Where a crash happens during the next write. */
+export const CRASH_POINT = { none: 0, beforeWrite: 1, beforeResponses: 2 } as const;
+
+/**
+ * A member in bare mode: a RawNode, a model of its disk and its state machine, without promises. It
+ * does what a host has to do, in either storage mode, and dies and comes back.
+ */
+export class SimMember {
+  readonly id: NodeId;
+  readonly disk: SimDisk = new SimDisk();
+  readonly machine: SimStateMachine;
+  node!: RawNode;
+  core!: RaftCore;
+  /** Counts starts; events of earlier lives are void. */
+  life = 0;
+  isUp = false;
+  /** Whether it was shut down for good. */
+  isRetired = false;
+  pausedUntil: Micros = 0;
+  /** The disk does nothing before this time. */
+  stalledUntil: Micros = 0;
+  /** Time between two ticks of its clock. */
+  tickMicros: Micros;
+  crashPoint: number = CRASH_POINT.none;
+  /** How long it stays away after the next crash. */
+  downMicros: Micros = 1;
+
+  /** Last index the state machine has taken in, and the configuration there. */
+  applied: Index = 0;
+  confState!: ConfState;
+
+  /** What the checker saw last. */
+  seenRole: StateType = 'StateFollower';
+  seenTerm = 0;
+  seenCommit: Index = 0;
+
+  readonly #world: World;
+  readonly #prng: Prng;
+  #isWriting = false;
+  #isApplying = false;
+  #isReadyDue = false;
+  #applyQueue: Message[] = [];
+  /** Entries up to here are part of a snapshot that replaces, or has replaced, the state. */
+  #floor: Index = 0;
+  /** Synchronous mode: the Ready whose write is under way. */
+  #open: Ready | undefined = undefined;
+  #isOpenLate = false;
+
+  /**
+   * @param id below IDS_MAX
+   * @param world where it lives
+   */
+  constructor(id: NodeId, world: World) {
+    this.id = id;
+    this.#world = world;
+    this.#prng = new Prng(world.seed).split(`member ${id}`);
+    this.machine = world.createMachine();
+    this.tickMicros = world.parameters.tickMicros;
+  }
+
+  /** Starts from what is durable. */
+  start(): void {
+    const snapshot = this.disk.load();
+    const { index, confState } = snapshot.metadata;
+    this.machine.restore(snapshot.data);
+    this.applied = index;
+    this.confState = confState;
+    this.life++;
+    this.isUp = true;
+    this.node = new RawNode(this.#config(index));
+    this.core = coreOf(this.node);
+    this.disk.storage.onSnapshotWanted = (): boolean => this.#offerSnapshot();
+    this.#floor = index;
+    this.#world.checker.started(this);
+    const { scheduler } = this.#world;
+    scheduler.after(this.#prng.below(this.tickMicros), EVENT.tick, this.id).a = this.life;
+  }
+
+  #config(applied: Index): Config {
+    const { parameters, logger } = this.#world;
+    const limit = (value: number): number =>
+      value === Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : value;
+    return {
+      id: this.id,
+      storage: this.disk.storage,
+      electionTick: parameters.electionTick,
+      heartbeatTick: parameters.heartbeatTick,
+      applied,
+      maxSizePerMsg: limit(parameters.maxSizePerMsg),
+      maxCommittedSizePerReady: limit(parameters.maxCommittedSizePerReady),
+      maxUncommittedEntriesSize: limit(parameters.maxUncommittedEntriesSize),
+      maxInflightMsgs: parameters.maxInflightMsgs,
+      maxInflightBytes: limit(parameters.maxInflightBytes),
+      asyncStorageWrites: parameters.asyncStorageWrites,
+      checkQuorum: parameters.checkQuorum,
+      preVote: parameters.preVote,
+      stepDownOnRemoval: parameters.stepDownOnRemoval,
+      disableProposalForwarding: parameters.disableProposalForwarding,
+      deferVoteRequests: parameters.deferVoteRequests,
+      random: (n) => this.#prng.below(n),
+      ...(logger === undefined ? {} : { logger }),
+    };
+  }
+
+  /** Dies: everything in memory is gone, unsynced writes perhaps. */
+  crash(): void {
+    this.isUp = false;
+    this.life++;
+    this.pausedUntil = 0;
+    this.crashPoint = CRASH_POINT.none;
+    this.#isWriting = false;
+    this.#isApplying = false;
+    this.#isReadyDue = false;
+    this.#applyQueue = [];
+    this.#open = undefined;
+    this.disk.crash(this.#prng);
+    this.#world.crashed(this);
+  }
+
+  /** Lets one tick pass, and schedules the next one. */
+  tick(): void {
+    const { scheduler } = this.#world;
+    scheduler.after(this.tickMicros, EVENT.tick, this.id).a = this.life;
+    this.node.tick();
+    this.settle();
+  }
+
+  /** Handles a message from the network. */
+  receive(message: Message): void {
+    this.#world.coverage.delivered(this.core.role, this.core.term, message);
+    this.#step(message);
+    this.settle();
+  }
+
+  /** Calls the node as a host does, then does what follows from it. */
+  call(work: (node: RawNode) => void): 'accepted' | 'dropped' {
+    let outcome: 'accepted' | 'dropped' = 'accepted';
+    try {
+      work(this.node);
+    } catch (error) {
+      if (!(error instanceof ProposalDroppedError)) throw error;
+      this.#world.coverage.count(`proposal dropped: ${error.reason}`);
+      outcome = 'dropped';
+    }
+    this.settle();
+    return outcome;
+  }
+
+  #step(message: Message): void {
+    try {
+      this.node.step(message);
+    } catch (error) {
+      if (!(error instanceof StepError) && !(error instanceof ProposalDroppedError)) throw error;
+      // A message of a node that was removed, or a proposal that found no leader.
+    }
+  }
+
+  /** Checks what an event did, and handles the Ready that follows from it, now or a bit later. */
+  settle(): void {
+    this.#world.checker.stepped(this);
+    const { readyMicrosMax } = this.#world.parameters;
+    if (readyMicrosMax === 0) {
+      this.handleReady();
+    } else if (!this.#isReadyDue && this.#open === undefined && this.node.hasReady()) {
+      this.#isReadyDue = true;
+      const delay = 1 + this.#prng.below(readyMicrosMax);
+      this.#world.scheduler.after(delay, EVENT.ready, this.id).a = this.life;
+    }
+  }
+
+  /** Handles everything the node hands out. */
+  handleReady(): void {
+    this.#isReadyDue = false;
+    const { node } = this;
+    let count = 0;
+    while (this.#open === undefined && node.hasReady()) {
+      const ready = node.ready();
+      this.#world.checker.ready(this, ready);
+      if (this.#world.parameters.asyncStorageWrites) this.#handleAsync(ready);
+      else this.#handleSync(ready);
+      if (++count > READYS_MAX) throw new Error(`member ${this.id} has no end of Readys`);
+    }
+  }
+
+  #handleAsync(ready: Ready): void {
+    for (const message of ready.messages) {
+      if (message.to === LOCAL_APPEND_THREAD) {
+        const { snapshot } = message;
+        if (snapshot !== undefined) this.#floor = snapshot.metadata.index;
+        this.disk.enqueue({
+          hardState: ready.hardState,
+          snapshot,
+          entries: message.entries,
+          mustSync: ready.mustSync || snapshot !== undefined,
+          responses: message.responses,
+        });
+      } else if (message.to === LOCAL_APPLY_THREAD) {
+        this.#applyQueue.push(message);
+      } else {
+        this.#send(message);
+      }
+    }
+    if (ready.readStates.length > 0) this.#world.readable(this, ready.readStates);
+    if (!this.#isWriting && this.disk.length > 0) this.#startWrite();
+    if (!this.#isApplying && this.#applyQueue.length > 0) this.#startApply();
+  }
+
+  #handleSync(ready: Ready): void {
+    const isLeader = this.core.role === 'StateLeader';
+    if (isLeader) for (const message of ready.messages) this.#send(message);
+    if (ready.readStates.length > 0) this.#world.readable(this, ready.readStates);
+    const { hardState, snapshot, entries } = ready;
+    const mustSync = ready.mustSync || snapshot !== undefined;
+    this.#open = ready;
+    this.#isOpenLate = !isLeader;
+    if (hardState === undefined && !mustSync) {
+      this.#finishSync();
+      return;
+    }
+    this.disk.enqueue({ hardState, snapshot, entries, mustSync, responses: [] });
+    if (mustSync) {
+      this.#startWrite();
+    } else {
+      this.disk.commit();
+      this.#finishSync();
+    }
+  }
+
+  #finishSync(): void {
+    const ready = this.#open as Ready;
+    if (this.#isOpenLate) for (const message of ready.messages) this.#send(message);
+    for (const entry of ready.committedEntries) this.#apply(entry);
+    this.#open = undefined;
+    this.node.advance();
+    this.#world.checker.stepped(this);
+    if (ready.committedEntries.length > 0) this.#world.progressed(this);
+  }
+
+  #send(message: Message): void {
+    this.#world.checker.sent(this, message);
+    this.#world.network.send(message);
+  }
+
+  #startWrite(): void {
+    const { parameters, scheduler, isCalm } = this.#world;
+    this.#isWriting = true;
+    const latency = isCalm
+      ? 10
+      : parameters.diskMicrosMin + this.#prng.below(parameters.diskMicrosSpread);
+    const delay = Math.max(0, this.stalledUntil - scheduler.now) + latency;
+    const event = scheduler.after(delay, EVENT.written, this.id);
+    event.a = this.life;
+    // One sync for all that waits: group commit.
+    event.b = this.disk.length;
+  }
+
+  /** The disk has finished a batch. */
+  written(count: number): void {
+    this.#isWriting = false;
+    for (let i = 0; i < count; i++) {
+      if (this.crashPoint === CRASH_POINT.beforeWrite) return this.crash();
+      const { snapshot, responses } = this.disk.commit();
+      if (this.crashPoint === CRASH_POINT.beforeResponses) return this.crash();
+      if (snapshot !== undefined) {
+        this.machine.restore(snapshot.data);
+        this.applied = snapshot.metadata.index;
+        this.confState = snapshot.metadata.confState;
+        this.#floor = this.applied;
+        this.#world.checker.restored(this, snapshot);
+        this.#world.progressed(this);
+      }
+      for (const response of responses) {
+        if (response.to === this.id) {
+          this.#step(response);
+          this.#world.checker.stepped(this);
+        } else {
+          this.#send(response);
+        }
+      }
+    }
+    if (this.#open !== undefined) this.#finishSync();
+    else if (this.disk.length > 0) this.#startWrite();
+    this.settle();
+  }
+
+  #startApply(): void {
+    const { parameters, scheduler } = this.#world;
+    this.#isApplying = true;
+    const delay = this.#prng.below(parameters.applyMicrosSpread);
+    scheduler.after(delay, EVENT.applied, this.id).a = this.life;
+  }
+
+  /** The state machine has time for the oldest piece of work. */
+  applyNext(): void {
+    this.#isApplying = false;
+    const message = this.#applyQueue.shift() as Message;
+    for (const entry of message.entries) if (entry.index > this.#floor) this.#apply(entry);
+    for (const response of message.responses) this.#step(response);
+    if (this.#applyQueue.length > 0) this.#startApply();
+    this.#world.progressed(this);
+    this.settle();
+  }
+
+  #apply(entry: Entry): void {
+    const { checker } = this.#world;
+    checker.applying(this, entry);
+    let result = 0;
+    if (entry.type !== 'EntryNormal') {
+      this.confState = this.node.applyConfChange(decodeConfChange(entry));
+    } else if (entry.data.length > 0) {
+      result = this.machine.apply(entry);
+    }
+    this.applied = entry.index;
+    checker.applied(this, entry);
+    this.#world.applied(this, entry, result);
+  }
+
+  /** Keeps a snapshot of the present state. @returns false if there is one already */
+  saveSnapshot(): boolean {
+    const { applied: index, confState } = this;
+    const term = this.disk.term(index);
+    if (term === undefined) return false;
+    const metadata = { index, term, confState };
+    return this.disk.saveSnapshot({ data: this.machine.snapshot(), metadata });
+  }
+
+  /** A follower would refuse a snapshot that does not know it, so that a new one is made. */
+  #offerSnapshot(): boolean {
+    const { parameters, isCalm } = this.#world;
+    if (!isCalm && this.#prng.chance(parameters.snapshotAbsence)) return false;
+    if (this.#knowsAll()) return true;
+    return this.saveSnapshot() && this.#knowsAll();
+  }
+
+  #knowsAll(): boolean {
+    const { confState } = this.disk.storage.memory.snapshot().metadata;
+    const { voters, votersOutgoing, learners } = confState;
+    return this.core.tracker.ids.every(
+      (id) => voters.includes(id) || votersOutgoing.includes(id) || learners.includes(id),
+    );
+  }
+}

@@ -1,0 +1,235 @@
+import { LEAVE_JOINT } from '../codec/conf-change.js';
+import type { NodeId } from '../numbers.js';
+import type { ConfChange, ConfChangeSingle } from '../types.js';
+import { EVENT } from './events.js';
+import type { SimMember } from './member.js';
+import { CRASH_POINT } from './member.js';
+import { IDS_MAX } from './network.js';
+import type { PlanAction } from './plan.js';
+import type { Micros } from './scheduler.js';
+import type { World } from './world.js';
+
+/** What a nemesis needs beside the world. */
+export interface NemesisPowers {
+  /** Creates a member with an empty disk. @returns undefined if there are enough */
+  create(): SimMember | undefined;
+}
+
+/** Carries out faults, from the raw numbers of a plan and the state at the time. */
+export class Nemesis {
+  readonly #world: World;
+  readonly #powers: NemesisPowers;
+  #partition = 0;
+
+  /**
+   * @param world where the faults happen
+   * @param powers what it may do beside
+   */
+  constructor(world: World, powers: NemesisPowers) {
+    this.#world = world;
+    this.#powers = powers;
+  }
+
+  /** Carries out one fault; nothing if it makes no sense now. */
+  act(action: PlanAction): void {
+    const running = this.#world.members.filter((m): m is SimMember => m?.isUp === true);
+    const member = running[action.x % running.length];
+    if (action.kind === 'partition') this.#cut(action);
+    else if (action.kind === 'membership') this.#changeMembers(action);
+    else if (action.kind === 'clog') this.#clog(action);
+    else if (member !== undefined) this.#harm(member, action, running);
+  }
+
+  #harm(member: SimMember, action: PlanAction, running: readonly SimMember[]): void {
+    const { scheduler, parameters, coverage } = this.#world;
+    const { kind, y, z } = action;
+    switch (kind) {
+      case 'crash': {
+        const victims = z % 16 === 0 ? running : [member];
+        coverage.count(victims.length > 1 ? 'crash of all' : kind);
+        for (const victim of victims) {
+          victim.downMicros = this.#duration(y);
+          victim.crash();
+        }
+        return;
+      }
+      case 'crashAtWrite':
+        member.crashPoint = z % 2 === 0 ? CRASH_POINT.beforeWrite : CRASH_POINT.beforeResponses;
+        member.downMicros = this.#duration(y);
+        break;
+      case 'pause':
+        member.pausedUntil = scheduler.now + this.#duration(y);
+        break;
+      case 'clock':
+        member.tickMicros = Math.floor(parameters.tickMicros * (0.5 + (y % 1501) / 1000));
+        break;
+      case 'slowDisk':
+        member.stalledUntil = scheduler.now + this.#duration(y);
+        break;
+      case 'compaction':
+        compact(member, y, z);
+        break;
+      default:
+        if (!this.#ask(member, action)) return;
+    }
+    coverage.count(kind);
+  }
+
+  #ask(member: SimMember, { kind, y, z }: PlanAction): boolean {
+    if (member.pausedUntil > this.#world.scheduler.now) return false;
+    switch (kind) {
+      case 'campaign':
+        member.call((node) => node.campaign());
+        return true;
+      case 'forgetLeader':
+        member.call((node) => node.forgetLeader());
+        return true;
+      case 'transfer': {
+        const { ids } = member.core.tracker;
+        const target = ids[y % ids.length];
+        const asked = z % 2 === 0 ? (leaderOf(this.#world) ?? member) : member;
+        if (target === undefined) return false;
+        asked.call((node) => node.transferLeader(target));
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** From shorter than a delivery to several election timeouts. */
+  #duration(raw: number): Micros {
+    const { electionTick, tickMicros } = this.#world.parameters;
+    const longest = 4 * electionTick * tickMicros;
+    return Math.floor(longest / 2 ** (raw % 10)) + 1;
+  }
+
+  #cut({ x, y, z }: PlanAction): void {
+    const { network, scheduler, coverage } = this.#world;
+    const shape = PARTITIONS[y % PARTITIONS.length] as (typeof PARTITIONS)[number];
+    coverage.count(`partition ${shape}`);
+    network.partition(cutOf(shape, x, this.#world.members));
+    const event = scheduler.after(this.#duration(z), EVENT.heal, 0);
+    event.a = ++this.#partition;
+  }
+
+  /** The time of a partition is over; a later one may have replaced it. */
+  heal(partition: number): void {
+    if (partition === this.#partition) this.#world.network.partition(() => false);
+  }
+
+  #clog({ x, y, z }: PlanAction): void {
+    const { network, scheduler, coverage, members } = this.#world;
+    const count = members.length;
+    network.clog(x % count, y % count, scheduler.now + this.#duration(z));
+    coverage.count('clog');
+  }
+
+  #changeMembers(action: PlanAction): void {
+    const leader = leaderOf(this.#world);
+    if (leader === undefined || leader.pausedUntil > this.#world.scheduler.now) return;
+    const change = this.#changeFor(leader, action);
+    if (change === undefined) return;
+    leader.call((node) => node.proposeConfChange(change));
+    // Two in a row: the second one must become an empty entry.
+    if (action.z % 8 === 0 && leader.isUp && leader.core.role === 'StateLeader') {
+      leader.call((node) => node.proposeConfChange(change));
+    }
+  }
+
+  #changeFor(leader: SimMember, { x, y, z }: PlanAction): ConfChange | undefined {
+    const { tracker } = leader.core;
+    const { coverage } = this.#world;
+    if (tracker.isJoint && x % 4 !== 0) {
+      coverage.count('leave joint');
+      return LEAVE_JOINT;
+    }
+    const count = x % 3 === 0 ? 1 + (y % 3) : 1;
+    const voters = new Set(tracker.config.voters[0]);
+    const changes: ConfChangeSingle[] = [];
+    for (let i = 0; i < count; i++) {
+      const single = this.#singleFor(leader, (y >>> (4 * i)) ^ (z >>> i));
+      if (single === undefined) continue;
+      // A change that leaves no voter could not be applied; the host has to take care of that.
+      const isVoter = single.type === 'ConfChangeAddNode';
+      if (isVoter) voters.add(single.nodeId);
+      else if (voters.size === 1 && voters.has(single.nodeId)) continue;
+      else voters.delete(single.nodeId);
+      coverage.count(single.type);
+      changes.push(single);
+    }
+    const [first] = changes;
+    if (first === undefined) return undefined;
+    if (changes.length === 1 && z % 3 === 0) return { version: 1, change: first };
+    const transition = (['auto', 'jointImplicit', 'jointExplicit'] as const)[z % 3] ?? 'auto';
+    return { version: 2, transition, changes };
+  }
+
+  #singleFor(leader: SimMember, raw: number): ConfChangeSingle | undefined {
+    const { ids } = leader.core.tracker;
+    const known = ids[(raw >>> 4) % ids.length] as NodeId;
+    switch (raw % 6) {
+      case 0:
+      case 1: {
+        const created = this.#powers.create();
+        if (created === undefined) return undefined;
+        const type = raw % 2 === 0 ? 'ConfChangeAddLearnerNode' : 'ConfChangeAddNode';
+        return { type, nodeId: created.id };
+      }
+      case 2:
+        return { type: 'ConfChangeAddNode', nodeId: known };
+      case 3:
+        return { type: 'ConfChangeAddLearnerNode', nodeId: known };
+      case 4:
+        return { type: 'ConfChangeRemoveNode', nodeId: known };
+      default:
+        return { type: 'ConfChangeRemoveNode', nodeId: leader.id };
+    }
+  }
+}
+
+const PARTITIONS = ['by coin', 'by size', 'single', 'one-way', 'bridge'] as const;
+
+/** Which paths are cut. `raw` decides who is on which side. */
+function cutOf(
+  shape: (typeof PARTITIONS)[number],
+  raw: number,
+  members: readonly unknown[],
+): (from: NodeId, to: NodeId) => boolean {
+  const count = Math.max(1, members.length - 1);
+  const chosen = 1 + (raw % count);
+  switch (shape) {
+    case 'by coin': {
+      const side = (id: NodeId): number => (raw >>> (id % IDS_MAX)) & 1;
+      return (from, to) => side(from) !== side(to);
+    }
+    case 'by size':
+      return (from, to) => from <= chosen !== to <= chosen;
+    case 'single':
+      return (from, to) => (from === chosen) !== (to === chosen);
+    case 'one-way':
+      return (from, to) => ((raw >>> 8) % 2 === 0 ? from : to) === chosen;
+    case 'bridge': {
+      const half = (id: NodeId): number => (raw >>> (id % IDS_MAX)) & 1;
+      return (from, to) => from !== chosen && to !== chosen && half(from) !== half(to);
+    }
+  }
+}
+
+/** The running leader of the highest term. */
+export function leaderOf({ members }: World): SimMember | undefined {
+  let leader: SimMember | undefined;
+  for (const member of members) {
+    if (member?.isUp !== true || member.core.role !== 'StateLeader') continue;
+    if (leader === undefined || member.core.term > leader.core.term) leader = member;
+  }
+  return leader;
+}
+
+function compact(member: SimMember, y: number, z: number): void {
+  if (y % 4 !== 0) member.saveSnapshot();
+  const { memory } = member.disk.storage;
+  const first = memory.firstIndex();
+  const last = memory.snapshot().metadata.index;
+  if (last >= first) memory.compact(first + (z % (last - first + 1)));
+}

@@ -1,0 +1,266 @@
+import type { Logger } from '../config.js';
+import type { Message } from '../message-types.js';
+import type { ConfState, Entry, ReadState, Snapshot } from '../types.js';
+import { Checker } from './checks/checker.js';
+import type { Coverage } from './coverage.js';
+import { EVENT } from './events.js';
+import { SimFailure } from './failure.js';
+import { Liveness } from './liveness.js';
+import type { SimStateMachine } from './machine.js';
+import { RegisterMachine } from './machine.js';
+import { CRASH_POINT, SimMember } from './member.js';
+import { Nemesis } from './nemesis.js';
+import { REPORT, SimNetwork } from './network.js';
+import type { SimParameters } from './parameters.js';
+import type { ActionSource, PlanAction } from './plan.js';
+import { isOperation } from './plan.js';
+import type { SimEvent } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import { Recorder } from './recorder.js';
+import type { World } from './world.js';
+import { Workload } from './workload.js';
+
+/** What a simulation is made of. */
+export interface SimulationParts {
+  readonly seed: number;
+  readonly parameters: SimParameters;
+  readonly actions: ActionSource;
+  readonly coverage: Coverage;
+  readonly logger?: Logger | undefined;
+  /** Default: registers. The clients need their form of commands. */
+  readonly createMachine?: (() => SimStateMachine) | undefined;
+}
+
+/** A cluster in virtual time, with clients, faults, and a checker. One run. */
+export class Simulation implements World {
+  readonly seed: number;
+  readonly parameters: SimParameters;
+  readonly coverage: Coverage;
+  readonly logger: Logger | undefined;
+  readonly scheduler: Scheduler = new Scheduler();
+  readonly network: SimNetwork;
+  readonly checker: Checker;
+  readonly members: (SimMember | undefined)[] = [undefined];
+  readonly recorder: Recorder = new Recorder();
+  /** All actions that were due. */
+  readonly executed: PlanAction[] = [];
+  /** Events so far. */
+  events = 0;
+  isCalm = false;
+
+  readonly createMachine: () => SimStateMachine;
+  readonly #actions: ActionSource;
+  readonly #workload: Workload;
+  readonly #nemesis: Nemesis;
+  readonly #liveness: Liveness;
+  #action: PlanAction | undefined;
+  #isAtRest = false;
+
+  /** @param parts what it is made of */
+  constructor({ seed, parameters, actions, coverage, logger, createMachine }: SimulationParts) {
+    this.seed = seed;
+    this.parameters = parameters;
+    this.coverage = coverage;
+    this.logger = logger;
+    this.createMachine = createMachine ?? ((): SimStateMachine => new RegisterMachine());
+    const { scheduler, members } = this;
+    this.network = new SimNetwork({ seed, parameters, scheduler, coverage });
+    this.checker = new Checker({ parameters, members, start: 1 });
+    this.#actions = actions;
+    this.#workload = new Workload(this);
+    this.#nemesis = new Nemesis(this, { create: () => this.#create() });
+    this.#liveness = new Liveness(this, this.#workload);
+  }
+
+  /**
+   * Runs to the end.
+   *
+   * @throws SimFailure for the first broken invariant
+   */
+  run(): void {
+    try {
+      this.#found();
+      this.#scheduleAction();
+      while (!this.#isAtRest) {
+        const event = this.scheduler.next();
+        if (event === undefined) break;
+        this.events++;
+        this.recorder.note(event);
+        this.#dispatch(event);
+        this.scheduler.release(event);
+        if (this.events === this.parameters.eventsMax) this.#calm();
+      }
+      this.#workload.finish();
+    } catch (error) {
+      if (error instanceof SimFailure) throw error;
+      const text = error instanceof Error ? error.message : String(error);
+      throw new SimFailure('0 assertions of the core', text, { cause: error });
+    }
+  }
+
+  /** Creates and starts the first members, all with the same snapshot. */
+  #found(): void {
+    const { voters, learners } = this.parameters;
+    const ids = Array.from({ length: voters + learners }, (_, i) => i + 1);
+    const confState: ConfState = {
+      voters: ids.slice(0, voters),
+      votersOutgoing: [],
+      learners: ids.slice(voters),
+      learnersNext: [],
+      autoLeave: false,
+    };
+    const data = this.createMachine().snapshot();
+    const snapshot: Snapshot = { data, metadata: { index: 1, term: 1, confState } };
+    for (const id of ids) {
+      const member = new SimMember(id, this);
+      member.disk.format(snapshot);
+      this.members[id] = member;
+    }
+    for (const id of ids) this.members[id]?.start();
+  }
+
+  #create(): SimMember | undefined {
+    const id = this.members.length;
+    if (id > this.parameters.membersMax) return undefined;
+    const member = new SimMember(id, this);
+    this.members.push(member);
+    member.start();
+    return member;
+  }
+
+  #scheduleAction(): void {
+    this.#action = this.#actions.next();
+    if (this.#action === undefined) return;
+    const delay = Math.max(0, this.#action.at - this.scheduler.now);
+    this.scheduler.after(delay, EVENT.action, 0);
+  }
+
+  #act(): void {
+    const action = this.#action as PlanAction;
+    if (this.isCalm) return;
+    this.executed.push(action);
+    this.recorder.action(action);
+    if (isOperation(action.kind)) this.#workload.begin(action);
+    else this.#nemesis.act(action);
+    this.#scheduleAction();
+  }
+
+  /** Ends all faults, and waits for the cluster to come to rest. */
+  #calm(): void {
+    this.isCalm = true;
+    this.network.calm();
+    for (const member of this.members) {
+      if (member === undefined || member.isRetired) continue;
+      member.pausedUntil = 0;
+      member.stalledUntil = 0;
+      member.crashPoint = CRASH_POINT.none;
+      member.tickMicros = this.parameters.tickMicros;
+      if (!member.isUp) member.start();
+    }
+    this.#scheduleLook();
+  }
+
+  #scheduleLook(): void {
+    const { electionTick, tickMicros } = this.parameters;
+    this.scheduler.after(electionTick * tickMicros, EVENT.operator, 0);
+  }
+
+  #dispatch(event: SimEvent): void {
+    switch (event.kind) {
+      case EVENT.action:
+        this.#act();
+        break;
+      case EVENT.heal:
+        this.#nemesis.heal(event.a);
+        break;
+      case EVENT.reply:
+        this.#workload.replied(event.a, event.b);
+        break;
+      case EVENT.patience:
+        this.#workload.lostPatience(event.a, event.b);
+        break;
+      case EVENT.operator:
+        this.#isAtRest = this.#liveness.look();
+        if (!this.#isAtRest) this.#scheduleLook();
+        break;
+      default:
+        this.#dispatchToMember(event, this.members[event.target]);
+    }
+  }
+
+  #dispatchToMember(event: SimEvent, member: SimMember | undefined): void {
+    if (member === undefined || member.isRetired) return;
+    if (event.kind === EVENT.restart) {
+      if (!member.isUp && member.life === event.a) member.start();
+      return;
+    }
+    if (event.kind === EVENT.deliver) {
+      this.#deliver(event, member);
+      return;
+    }
+    const isOfThisLife = event.kind === EVENT.report || event.a === member.life;
+    if (!member.isUp || !isOfThisLife) return;
+    if (member.pausedUntil > this.scheduler.now) {
+      this.scheduler.defer(event, member.pausedUntil);
+      return;
+    }
+    switch (event.kind) {
+      case EVENT.tick:
+        member.tick();
+        break;
+      case EVENT.written:
+        member.written(event.b);
+        break;
+      case EVENT.applied:
+        member.applyNext();
+        break;
+      case EVENT.ready:
+        member.handleReady();
+        break;
+      case EVENT.report:
+        report(member, event);
+        break;
+      default:
+        throw new Error(`unknown event ${event.kind}`);
+    }
+  }
+
+  #deliver(event: SimEvent, member: SimMember): void {
+    const message = event.message as Message;
+    if (!member.isUp) {
+      if (message.type === 'MsgSnap') this.network.reportSnapshot(message, false);
+      return;
+    }
+    if (member.pausedUntil > this.scheduler.now) {
+      this.scheduler.defer(event, member.pausedUntil);
+      return;
+    }
+    if (message.type === 'MsgSnap') this.network.reportSnapshot(message, true);
+    member.receive(message);
+  }
+
+  applied(member: SimMember, entry: Entry, result: number): void {
+    this.#workload.applied(member, entry, result);
+  }
+
+  progressed(member: SimMember): void {
+    this.#workload.progressed(member);
+  }
+
+  readable(member: SimMember, states: readonly ReadState[]): void {
+    this.#workload.readable(member, states);
+  }
+
+  crashed(member: SimMember): void {
+    this.#workload.crashed(member);
+    if (member.isRetired) return;
+    this.scheduler.after(member.downMicros, EVENT.restart, member.id).a = member.life;
+  }
+}
+
+function report(member: SimMember, { a: peer, b: what }: SimEvent): void {
+  member.call((node) => {
+    if (what === REPORT.unreachable) node.reportUnreachable(peer);
+    else node.reportSnapshot(peer, what === REPORT.snapshotArrived ? 'finish' : 'failure');
+  });
+}

@@ -1,0 +1,275 @@
+import type { Index, NodeId } from '../numbers.js';
+import type { Entry, ReadState } from '../types.js';
+import { EVENT } from './events.js';
+import { SimFailure } from './failure.js';
+import type { HistoryOperation } from './linearizability.js';
+import { checkLinearizable } from './linearizability.js';
+import { encodeCommand, WRITTEN } from './machine.js';
+import type { SimMember } from './member.js';
+import type { OperationKind, PlanAction } from './plan.js';
+import { Prng } from './prng.js';
+import type { Micros } from './scheduler.js';
+import type { World } from './world.js';
+
+const ATTEMPTS_MAX = 3;
+/** When all faults have ended, an operation must succeed; this only ends a hopeless run. */
+const CALM_ATTEMPTS_MAX = 1000;
+/** Commands of this length come from clients, see `encodeCommand`. */
+const COMMAND_SIZE = 24;
+
+type Outcome = 'open' | 'done' | 'rejected' | 'unknown';
+
+interface Operation {
+  readonly id: number;
+  readonly client: number;
+  readonly kind: OperationKind;
+  readonly key: number;
+  readonly value: number;
+  readonly expected: number;
+  /** Number within the session; 0 for reads. */
+  readonly sequence: number;
+  readonly invokedAt: Micros;
+  readonly start: number;
+  returnedAt: number;
+  result: number;
+  outcome: Outcome;
+  attempt: number;
+  /** The member asked last. */
+  member: NodeId;
+  /** Whether some attempt was not refused for certain. */
+  isAccepted: boolean;
+}
+
+interface Session {
+  sequence: number;
+  open: Operation | undefined;
+  /** Writes by sequence. */
+  readonly writes: (Operation | undefined)[];
+  readonly seen: number[];
+}
+
+interface OpenRead {
+  readonly operation: Operation;
+  readonly member: NodeId;
+  readonly life: number;
+  /** What was committed when the read began. */
+  readonly indexMin: Index;
+  index: Index;
+}
+
+/**
+ * Clients with sessions: writes of unique values, conditional writes and linearizable reads, one at a
+ * time each, repeated when no answer comes. At the end the history is checked, invariants 9 and 11.
+ */
+export class Workload {
+  readonly #world: World;
+  readonly #prng: Prng;
+  readonly #sessions: Session[] = [];
+  readonly #history: Operation[] = [];
+  readonly #reads = new Map<number, OpenRead>();
+  #waiting: OpenRead[] = [];
+  #readCount = 0;
+
+  /** @param world where the clients live */
+  constructor(world: World) {
+    this.#world = world;
+    this.#prng = new Prng(world.seed).split('clients');
+    for (let i = 0; i < world.parameters.clients; i++) {
+      this.#sessions.push({ sequence: 0, open: undefined, writes: [], seen: [] });
+    }
+  }
+
+  /** A client begins an operation, unless it waits for another one. */
+  begin({ kind, x, y, z }: PlanAction): void {
+    const client = x % this.#sessions.length;
+    const session = this.#sessions[client] as Session;
+    if (session.open !== undefined) return;
+    const key = y % this.#world.parameters.keys;
+    const operation: Operation = {
+      id: this.#history.length,
+      client,
+      kind: kind as OperationKind,
+      key,
+      value: kind === 'read' ? 0 : this.#history.length + 1,
+      expected: session.seen[key] ?? 0,
+      sequence: kind === 'read' ? 0 : ++session.sequence,
+      invokedAt: this.#world.scheduler.now,
+      start: z,
+      returnedAt: Number.POSITIVE_INFINITY,
+      result: 0,
+      outcome: 'open',
+      attempt: 0,
+      member: 0,
+      isAccepted: false,
+    };
+    this.#history.push(operation);
+    session.open = operation;
+    if (operation.sequence > 0) session.writes[operation.sequence] = operation;
+    this.#attempt(operation);
+  }
+
+  /** How many operations are open. */
+  get openCount(): number {
+    return this.#sessions.filter(({ open }) => open !== undefined).length;
+  }
+
+  #attempt(operation: Operation): void {
+    operation.attempt++;
+    const { scheduler, parameters } = this.#world;
+    const patience = parameters.electionTick * parameters.tickMicros;
+    const event = scheduler.after(patience, EVENT.patience, operation.client);
+    event.a = operation.id;
+    event.b = operation.attempt;
+    const member = this.#choose(operation);
+    if (member === undefined) return;
+    operation.member = member.id;
+    if (operation.kind === 'read') {
+      this.#read(operation, member);
+      return;
+    }
+    const { client, sequence, key, value, expected } = operation;
+    const isSwap = operation.kind === 'swap' ? 1 : 0;
+    const data = encodeCommand({ client, sequence, operation: isSwap, key, value, expected });
+    // Noted first: the entry may be applied before the call returns.
+    const wasAccepted = operation.isAccepted;
+    operation.isAccepted = true;
+    const outcome = member.call((node) => node.propose(data));
+    operation.isAccepted = wasAccepted || outcome === 'accepted';
+  }
+
+  /** A member that takes requests; after the faults, one that leads. */
+  #choose({ start, attempt }: Operation): SimMember | undefined {
+    const { members, scheduler, isCalm } = this.#world;
+    const able = members.filter(
+      (member): member is SimMember =>
+        member?.isUp === true &&
+        member.pausedUntil <= scheduler.now &&
+        (!isCalm || member.core.role === 'StateLeader'),
+    );
+    return able[(start + attempt * 7919) % able.length];
+  }
+
+  #read(operation: Operation, member: SimMember): void {
+    const number = ++this.#readCount;
+    this.#reads.set(number, {
+      operation,
+      member: member.id,
+      life: member.life,
+      indexMin: this.#world.checker.logs.commit,
+      index: 0,
+    });
+    const context = new Uint8Array(Uint32Array.of(number).buffer);
+    member.call((node) => node.readIndex(context));
+  }
+
+  /** A member was told that reads may be served. */
+  readable(member: SimMember, states: readonly ReadState[]): void {
+    for (const { index, requestCtx } of states) {
+      const view = new DataView(requestCtx.buffer, requestCtx.byteOffset, 4);
+      const number = view.getUint32(0, true);
+      const read = this.#reads.get(number);
+      if (read === undefined || read.member !== member.id || read.life !== member.life) continue;
+      if (index < read.indexMin) {
+        const text = `${member.id} may read at ${index}, ${read.indexMin} was committed before`;
+        throw new SimFailure('9 reads do not go back', text);
+      }
+      this.#reads.delete(number);
+      read.index = index;
+      this.#waiting.push(read);
+    }
+    this.progressed(member);
+  }
+
+  /** The applied index of a member has grown: some reads can be answered. */
+  progressed(member: SimMember): void {
+    if (this.#waiting.length === 0) return;
+    const isReady = (read: OpenRead): boolean =>
+      read.member === member.id && read.life === member.life && member.applied >= read.index;
+    const ready = this.#waiting.filter(isReady);
+    if (ready.length === 0) return;
+    this.#waiting = this.#waiting.filter((read) => !isReady(read));
+    for (const { operation } of ready) {
+      this.#reply(operation, member.machine.read(operation.key));
+    }
+  }
+
+  /** A member has died, and with it what it knew of clients. */
+  crashed({ id }: SimMember): void {
+    this.#waiting = this.#waiting.filter(({ member }) => member !== id);
+    for (const [number, read] of this.#reads) if (read.member === id) this.#reads.delete(number);
+  }
+
+  /** A member has applied an entry: the client may wait for it there. */
+  applied(member: SimMember, { data, type }: Entry, result: number): void {
+    if (type !== 'EntryNormal' || data.length !== COMMAND_SIZE) return;
+    const view = new DataView(data.buffer, data.byteOffset, COMMAND_SIZE);
+    const session = this.#sessions[view.getUint32(0, true)];
+    const operation = session?.writes[view.getUint32(4, true)];
+    if (operation === undefined) return;
+    if (operation.outcome === 'rejected') {
+      const text = `operation ${operation.id} was refused, but ${member.id} applies it`;
+      throw new SimFailure('11 refused is refused', text);
+    }
+    if (session?.open === operation && operation.member === member.id) {
+      this.#reply(operation, result);
+    }
+  }
+
+  #reply(operation: Operation, result: number): void {
+    const { scheduler, parameters, isCalm } = this.#world;
+    if (!isCalm && this.#prng.chance(parameters.loss)) return;
+    const delay = this.#prng.below(parameters.delayMicrosSpread);
+    const event = scheduler.after(delay, EVENT.reply, operation.client);
+    event.a = operation.id;
+    event.b = result;
+  }
+
+  /** An answer reaches its client. */
+  replied(id: number, result: number): void {
+    const operation = this.#history[id] as Operation;
+    if (operation.outcome !== 'open') return;
+    operation.result = result;
+    operation.returnedAt = this.#world.scheduler.now;
+    const session = this.#end(operation, 'done');
+    if (operation.kind === 'read') session.seen[operation.key] = result;
+    else if (result === WRITTEN) session.seen[operation.key] = operation.value;
+  }
+
+  /** A client has waited long enough for an attempt. */
+  lostPatience(id: number, attempt: number): void {
+    const operation = this.#history[id] as Operation;
+    if (operation.outcome !== 'open' || operation.attempt !== attempt) return;
+    if (attempt < (this.#world.isCalm ? CALM_ATTEMPTS_MAX : ATTEMPTS_MAX)) {
+      this.#attempt(operation);
+      return;
+    }
+    this.#world.coverage.count('client gives up');
+    this.#end(operation, operation.isAccepted ? 'unknown' : 'rejected');
+  }
+
+  #end(operation: Operation, outcome: Outcome): Session {
+    operation.outcome = outcome;
+    const session = this.#sessions[operation.client] as Session;
+    session.open = undefined;
+    return session;
+  }
+
+  /** Checks the whole history, each key by itself. */
+  finish(): void {
+    for (let key = 0; key < this.#world.parameters.keys; key++) {
+      const history = this.#history.filter((operation) => operation.key === key);
+      const verdict = checkLinearizable(history.flatMap(asHistory));
+      this.#world.coverage.count(`history ${verdict}`);
+      if (verdict !== 'violated') continue;
+      throw new SimFailure('11 linearizable', `the history of key ${key} has no explanation`);
+    }
+  }
+}
+
+/** What a check needs to know of an operation; nothing if it had no effect for certain. */
+function asHistory(operation: Operation): readonly HistoryOperation[] {
+  const { kind, outcome, value, expected, result, invokedAt, returnedAt } = operation;
+  if (outcome === 'rejected' || (outcome !== 'done' && kind === 'read')) return [];
+  const told = kind === 'read' ? result : result === WRITTEN;
+  return [{ kind, value, expected, result: told, invokedAt, returnedAt }];
+}

@@ -1,0 +1,35 @@
+import type { Logger } from '../config.js';
+import type { ReadState, Entry } from '../types.js';
+import type { Checker } from './checks/checker.js';
+import type { Coverage } from './coverage.js';
+import type { SimStateMachine } from './machine.js';
+import type { SimMember } from './member.js';
+import type { SimNetwork } from './network.js';
+import type { SimParameters } from './parameters.js';
+import type { Scheduler } from './scheduler.js';
+
+/** What members, clients and faults share. */
+export interface World {
+  readonly seed: number;
+  readonly parameters: SimParameters;
+  readonly scheduler: Scheduler;
+  readonly network: SimNetwork;
+  readonly checker: Checker;
+  readonly coverage: Coverage;
+  readonly logger: Logger | undefined;
+  /** All that ever existed, by id. */
+  readonly members: readonly (SimMember | undefined)[];
+  /** Whether the faults have ended. */
+  readonly isCalm: boolean;
+  /** A fresh state machine. */
+  createMachine(): SimStateMachine;
+
+  /** A member has applied an entry. */
+  applied(member: SimMember, entry: Entry, result: number): void;
+  /** The applied index of a member has grown. */
+  progressed(member: SimMember): void;
+  /** A member may serve reads. */
+  readable(member: SimMember, states: readonly ReadState[]): void;
+  /** A member has died. */
+  crashed(member: SimMember): void;
+}
