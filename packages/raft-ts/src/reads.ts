@@ -12,10 +12,10 @@ const POSTPONED_READS_MAX = 10_000;
 
 /** Handles a read request at the leader. */
 export function handleReadIndex(core: RaftCore, request: Message): void {
-  if (core.tracker.isSingleton) {
-    answerRead(core, request, core.log.committed);
-  } else if (!hasCommittedInTerm(core)) {
-    // The commit index of a new leader may be behind what its predecessor told to clients.
+  if (!hasCommittedInTerm(core)) {
+    // The commit index of a new leader may be behind what its predecessor told to clients; also if
+    // it is the only voter, which may have acknowledged more to that predecessor, or forgotten its
+    // commit index in a crash.
     if (core.postponedReads.length < POSTPONED_READS_MAX) core.postponedReads.push(request);
   } else {
     startRead(core, request);
@@ -46,7 +46,7 @@ export function handleReadConfirmation(core: RaftCore, answer: Message): void {
 
 function startRead(core: RaftCore, request: Message): void {
   const { reads, log } = core;
-  if (core.settings.readOnlyOption === 'leaseBased') {
+  if (core.tracker.isSingleton || core.settings.readOnlyOption === 'leaseBased') {
     answerRead(core, request, log.committed);
     return;
   }
