@@ -122,6 +122,24 @@ describe('read index', () => {
     }
   });
 
+  test('a single voter needs no round, but its first commit', () => {
+    const cluster = new Cluster({ voters: [1] });
+    cluster.elect(1);
+    cluster.member(1).restart();
+    cluster.node(1).campaign();
+    cluster.member(1).handleReady();
+    read(cluster, 1, 'early');
+    expect(cluster.role(1)).toBe('StateLeader');
+    expect(cluster.node(1).peekReady().readStates).toEqual([]);
+    cluster.settle();
+    read(cluster, 1, 'late');
+    cluster.settle();
+    expect(cluster.member(1).reads).toEqual([
+      { index: 3, ctx: 'early' },
+      { index: 3, ctx: 'late' },
+    ]);
+  });
+
   test('on a lease no round is needed', () => {
     const config = { readOnlyOption: 'leaseBased', checkQuorum: true } as const;
     const cluster = new Cluster({ voters: [1, 2, 3], config });
