@@ -5,10 +5,9 @@ import type { Command, CommandResult, State } from '@conclave/state';
 import type { ConfChange, ConfState, NetworkMessage, Status } from 'raft-ts';
 import { Node } from 'raft-ts/node';
 import type { LogStore, NodeLimits, RoleChange, Transport } from 'raft-ts/node';
+import { LEADER_WAIT_MS, LeaderPresence } from './leader-presence.js';
 import type { ReplicatedState } from './replicated-state.js';
 
-/** Milliseconds a write waits for a leader to appear before it says that there is none. */
-const LEADER_WAIT_MS = 2_500;
 /** Milliseconds a client is told to wait before a retry. */
 const RETRY_AFTER_MS = 300;
 
@@ -47,17 +46,24 @@ export class RaftHost {
   readonly #options: RaftHostOptions;
   /** Who waits for a leader; called at every change of the role. */
   readonly #leaderWaiters: Set<() => void>;
+  readonly #presence: LeaderPresence;
 
-  private constructor(node: Node, options: RaftHostOptions, leaderWaiters: Set<() => void>) {
+  private constructor(
+    node: Node,
+    options: RaftHostOptions,
+    leaders: { readonly waiters: Set<() => void>; readonly presence: LeaderPresence },
+  ) {
     this.#node = node;
     this.#options = options;
-    this.#leaderWaiters = leaderWaiters;
+    this.#leaderWaiters = leaders.waiters;
+    this.#presence = leaders.presence;
   }
 
   /** Loads what is stored, replays it and starts to take part. */
   static async start(options: RaftHostOptions): Promise<RaftHost> {
     const { clock, timers, random, raftId } = options;
-    const leaderWaiters = new Set<() => void>();
+    const waiters = new Set<() => void>();
+    const presence = new LeaderPresence(clock);
     const node = await Node.start({
       id: raftId,
       store: options.log,
@@ -74,8 +80,9 @@ export class RaftHost {
       tickMs: TICK_MS * (options.timeScale ?? 1),
       schedule: options.schedule,
       onRoleChange: (change) => {
+        presence.see(change.leader);
         options.onRole(change);
-        for (const wake of leaderWaiters) wake();
+        for (const wake of waiters) wake();
       },
       limits: { proposalSizeMax: limits.PROPOSAL_BYTES_MAX, ...options.limits },
       ...(options.isFounder ? { bootstrap: [{ id: raftId }] } : {}),
@@ -88,7 +95,7 @@ export class RaftHost {
         },
       },
     });
-    return new RaftHost(node, options, leaderWaiters);
+    return new RaftHost(node, options, { waiters, presence });
   }
 
   /** Resolves when this member cannot go on. */
@@ -170,8 +177,10 @@ export class RaftHost {
    * @throws CV_NO_LEADER when nobody can confirm that in time
    */
   async readIndex(timeoutMs: number = LEADER_WAIT_MS): Promise<number> {
+    const waitMs = Math.min(timeoutMs, this.#presence.patienceMs);
+    if (waitMs === 0) throw noLeader();
     const gaveUp = new AbortController();
-    const timer = this.#options.timers.after(timeoutMs, () => gaveUp.abort());
+    const timer = this.#options.timers.after(waitMs, () => gaveUp.abort());
     try {
       return await this.#node.linearizableRead({ signal: gaveUp.signal });
     } catch (error) {
@@ -183,12 +192,14 @@ export class RaftHost {
 
   /**
    * Resolves with the leader's Raft id, waiting for an election that is under way.
-   * @throws CV_NO_LEADER after 2.5 s without one
+   * @throws CV_NO_LEADER when there was none for 2.5 s, at once when that is so already
    */
   async awaitLeader(signal?: AbortSignal): Promise<number> {
     const known = this.leaderRaftId;
     if (known !== 0) return known;
-    await this.#within(signal, (done) => {
+    const waitMs = this.#presence.patienceMs;
+    if (waitMs === 0) throw noLeader();
+    await this.#within(waitMs, signal, (done) => {
       const look = (): void => {
         if (this.leaderRaftId !== 0) done();
       };
@@ -206,7 +217,9 @@ export class RaftHost {
    */
   async awaitApplied(index: number): Promise<void> {
     if (this.state.appliedIndex >= index) return;
-    await this.#within(undefined, (done) => this.#options.replicated.whenApplied(index, done));
+    await this.#within(LEADER_WAIT_MS, undefined, (done) =>
+      this.#options.replicated.whenApplied(index, done),
+    );
   }
 
   /** Hands leadership to the most advanced other voter, when there is one. */
@@ -248,7 +261,11 @@ export class RaftHost {
   }
 
   /** Resolves when `begin` says that it is done, when the wait is over, or with the signal. */
-  #within(signal: AbortSignal | undefined, begin: (done: () => void) => () => void): Promise<void> {
+  #within(
+    waitMs: number,
+    signal: AbortSignal | undefined,
+    begin: (done: () => void) => () => void,
+  ): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         timer.cancel();
@@ -256,7 +273,7 @@ export class RaftHost {
         stop();
         resolve();
       };
-      const timer: TimerHandle = this.#options.timers.after(LEADER_WAIT_MS, done);
+      const timer: TimerHandle = this.#options.timers.after(waitMs, done);
       signal?.addEventListener('abort', done, { once: true });
       let stop = (): void => undefined;
       stop = begin(done);
