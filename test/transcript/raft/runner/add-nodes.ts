@@ -25,6 +25,15 @@ const SWITCHES = {
   'defer-vote-requests': 'deferVoteRequests',
 } as const satisfies Record<string, keyof Config>;
 
+const OTHER_OPTIONS = ['voters', 'learners', 'index', 'content', 'inflight', 'read-only'];
+
+/** Options of `add-nodes`. */
+export const NODE_OPTIONS: readonly string[] = [
+  ...OTHER_OPTIONS,
+  ...Object.keys(SIZES),
+  ...Object.keys(SWITCHES),
+];
+
 /** Draws 0, 1, 2, 0, ...: two timeouts in a row differ, and a reader can count them. */
 function counter(): (n: number) => number {
   let drawn = 0;

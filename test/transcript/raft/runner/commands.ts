@@ -2,7 +2,7 @@ import type { ConfChange, Message } from 'raft-ts';
 import { describeEntries, describeMessage, describeProgress, message } from 'raft-ts';
 import { setRandomizedElectionTimeout } from 'raft-ts/testing';
 import type { Block } from '../../support/blocks.js';
-import { addNodes, ELECTION_TICK, HEARTBEAT_TICK } from './add-nodes.js';
+import { addNodes, ELECTION_TICK, HEARTBEAT_TICK, NODE_OPTIONS } from './add-nodes.js';
 import type { Member } from './member.js';
 import { parseChanges, parseMessages } from './message-text.js';
 import { Session } from './session.js';
@@ -140,6 +140,17 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'basic-status': basicStatus,
 };
 
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  'add-nodes': NODE_OPTIONS,
+  bootstrap: ['peers'],
+  'deliver-msgs': ['drop', 'type'],
+  'duplicate-msgs': ['type'],
+  'propose-conf-change': ['transition', 'v1'],
+  restart: ['applied'],
+  'set-randomized-election-timeout': ['timeout'],
+  'transfer-leadership': ['from', 'to'],
+};
+
 /** A scenario: commands that act on the same members, one after the other. */
 export function startScenario(): (block: Block) => string {
   const session = new Session();
@@ -147,6 +158,7 @@ export function startScenario(): (block: Block) => string {
     const words = new Words(command);
     const run = COMMANDS[words.name];
     if (run === undefined) throw new Error(`line ${line}: no command ${words.name}`);
+    words.expectOptions(OPTIONS[words.name] ?? []);
     return session.collect(() => run(session, words, input));
   };
 }

@@ -18,6 +18,12 @@ export class Words {
     this.positional = positional;
   }
 
+  /** Ends the test if there is another option than these: a mistyped one must not be passed over. */
+  expectOptions(known: readonly string[]): void {
+    const other = [...this.#options.keys()].find((name) => !known.includes(name));
+    if (other !== undefined) throw new Error(`${this.name} has no option ${other}`);
+  }
+
   get ids(): NodeId[] {
     return this.positional.map(toNumber);
   }
