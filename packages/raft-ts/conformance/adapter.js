@@ -98,8 +98,9 @@ class ScriptNode extends RawNode {
 function newNode({ logger, ...config }) {
   return new ScriptNode({
     ...config,
-    // Our remedy; the scripts show etcd/raft without it.
+    // Our remedies; the scripts show etcd/raft without them.
     deferVoteRequests: process.env.RAFT_DEFER_VOTE_REQUESTS === '1',
+    deferSoleVoterReads: false,
     logger: { enabled: () => true, log: logger },
   });
 }

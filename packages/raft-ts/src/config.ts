@@ -88,6 +88,12 @@ export interface Config {
    * can be lost. Off only for comparisons with etcd/raft.
    */
   readonly deferVoteRequests?: boolean;
+  /**
+   * Whether the only voter answers reads like any leader, default true: not before it has committed
+   * in its own term. Answered earlier they may miss what was acknowledged before a crash that took
+   * its commit index back. Off only for comparisons with etcd/raft.
+   */
+  readonly deferSoleVoterReads?: boolean;
   /** Default: no lines. */
   readonly logger?: Logger;
   /** Uniform integer in [0, n); must be repeatable in simulations. */

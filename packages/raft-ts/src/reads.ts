@@ -12,7 +12,9 @@ const POSTPONED_READS_MAX = 10_000;
 
 /** Handles a read request at the leader. */
 export function handleReadIndex(core: RaftCore, request: Message): void {
-  if (!hasCommittedInTerm(core)) {
+  if (!core.settings.deferSoleVoterReads && core.tracker.isSingleton) {
+    answerRead(core, request, core.log.committed);
+  } else if (!hasCommittedInTerm(core)) {
     // The commit index of a new leader may be behind what its predecessor told to clients; also if
     // it is the only voter, which may have acknowledged more to that predecessor, or forgotten its
     // commit index in a crash.
@@ -46,7 +48,9 @@ export function handleReadConfirmation(core: RaftCore, answer: Message): void {
 
 function startRead(core: RaftCore, request: Message): void {
   const { reads, log } = core;
-  if (core.tracker.isSingleton || core.settings.readOnlyOption === 'leaseBased') {
+  // A removed leader is not the single voter that may be left, and has to ask it.
+  const isAlone = core.tracker.isSingleton && core.tracker.isVoter(core.id);
+  if (isAlone || core.settings.readOnlyOption === 'leaseBased') {
     answerRead(core, request, log.committed);
     return;
   }

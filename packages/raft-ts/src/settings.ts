@@ -23,6 +23,7 @@ export interface Settings {
   readonly disableConfChangeValidation: boolean;
   readonly stepDownOnRemoval: boolean;
   readonly deferVoteRequests: boolean;
+  readonly deferSoleVoterReads: boolean;
   readonly random: (n: number) => number;
   readonly trace: ((event: TraceEvent) => void) | undefined;
 }
@@ -61,6 +62,7 @@ export function settingsOf(config: Config): Settings {
     disableConfChangeValidation: config.disableConfChangeValidation ?? false,
     stepDownOnRemoval: config.stepDownOnRemoval ?? false,
     deferVoteRequests: config.deferVoteRequests ?? true,
+    deferSoleVoterReads: config.deferSoleVoterReads ?? true,
     random: config.random,
     trace: config.trace,
   };

@@ -140,6 +140,16 @@ describe('read index', () => {
     ]);
   });
 
+  test("a single voter answers at once with the reference's rule", () => {
+    const cluster = new Cluster({ voters: [1], config: { deferSoleVoterReads: false } });
+    cluster.elect(1);
+    cluster.member(1).restart();
+    cluster.node(1).campaign();
+    cluster.member(1).handleReady();
+    read(cluster, 1, 'early');
+    expect(cluster.node(1).peekReady().readStates).toHaveLength(1);
+  });
+
   test('on a lease no round is needed', () => {
     const config = { readOnlyOption: 'leaseBased', checkQuorum: true } as const;
     const cluster = new Cluster({ voters: [1, 2, 3], config });

@@ -88,23 +88,19 @@ export class SimDisk {
   commit(): DiskWrite {
     const write = this.#queue.shift() as DiskWrite;
     if (write.mustSync || write.hardState === undefined) {
-      this.#sync(write, write.entries.length);
+      this.#sync(write);
     } else {
       this.#unsynced = write.hardState;
     }
     return write;
   }
 
-  #sync(write: DiskWrite, entryCount: number): void {
-    const state = write.hardState ?? this.#unsynced;
+  #sync({ hardState, snapshot, entries }: DiskWrite): void {
+    const state = hardState ?? this.#unsynced;
     if (state !== undefined) this.hardState = state;
     this.#unsynced = undefined;
-    if (write.snapshot !== undefined) this.storage.memory.applySnapshot(write.snapshot);
-    const { entries } = write;
-    if (entryCount === 0) return;
-    this.storage.memory.append(
-      entryCount === entries.length ? entries : entries.slice(0, entryCount),
-    );
+    if (snapshot !== undefined) this.storage.memory.applySnapshot(snapshot);
+    this.storage.memory.append(entries);
   }
 
   /** Forgets what is not durable, except what happened to reach the disk. */
@@ -112,8 +108,9 @@ export class SimDisk {
     const survivors = this.#queue.length === 0 ? 0 : prng.below(this.#queue.length + 1);
     for (let i = 0; i < survivors; i++) this.commit();
     const torn = this.#queue[0];
-    if (torn !== undefined && prng.chance(0.5)) {
-      this.#sync({ ...torn, mustSync: true }, prng.below(torn.entries.length + 1));
+    // Entries come before the hard state that counts on them; a snapshot counts only as a whole.
+    if (torn !== undefined && torn.snapshot === undefined) {
+      this.storage.memory.append(torn.entries.slice(0, prng.below(torn.entries.length + 1)));
     }
     if (this.#unsynced !== undefined && prng.chance(0.5)) this.hardState = this.#unsynced;
     this.#unsynced = undefined;

@@ -35,11 +35,32 @@ export class Liveness {
     const leader = leaderOf(this.#world);
     const problem = this.#problem(leader);
     if (problem === undefined) return true;
+    if (this.#rounds > LEADER_ROUNDS_MAX && leader === undefined && this.#isHeldByRemoved()) {
+      this.#world.coverage.count('stuck: a removed voter holds the vote that is needed');
+      return true;
+    }
     if (this.#rounds > ROUNDS_MAX || (leader === undefined && this.#rounds > LEADER_ROUNDS_MAX)) {
       const text = `${problem}, ${this.#rounds} election timeouts after the last fault`;
       throw new SimFailure('12 liveness', text);
     }
     return false;
+  }
+
+  /**
+   * Whether the one known dead end is reached, which hosts avoid by handing over before a leader is
+   * removed: a member knows that it is removed, so that it does not campaign, and has a longer log
+   * than all who may, so that it does not vote for them, but they do not know and need its vote.
+   */
+  #isHeldByRemoved(): boolean {
+    const running = this.#world.members.filter((m): m is SimMember => m?.isUp === true);
+    const isVoter = ({ id, core }: SimMember): boolean => core.tracker.isVoter(id);
+    const able = running.filter(isVoter);
+    return running.some(
+      (removed) =>
+        !isVoter(removed) &&
+        able.some(({ core }) => core.tracker.isVoter(removed.id)) &&
+        able.every(({ core }) => !removed.core.log.isUpToDate(core.log.lastId())),
+    );
   }
 
   #problem(leader: SimMember | undefined): string | undefined {

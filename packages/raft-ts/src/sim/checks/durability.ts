@@ -81,8 +81,10 @@ export class Durability {
 
   #checkAcknowledgment(member: SimMember, { to, term, index }: Message): void {
     const { id, disk } = member;
+    // A leader of a later term may have replaced the entries within the same write, which comes to
+    // the same as an instant later.
+    if (!this.#isStrict || disk.hardState.term > term) return;
     this.#note(id, term, index);
-    if (!this.#isStrict) return;
     const durable = disk.term(index);
     if (durable === undefined && index >= disk.storage.firstIndex()) {
       fail(`${id} acknowledges ${index} in term ${term}, which is not durable`);
@@ -112,9 +114,10 @@ export class Durability {
     const { term } = disk.hardState;
     const promised = this.#terms[id] as number;
     if (term < promised) withdrawn(`${id} comes back in term ${term} after ${promised}`);
-    // Leaders of later terms may have replaced what was acknowledged before.
-    if (term > (this.#ackTerms[id] as number)) return;
     const last = disk.storage.lastIndex();
+    // Leaders of later terms may have replaced what was acknowledged before.
+    const acknowledgedIn = this.#ackTerms[id] as number;
+    if (term > acknowledgedIn || (disk.term(last) ?? 0) > acknowledgedIn) return;
     const index = this.#ackIndexes[id] as number;
     if (last < index) withdrawn(`${id} comes back with a log up to ${last} after ${index}`);
   }
