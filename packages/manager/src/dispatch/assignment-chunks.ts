@@ -1,4 +1,4 @@
-import { limits, required } from '@conclave/kernel';
+import { byteLength, limits, required } from '@conclave/kernel';
 import { deliveryFields } from '@conclave/sealed';
 import type { FrameSealer, KeyRing } from '@conclave/sealed';
 import { isEnded } from '@conclave/state';
@@ -22,7 +22,7 @@ export interface AssignmentOrder {
   readonly isHeld: (name: VersionName) => boolean;
 }
 
-/** Bytes of frames after which a chunk is closed. */
+/** Bytes of frames, or of tasks, after which a chunk is closed. */
 const CHUNK_BYTES = 512 * 1024;
 
 /**
@@ -53,7 +53,7 @@ export function* assignmentChunks(order: AssignmentOrder): Generator<AssignmentC
     chunk: chunk++,
     last,
   });
-  for (const tasks of inGroups(difference.tasks)) yield make({ tasks: tasks.map(toAssignment) });
+  for (const tasks of taskGroups(difference.tasks)) yield make({ tasks });
   for (const tasksRemoved of inGroups(difference.tasksRemoved)) yield make({ tasksRemoved });
   for (const removed of inGroups(difference.versionsRemoved)) {
     yield make({ secretsRemoved: removed });
@@ -131,6 +131,24 @@ function toAssignment(assigned: AssignedTask): TaskAssignmentInput {
     objectVersion: task.objectVersion,
     undeliverable,
   };
+}
+
+/** Tasks with long commands and many bindings are large: groups of them are bounded by bytes too. */
+function* taskGroups(tasks: readonly AssignedTask[]): Generator<TaskAssignmentInput[]> {
+  let group: TaskAssignmentInput[] = [];
+  let size = 0;
+  for (const assigned of tasks) {
+    const task = toAssignment(assigned);
+    const bytes = byteLength(JSON.stringify(task));
+    if (group.length >= limits.ASSIGNMENT_ITEMS_MAX || (size > 0 && size + bytes > CHUNK_BYTES)) {
+      yield group;
+      group = [];
+      size = 0;
+    }
+    group.push(task);
+    size += bytes;
+  }
+  if (group.length > 0) yield group;
 }
 
 function* inGroups<T>(items: readonly T[]): Generator<T[]> {

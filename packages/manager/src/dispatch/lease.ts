@@ -1,5 +1,9 @@
+import { ConclaveError } from '@conclave/kernel';
 import type { Clock } from '@conclave/kernel';
 import { LEASE_MS } from './limits.js';
+
+/** Questions to the leader for one lease. */
+const ATTEMPTS_MAX = 2;
 
 /**
  * Says that this manager's state is confirmed: a leader with a quorum answered a read within the
@@ -26,9 +30,14 @@ export class Lease {
    * @throws CV_NO_LEADER when none does in time
    */
   async hold(): Promise<void> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      if (this.isHeld) return;
+      this.#asking ??= this.#ask();
+      await this.#asking;
+    }
     if (this.isHeld) return;
-    this.#asking ??= this.#ask();
-    await this.#asking;
+    // The answers took longer than a lease lasts: what they confirmed is not known to hold now.
+    throw new ConclaveError('CV_NO_LEADER', 'the leader answers too slowly', { retryAfterMs: 300 });
   }
 
   async #ask(): Promise<void> {
