@@ -188,7 +188,7 @@ export class Manager {
       state: () => this.state,
       propose: (command, signal) => consensus.propose(command, signal),
       beat: (managerId, sessions) => consensus.receiveBeat(managerId, sessions),
-      taskLogs: (request) => this.#logs.local(request),
+      taskLogs: (request, signal) => this.#logs.local(request, signal),
     });
     return [
       serve(wire.Raft, raft),

@@ -1,5 +1,7 @@
 import { ConclaveError, isConclaveError, isId } from '@conclave/kernel';
+import type { CancelSignal } from '@conclave/kernel';
 import type { State, TaskRow } from '@conclave/state';
+import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
 import type {
   LogChunkInput,
@@ -37,15 +39,15 @@ export class ServiceLogs {
    */
   async *read(request: ServiceLogsRequest, call: CallContext): AsyncGenerator<LogChunkInput> {
     const tasks = this.#tasksOf(request);
-    const sources = tasks.map((task) => this.#readTask(task, request));
+    const sources = tasks.map((task) => this.#readTask(task, request, call.signal));
     yield* merged(sources, call.signal);
   }
 
   /** Output of one task whose host has its session on this manager. */
-  local(request: LogRequestInput): AsyncIterable<LogReplyInput> {
+  local(request: LogRequestInput, signal: CancelSignal): AsyncIterable<LogReplyInput> {
     const task = this.#options.state().taskById(request.taskId ?? '');
     if (task === undefined) throw new ConclaveError('CV_TASK_NOT_FOUND', 'no task has this id');
-    return this.#options.dispatcher.logs(task.nodeId, request);
+    return this.#options.dispatcher.logs(task.nodeId, request, signal);
   }
 
   #tasksOf(request: ServiceLogsRequest): TaskRow[] {
@@ -65,11 +67,15 @@ export class ServiceLogs {
     return tasks.slice(0, TASKS_MAX);
   }
 
-  async *#readTask(task: TaskRow, request: ServiceLogsRequest): AsyncGenerator<LogChunkInput> {
+  async *#readTask(
+    task: TaskRow,
+    request: ServiceLogsRequest,
+    signal: CancelSignal | undefined,
+  ): AsyncGenerator<LogChunkInput> {
     const named = { taskId: task.id, nodeId: task.nodeId };
     const query = { taskId: task.id, tailLines: request.tailLines, follow: request.follow };
     try {
-      for await (const reply of this.#repliesOf(task, query)) {
+      for await (const reply of this.#repliesOf(task, query, signal)) {
         if (reply.error !== undefined && reply.error !== '') {
           yield { ...named, notice: reply.error };
         } else if ((reply.output?.length ?? 0) > 0) {
@@ -87,16 +93,34 @@ export class ServiceLogs {
   #repliesOf(
     task: TaskRow,
     query: { taskId: string; tailLines: number; follow: boolean },
+    signal: CancelSignal | undefined,
   ): AsyncIterable<LogReplyInput | LogReply> {
     const { selfNodeId, dispatcher, peers, state } = this.#options;
     const session = state().nodeById(task.nodeId)?.sessionId ?? '';
     const [managerId = ''] = session.split('/');
-    if (managerId === selfNodeId) return dispatcher.logs(task.nodeId, query);
+    if (managerId === selfNodeId) return dispatcher.logs(task.nodeId, query, signal);
     const channel = managerId === '' ? undefined : peers.byNodeId(managerId);
     if (channel === undefined) {
       throw new ConclaveError('CV_PEER_UNREACHABLE', 'the node of the task has no session');
     }
-    return channel.serverStream(loadWire().Managers.TaskLogs, query);
+    return remoteLogs(channel, query, signal);
+  }
+}
+
+/** Output through another manager. A call that waits for output ends with `signal` only. */
+async function* remoteLogs(
+  channel: Channel,
+  query: LogRequestInput,
+  signal: CancelSignal | undefined,
+): AsyncGenerator<LogReply> {
+  const gone = new AbortController();
+  const onAbort = (): void => gone.abort();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
+  try {
+    yield* channel.serverStream(loadWire().Managers.TaskLogs, query, { signal: gone.signal });
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
   }
 }
 

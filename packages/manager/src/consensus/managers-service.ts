@@ -27,7 +27,7 @@ export interface ManagersServiceOptions {
   readonly propose: (command: Command, signal: AbortSignal) => Promise<ProposedResult>;
   /** On the leader: hears which sessions live with which manager. */
   readonly beat: (managerId: string, sessions: SessionsRequest) => Promise<readonly string[]>;
-  readonly taskLogs: (request: LogRequest) => AsyncIterable<LogReplyInput>;
+  readonly taskLogs: (request: LogRequest, signal: AbortSignal) => AsyncIterable<LogReplyInput>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -101,8 +101,8 @@ export class ManagersService implements Handlers<Services['Managers']> {
   }
 
   /** Output of a task whose agent has its session here. */
-  taskLogs(_call: CallContext, request: LogRequest): AsyncIterable<LogReplyInput> {
-    return this.#options.taskLogs(request);
+  taskLogs(call: CallContext, request: LogRequest): AsyncIterable<LogReplyInput> {
+    return this.#options.taskLogs(request, call.signal);
   }
 }
 

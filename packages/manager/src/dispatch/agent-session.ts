@@ -1,4 +1,5 @@
-import { ConclaveError, delay } from '@conclave/kernel';
+import { ConclaveError, delay, toConclaveError } from '@conclave/kernel';
+import type { CancelSignal } from '@conclave/kernel';
 import type { FrameSealer } from '@conclave/sealed';
 import type { CallContext, StreamWriter } from '@conclave/transport';
 import type {
@@ -7,14 +8,14 @@ import type {
   LogReplyInput,
   LogRequestInput,
   ManagerMessageInput,
-  TaskReport,
 } from '@conclave/wire';
 import { assignmentChunks } from './assignment-chunks.js';
 import { AssignmentSet } from './assignment-set.js';
 import type { VersionName } from './assignment-set.js';
 import type { DispatchContext } from './dispatch-context.js';
-import { GATHER_MS, RETRY_MS, UNACKED_MAX } from './limits.js';
+import { GATHER_MS, REPORTS_PER_BATCH_MAX, RETRY_MS, UNACKED_MAX } from './limits.js';
 import { LogRelay } from './log-relay.js';
+import type { LogQuery } from './log-relay.js';
 import { toReceipts, toTaskReports } from './report-messages.js';
 
 /** What a session is made of, once Hello and Accept have been exchanged. */
@@ -85,8 +86,8 @@ export class AgentSession {
   }
 
   /** Output of a task of this node. */
-  logs(query: Omit<LogRequestInput, 'request' | 'cancel'>): AsyncGenerator<LogReplyInput> {
-    return this.#logs.request(query);
+  logs(query: LogQuery, signal?: CancelSignal): AsyncGenerator<LogReplyInput> {
+    return this.#logs.request(query, signal);
   }
 
   /** Runs until the agent goes, the call is cut, or a newer session replaces it. */
@@ -104,6 +105,8 @@ export class AgentSession {
         { once: true },
       );
     });
+    // A signal that has fired calls nobody any more.
+    if (signal.aborted) onGone();
     try {
       await Promise.race([this.#readAll(messages), this.#deliverAll(), ended]);
     } finally {
@@ -133,11 +136,14 @@ export class AgentSession {
       }
     } else if (message.taskReports) {
       const { batch, reports } = message.taskReports;
-      for (const report of reports) this.#checkOwner(report);
+      checkBatch(reports.length);
+      for (const { taskId } of reports) this.#checkOwner(taskId);
       const added = context.taskReports.add(toTaskReports(this.nodeId, reports));
       await this.#acknowledge(batch, added, context.taskReports.isFull);
     } else if (message.receiptReports) {
       const { batch, reports } = message.receiptReports;
+      checkBatch(reports.length);
+      for (const { taskId } of reports) this.#checkOwner(taskId);
       const added = context.receipts.add(toReceipts(this.nodeId, reports));
       await this.#acknowledge(batch, added, context.receipts.isFull);
     } else if (message.ack) {
@@ -149,8 +155,8 @@ export class AgentSession {
     }
   }
 
-  #checkOwner(report: TaskReport): void {
-    const task = this.#parts.context.state().taskById(report.taskId);
+  #checkOwner(taskId: string): void {
+    const task = this.#parts.context.state().taskById(taskId);
     if (task !== undefined && task.nodeId !== this.nodeId) {
       throw new ConclaveError('CV_ROLE_FORBIDDEN', 'a node may report its own tasks only');
     }
@@ -158,9 +164,12 @@ export class AgentSession {
 
   /** Answers when the reports are committed; reading goes on meanwhile unless too many wait. */
   async #acknowledge(batch: number, committed: Promise<void>, isFull: boolean): Promise<void> {
-    const answered = committed.then(async () => {
+    const onCommitted = async (): Promise<void> => {
       if (this.#end.signal.aborted) return;
       await this.#parts.writer.write({ reportAck: { batch } });
+    };
+    const answered = committed.then(onCommitted, (error: unknown) => {
+      this.cut(toConclaveError(error));
     });
     // A stream that ended meanwhile is noticed by the reader.
     answered.catch(() => undefined);
@@ -234,4 +243,13 @@ export class AgentSession {
     if (this.#end.signal.aborted) return;
     this.#parts.writer.write({ logRequest }).catch(() => undefined);
   }
+}
+
+/** One agent must not fill an entry of the log on its own. */
+function checkBatch(count: number): void {
+  if (count <= REPORTS_PER_BATCH_MAX) return;
+  throw new ConclaveError(
+    'CV_LIMIT_EXCEEDED',
+    `a batch has at most ${REPORTS_PER_BATCH_MAX} reports`,
+  );
 }

@@ -1,18 +1,16 @@
 import { ConclaveError, createId, limits } from '@conclave/kernel';
-import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
+import type { CancelSignal, Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
 import { managerAccept, sessionContext, signTranscript } from '@conclave/sealed';
-import type { FrameSealer, SecretBytes } from '@conclave/sealed';
+import type { FrameSealer } from '@conclave/sealed';
 import type { Change, ChangeBatch, CommandBody, State } from '@conclave/state';
 import type { CallContext, Handlers, StreamWriter } from '@conclave/transport';
 import type {
   AgentHello,
   AgentMessage,
   LogReplyInput,
-  LogRequestInput,
   ManagerMessageInput,
   Services,
   SessionInfoInput,
-  SessionNameInput,
   SessionsRequestInput,
 } from '@conclave/wire';
 import type { ReplicatedState } from '../consensus/replicated-state.js';
@@ -21,8 +19,11 @@ import { heartbeatPeriodMs } from '../scheduling/heartbeat-period.js';
 import { AgentSession } from './agent-session.js';
 import type { DispatchContext } from './dispatch-context.js';
 import { Lease } from './lease.js';
-import { BEAT_MS, HELD_MAX, HELLO_WAIT_MS, PROTOCOL } from './limits.js';
+import type { LogQuery } from './log-relay.js';
+import { checkedHello } from './hello.js';
+import { HELLO_WAIT_MS } from './limits.js';
 import { ReportQueue } from './report-queue.js';
+import { SessionBeats } from './session-beats.js';
 
 /** What a dispatcher is made of. */
 export interface DispatcherOptions {
@@ -50,10 +51,8 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
   readonly #sessions = new Map<string, AgentSession>();
   readonly #context: DispatchContext;
   readonly #unlisten: () => void;
-  readonly #beatTimer: TimerHandle;
-  #opened: NonNullable<SessionsRequestInput['opened']>[number][] = [];
-  #closed: NonNullable<SessionsRequestInput['closed']>[number][] = [];
-  #isBeating = false;
+  readonly #beats: SessionBeats;
+  #isClosed = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -79,9 +78,15 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     };
     this.#unlisten = options.replicated.listen((event) => {
       if (event.kind === 'applied') this.#onBatch(event.batch);
-      else for (const session of this.#sessions.values()) session.touch();
+      else this.#onReplaced();
     });
-    this.#beatTimer = timers.every(BEAT_MS, () => this.#beat());
+    this.#beats = new SessionBeats({
+      sessions: () => this.#livingSessions(),
+      beat: options.beat,
+      onInvalid: (sessionId) => this.#cutById(sessionId),
+      timers,
+      logger,
+    });
   }
 
   /** Nodes that have a session here. */
@@ -103,6 +108,10 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     const hello = await this.#readHello(messages);
     await this.#context.lease.hold();
     const { id, sealer } = await this.#accept({ nodeId, serial, hello, writer });
+    if (this.#isClosed) {
+      sealer.wipe();
+      throw stopping();
+    }
     const session = new AgentSession({
       id,
       nodeId,
@@ -114,7 +123,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     });
     this.#sessions.get(nodeId)?.cut(replaced());
     this.#sessions.set(nodeId, session);
-    this.#opened.push({
+    this.#beats.opened({
       nodeId,
       sessionId: id,
       hostname: hello.hostname,
@@ -122,13 +131,12 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
       version: hello.version,
       executors: hello.executors,
     });
-    this.#beat();
     this.#options.logger.info('session.opened', { nodeId });
     try {
       await session.run(messages);
     } finally {
       if (this.#sessions.get(nodeId) === session) this.#sessions.delete(nodeId);
-      this.#closed.push({ nodeId, sessionId: id });
+      this.#beats.closed(nodeId, id);
       this.#options.logger.info('session.closed', { nodeId });
     }
   }
@@ -137,41 +145,33 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
    * Output of a task whose node has its session here.
    * @throws CV_PEER_UNREACHABLE when it has none
    */
-  logs(
-    nodeId: string,
-    query: Omit<LogRequestInput, 'request' | 'cancel'>,
-  ): AsyncGenerator<LogReplyInput> {
+  logs(nodeId: string, query: LogQuery, signal?: CancelSignal): AsyncGenerator<LogReplyInput> {
     const session = this.#sessions.get(nodeId);
-    if (session !== undefined) return session.logs(query);
+    if (session !== undefined) return session.logs(query, signal);
     throw new ConclaveError('CV_PEER_UNREACHABLE', 'the node of the task has no session');
   }
 
   /** Ends every session; agents go to another manager. */
   close(): void {
-    this.#beatTimer.cancel();
+    this.#isClosed = true;
+    this.#beats.close();
     this.#unlisten();
     this.#context.taskReports.close();
     this.#context.receipts.close();
-    const reason = new ConclaveError('CV_NO_LEADER', 'this manager is stopping');
-    for (const session of this.#sessions.values()) session.cut(reason);
+    for (const session of this.#sessions.values()) session.cut(stopping());
   }
 
   async #readHello(messages: AsyncIterator<AgentMessage>): Promise<AgentHello> {
+    let timer: TimerHandle | undefined;
     const late = new Promise<undefined>((resolve) => {
-      this.#options.timers.after(HELLO_WAIT_MS, () => resolve(undefined));
+      timer = this.#options.timers.after(HELLO_WAIT_MS, () => resolve(undefined));
     });
-    const first = await Promise.race([messages.next(), late]);
-    const hello = first?.done === true ? undefined : first?.value.hello;
-    if (hello === undefined || hello === null) {
-      throw new ConclaveError('CV_PROTOCOL', 'a session begins with a hello');
+    try {
+      const first = await Promise.race([messages.next(), late]);
+      return checkedHello(first?.done === true ? undefined : first?.value.hello);
+    } finally {
+      timer?.cancel();
     }
-    if (hello.protocol !== PROTOCOL) {
-      throw new ConclaveError('CV_PROTOCOL', `this manager speaks protocol ${PROTOCOL} only`);
-    }
-    if (hello.held.length > HELD_MAX) {
-      throw new ConclaveError('CV_LIMIT_EXCEEDED', `an agent may name ${HELD_MAX} held versions`);
-    }
-    return hello;
   }
 
   async #accept(request: {
@@ -205,24 +205,25 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
       },
       random,
     });
-    await writer.write({
-      accept: {
-        sessionId: id,
-        kemCiphertext: accept.ciphertext,
-        nonce: accept.nonce,
-        streamHeader: accept.header,
-        managerId: selfNodeId,
-        signature: signTranscript(this.#signingKey(), transcript),
-        info: this.#sessionInfo(nodeId),
-        clusterId: cluster.id,
-        nodeId,
-      },
-    });
+    try {
+      await writer.write({
+        accept: {
+          sessionId: id,
+          kemCiphertext: accept.ciphertext,
+          nonce: accept.nonce,
+          streamHeader: accept.header,
+          managerId: selfNodeId,
+          signature: signTranscript(keys.signing.privateKey, transcript),
+          info: this.#sessionInfo(nodeId),
+          clusterId: cluster.id,
+          nodeId,
+        },
+      });
+    } catch (error) {
+      sealer.wipe();
+      throw error;
+    }
     return { id, sealer };
-  }
-
-  #signingKey(): SecretBytes {
-    return this.#options.keys.signing.privateKey;
   }
 
   #sessionInfo(nodeId: string): SessionInfoInput {
@@ -253,58 +254,42 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     let managersChanged = false;
     for (const change of batch.changes) {
       for (const nodeId of nodesOf(change, state)) touched.add(nodeId);
-      if (change.kind === 'node') managersChanged ||= this.#onNode(change);
+      if (change.kind !== 'node') continue;
+      this.#onNode(change);
+      managersChanged ||= isManagerChange(change);
     }
     for (const nodeId of touched) this.#sessions.get(nodeId)?.touch();
-    if (!managersChanged) return;
+    if (managersChanged) this.#tellAll();
+  }
+
+  /** A snapshot of the leader stands in for entries that nobody saw here. */
+  #onReplaced(): void {
+    for (const session of this.#sessions.values()) session.touch();
+    this.#tellAll();
+  }
+
+  #tellAll(): void {
     for (const session of this.#sessions.values()) session.sendInfo().catch(() => undefined);
   }
 
-  /** True when agents must hear of it; also cuts a session that a newer one has replaced. */
-  #onNode(change: Extract<Change, { kind: 'node' }>): boolean {
-    const { before, after } = change;
-    const session = this.#sessions.get(change.id);
-    if (session !== undefined && before?.sessionId === session.id) {
-      if (after === undefined || after.sessionId !== session.id) session.cut(replaced());
+  /** Cuts a session that a newer one has replaced; tells the node what it should know of itself. */
+  #onNode({ id, before, after }: Extract<Change, { kind: 'node' }>): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    if (before?.sessionId === session.id && after?.sessionId !== session.id) {
+      session.cut(replaced());
+    } else if (before?.availability !== after?.availability) {
+      session.sendInfo().catch(() => undefined);
     }
-    return (
-      before?.manager?.clusterAddress !== after?.manager?.clusterAddress ||
-      before?.manager?.membership !== after?.manager?.membership ||
-      before?.availability !== after?.availability
-    );
   }
 
-  /** Tells the leader who lives here. Sent even when empty: it says that this manager lives. */
-  #beat(): void {
+  /** The sessions that are not silent; those that are for too long end here. */
+  *#livingSessions(): Generator<AgentSession> {
     const silenceMsMax = this.#heartbeatPeriodMs() * limits.HEARTBEAT_MISSES_MAX;
-    const alive: SessionNameInput[] = [];
     for (const session of this.#sessions.values()) {
       if (session.silenceMs > silenceMsMax) session.cut(silent());
-      else if (session.takeHeard()) alive.push({ nodeId: session.nodeId, sessionId: session.id });
+      else yield session;
     }
-    if (this.#isBeating) return;
-    this.#isBeating = true;
-    void this.#sendBeat(alive);
-  }
-
-  async #sendBeat(alive: readonly SessionNameInput[]): Promise<void> {
-    const opened = this.#opened;
-    const closed = this.#closed;
-    this.#opened = [];
-    this.#closed = [];
-    try {
-      const { invalid } = await this.#options.beat({ opened, closed, alive });
-      for (const id of invalid) this.#cutById(id);
-    } catch (error) {
-      // The next beat says it again; nodes stay as they are until the leader hears more.
-      this.#opened = [...opened, ...this.#opened];
-      this.#closed = [...closed, ...this.#closed];
-      this.#options.logger.debug('session.beat-failed', { error });
-      return;
-    } finally {
-      this.#isBeating = false;
-    }
-    if (this.#opened.length > 0) this.#beat();
   }
 
   #cutById(id: string): void {
@@ -318,6 +303,13 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     const agents = state.counts().nodes;
     return heartbeatPeriodMs(state.cluster()?.settings.heartbeatPeriodMs ?? 0, agents);
   }
+}
+
+/** True when every agent must hear of it: the managers it may turn to are not the same any more. */
+function isManagerChange({ before, after }: Extract<Change, { kind: 'node' }>): boolean {
+  const left = before?.manager;
+  const right = after?.manager;
+  return left?.clusterAddress !== right?.clusterAddress || left?.membership !== right?.membership;
 }
 
 /** The nodes whose assignment a change may alter. */
@@ -342,6 +334,8 @@ function nodesOf(change: Change, state: State): readonly string[] {
 
 const replaced = (): ConclaveError =>
   new ConclaveError('CV_SESSION_INVALID', 'a newer session of this node replaced this one');
+
+const stopping = (): ConclaveError => new ConclaveError('CV_NO_LEADER', 'this manager is stopping');
 
 const silent = (): ConclaveError =>
   new ConclaveError('CV_DEADLINE', 'the agent missed its heartbeats');

@@ -10,6 +10,8 @@ export const GATHER_MS = 3;
 export const REPORT_GATHER_MS = 10;
 /** Reports in one entry. */
 export const REPORTS_PER_ENTRY_MAX = 500;
+/** Reports in one batch of one agent; agents send 256 at most. */
+export const REPORTS_PER_BATCH_MAX = 512;
 /** Reports waiting at one manager; above, sessions are read more slowly. */
 export const REPORTS_WAITING_MAX = 20_000;
 /** Milliseconds between two attempts when the leader cannot be reached. */
@@ -24,3 +26,5 @@ export const UNACKED_MAX = 8;
 export const LOG_REQUESTS_MAX = 16;
 /** The only protocol version spoken. */
 export const PROTOCOL = 1;
+/** Ends of sessions that wait to be told to the leader; they matter to its log only. */
+export const CLOSED_WAITING_MAX = 10_000;

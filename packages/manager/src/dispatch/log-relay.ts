@@ -1,9 +1,13 @@
 import { ConclaveError } from '@conclave/kernel';
+import type { CancelSignal } from '@conclave/kernel';
 import type { LogReply, LogReplyInput, LogRequestInput } from '@conclave/wire';
 import { LOG_REQUESTS_MAX } from './limits.js';
 
 /** Replies kept for a slow reader of one request; then the request ends. */
 const REPLIES_WAITING_MAX = 64;
+
+/** Whose output, and how much of it. */
+export type LogQuery = Omit<LogRequestInput, 'request' | 'cancel'>;
 
 interface OpenRequest {
   readonly replies: LogReply[];
@@ -17,15 +21,20 @@ export class LogRelay {
   readonly #send: (request: LogRequestInput) => void;
   readonly #open = new Map<number, OpenRequest>();
   #next = 1;
+  #isClosed = false;
 
   constructor(send: (request: LogRequestInput) => void) {
     this.#send = send;
   }
 
-  /** Asks the agent; yields its replies until it says that there are no more. */
-  async *request(
-    query: Omit<LogRequestInput, 'request' | 'cancel'>,
-  ): AsyncGenerator<LogReplyInput> {
+  /**
+   * Asks the agent; yields its replies until it says that there are no more, or `signal` fires: a
+   * reader that waits for output cannot be told to stop in another way.
+   * @throws CV_PEER_UNREACHABLE when the session is over
+   * @throws CV_QUEUE_FULL for too many readers, or one that is too slow
+   */
+  async *request(query: LogQuery, signal?: CancelSignal): AsyncGenerator<LogReplyInput> {
+    if (this.#isClosed) throw sessionLost();
     if (this.#open.size >= LOG_REQUESTS_MAX) {
       throw new ConclaveError('CV_QUEUE_FULL', 'too many readers of output on this node');
     }
@@ -38,6 +47,8 @@ export class LogRelay {
       failure: undefined,
     };
     this.#open.set(number, open);
+    const onAbort = (): void => open.wake();
+    signal?.addEventListener('abort', onAbort, { once: true });
     try {
       this.#send({ ...query, request: number });
       for (;;) {
@@ -48,12 +59,13 @@ export class LogRelay {
           continue;
         }
         if (open.failure !== undefined) throw open.failure;
-        if (open.isOver) return;
+        if (open.isOver || signal?.aborted === true) return;
         await new Promise<void>((resolve) => {
           open.wake = resolve;
         });
       }
     } finally {
+      signal?.removeEventListener('abort', onAbort);
       this.#open.delete(number);
       if (!open.isOver) this.#send({ request: number, cancel: true });
     }
@@ -62,7 +74,8 @@ export class LogRelay {
   /** A reply of the agent. */
   receive(reply: LogReply): void {
     const open = this.#open.get(reply.request);
-    if (open === undefined) return;
+    // What comes after the end, or for a reader that was given up, has no place to wait.
+    if (open === undefined || open.isOver || open.failure !== undefined) return;
     open.replies.push(reply);
     if (reply.end) open.isOver = true;
     if (open.replies.length > REPLIES_WAITING_MAX) {
@@ -73,9 +86,13 @@ export class LogRelay {
 
   /** The session is over. */
   close(): void {
+    this.#isClosed = true;
     for (const open of this.#open.values()) {
-      open.failure = new ConclaveError('CV_PEER_UNREACHABLE', 'the node lost its session');
+      open.failure = sessionLost();
       open.wake();
     }
   }
 }
+
+const sessionLost = (): ConclaveError =>
+  new ConclaveError('CV_PEER_UNREACHABLE', 'the node lost its session');

@@ -1,5 +1,5 @@
-import { delay } from '@conclave/kernel';
-import type { Logger, Timers } from '@conclave/kernel';
+import { delay, isConclaveError } from '@conclave/kernel';
+import type { ErrorKind, Logger, Timers } from '@conclave/kernel';
 import type { CommandBody } from '@conclave/state';
 import {
   REPORT_GATHER_MS,
@@ -11,7 +11,11 @@ import {
 interface Waiting<T> {
   readonly reports: readonly T[];
   readonly done: () => void;
+  readonly refuse: (error: unknown) => void;
 }
+
+/** Failures that come back however often the same entry is proposed. */
+const FINAL: ReadonlySet<ErrorKind> = new Set<ErrorKind>(['usage', 'limit', 'defect']);
 
 /** How a queue turns reports into entries. */
 export interface ReportQueueOptions<T> {
@@ -41,10 +45,14 @@ export class ReportQueue<T> {
     return this.#count >= REPORTS_WAITING_MAX;
   }
 
-  /** Resolves when the reports are committed; never, when the queue is closed before. */
+  /**
+   * Resolves when the reports are committed; never, when the queue is closed before. Rejects when
+   * they cannot be put into an entry at all: then their session has to end, not everybody's reports
+   * to wait behind them.
+   */
   add(reports: readonly T[]): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push({ reports, done: resolve });
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ reports, done: resolve, refuse: reject });
       this.#count += reports.length;
       if (this.#isRunning) return;
       this.#isRunning = true;
@@ -58,22 +66,48 @@ export class ReportQueue<T> {
   }
 
   async #run(): Promise<void> {
-    const { timers, commit, toBody, logger } = this.#options;
+    const { timers, logger } = this.#options;
     await delay(timers, REPORT_GATHER_MS, this.#stop.signal);
     while (this.#waiting.length > 0 && !this.#stop.signal.aborted) {
       const round = this.#take();
-      const reports = round.flatMap((waiting) => waiting.reports);
       try {
-        if (reports.length > 0) await commit(toBody(reports));
-        for (const waiting of round) waiting.done();
-        this.#count -= reports.length;
+        await this.#commit(round);
       } catch (error) {
+        if (isFinal(error)) {
+          await this.#commitApart(round);
+          continue;
+        }
         logger.debug('report.retry', { error });
         this.#waiting = [...round, ...this.#waiting];
         await delay(timers, RETRY_MS, this.#stop.signal);
       }
     }
     this.#isRunning = false;
+  }
+
+  async #commit(round: readonly Waiting<T>[]): Promise<void> {
+    const reports = round.flatMap((waiting) => waiting.reports);
+    if (reports.length > 0) await this.#options.commit(this.#options.toBody(reports));
+    this.#count -= reports.length;
+    for (const waiting of round) waiting.done();
+  }
+
+  /** One of them spoils the entry for all: each goes on its own, and that one is refused. */
+  async #commitApart(round: readonly Waiting<T>[]): Promise<void> {
+    for (const [place, waiting] of round.entries()) {
+      try {
+        await this.#commit([waiting]);
+      } catch (error) {
+        if (!isFinal(error)) {
+          this.#waiting = [...round.slice(place), ...this.#waiting];
+          await delay(this.#options.timers, RETRY_MS, this.#stop.signal);
+          return;
+        }
+        this.#options.logger.warn('report.refused', { error });
+        this.#count -= waiting.reports.length;
+        waiting.refuse(error);
+      }
+    }
   }
 
   #take(): Waiting<T>[] {
@@ -86,4 +120,9 @@ export class ReportQueue<T> {
     }
     return this.#waiting.splice(0, taken);
   }
+}
+
+/** A full queue is a limit too, but one that passes. */
+function isFinal(error: unknown): boolean {
+  return !isConclaveError(error) || (FINAL.has(error.kind) && error.code !== 'CV_QUEUE_FULL');
 }
