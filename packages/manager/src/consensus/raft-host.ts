@@ -79,6 +79,7 @@ export class RaftHost {
       random: (n) => random.below(Math.min(n, RANDOM_BELOW_MAX)),
       tickMs: TICK_MS * (options.timeScale ?? 1),
       schedule: options.schedule,
+      onSnapshotStored: (snapshot) => options.replicated.snapshotStored(snapshot),
       onRoleChange: (change) => {
         presence.see(change.leader);
         options.onRole(change);

@@ -5,6 +5,7 @@ import type { ChangeBatch, CommandResult } from '@conclave/state';
 import type { SnapshotName, SnapshotStore } from '@conclave/store';
 import type { Entry, Snapshot } from 'raft-ts';
 import type { StateMachine, StateSnapshot } from 'raft-ts/node';
+import { SnapshotShelf } from './snapshot-shelf.js';
 
 /** Bytes of randomness in the id of a snapshot. */
 const SNAPSHOT_ID_BYTES = 16;
@@ -18,20 +19,17 @@ export type StateEvent =
  * the store. The descriptor that Raft carries is only the name of a snapshot.
  */
 export class ReplicatedState implements StateMachine {
-  readonly #snapshots: SnapshotStore;
+  readonly #shelf: SnapshotShelf;
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #listeners = new Set<(event: StateEvent) => void>();
   #state = new State();
   #unwatch: () => void;
-  /** Names of the snapshots that may still be read: the newest two, and those being sent. */
-  #kept: string[] = [];
-  readonly #sending = new Map<string, number>();
   /** Who waits for an index; each has a timer of its own, the calls themselves are bounded. */
   readonly #waiting = new Map<() => void, number>();
 
   constructor(fields: { snapshots: SnapshotStore; random: Random; logger: Logger }) {
-    this.#snapshots = fields.snapshots;
+    this.#shelf = new SnapshotShelf(fields);
     this.#random = fields.random;
     this.#logger = fields.logger;
     this.#unwatch = this.#watch(this.#state);
@@ -70,8 +68,7 @@ export class ReplicatedState implements StateMachine {
     const view = this.#state.freeze();
     const id = toHex(this.#random.bytes(SNAPSHOT_ID_BYTES));
     // The term is Raft's; the id is random and binds the chunks well enough.
-    await this.#snapshots.write({ id, index: view.index, term: 0 }, view.chunks());
-    await this.#keep(id);
+    await this.#shelf.write({ id, index: view.index, term: 0 }, view.chunks());
     this.#logger.info('snapshot.written', { index: view.index });
     return { index: view.index, data: encodeDescriptor({ id, index: view.index, term: 0 }) };
   }
@@ -80,11 +77,18 @@ export class ReplicatedState implements StateMachine {
   async restore(snapshot: Snapshot): Promise<void> {
     const name = decodeDescriptor(snapshot.data);
     const chunks: Uint8Array[] = [];
-    for await (const chunk of this.#snapshots.read(name)) chunks.push(chunk);
+    const content = this.#shelf.open(name);
+    try {
+      for await (const chunk of content.chunks) chunks.push(chunk);
+    } finally {
+      content.release();
+    }
+    const state = restoreState(chunks);
     this.#unwatch();
-    this.#state = restoreState(chunks);
-    this.#unwatch = this.#watch(this.#state);
-    await this.#keep(name.id);
+    this.#state = state;
+    this.#unwatch = this.#watch(state);
+    // After a restart nobody else says that the log refers to it.
+    this.#shelf.stored(name);
     this.#logger.info('snapshot.restored', { index: snapshot.metadata.index });
     for (const listener of this.#listeners) listener({ kind: 'replaced' });
     this.#wakeWaiting();
@@ -95,28 +99,21 @@ export class ReplicatedState implements StateMachine {
     readonly chunks: AsyncIterable<Uint8Array>;
     readonly release: () => void;
   } {
-    const name = decodeDescriptor(snapshot.data);
-    this.#sending.set(name.id, (this.#sending.get(name.id) ?? 0) + 1);
-    return {
-      chunks: this.#snapshots.read(name),
-      release: () => {
-        const left = (this.#sending.get(name.id) ?? 1) - 1;
-        if (left === 0) this.#sending.delete(name.id);
-        else this.#sending.set(name.id, left);
-      },
-    };
+    return this.#shelf.open(decodeDescriptor(snapshot.data));
   }
 
-  /** Stores the content that a leader sends, before Raft hears of it. */
+  /**
+   * Stores the content that a leader sends, before Raft hears of it.
+   * @throws CV_SNAPSHOT_DAMAGED when the descriptor is not one of ours
+   * @throws CV_QUEUE_FULL while the same snapshot is on its way already
+   */
   async receive(snapshot: Snapshot, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const name = decodeDescriptor(snapshot.data);
-    this.#sending.set(name.id, 1);
-    try {
-      await this.#snapshots.write(name, chunks);
-    } finally {
-      this.#sending.delete(name.id);
-      if (!this.#kept.includes(name.id)) this.#kept.push(name.id);
-    }
+    await this.#shelf.write(decodeDescriptor(snapshot.data), chunks);
+  }
+
+  /** To be called when the log refers to this snapshot: earlier ones are not needed any more. */
+  snapshotStored(snapshot: Snapshot): void {
+    this.#shelf.stored(decodeDescriptor(snapshot.data));
   }
 
   #wakeWaiting(): void {
@@ -137,11 +134,6 @@ export class ReplicatedState implements StateMachine {
     return state.watch((batch) => {
       for (const listener of this.#listeners) listener({ kind: 'applied', batch });
     });
-  }
-
-  async #keep(id: string): Promise<void> {
-    this.#kept = [...this.#kept.filter((kept) => kept !== id), id].slice(-2);
-    await this.#snapshots.keepOnly([...this.#kept, ...this.#sending.keys()]);
   }
 }
 
