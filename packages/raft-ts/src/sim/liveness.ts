@@ -67,6 +67,12 @@ export class Liveness {
     if (leader === undefined) return 'nobody leads';
     this.#retireRemoved();
     const { tracker, log } = leader.core;
+    if (!tracker.isVoter(leader.id)) {
+      // Without stepDownOnRemoval it stays, and refuses everything; the host has to hand over.
+      const heir = tracker.voterIds[this.#rounds % tracker.voterIds.length];
+      if (heir !== undefined) leader.call((node) => node.transferLeader(heir));
+      return 'a removed leader leads';
+    }
     if (tracker.isJoint) {
       const isDue = !tracker.config.autoLeave;
       if (isDue) leader.call((node) => node.proposeConfChange(LEAVE_JOINT));

@@ -1,4 +1,5 @@
 import { LEAVE_JOINT } from '../codec/conf-change.js';
+import { describeConfChange } from '../describe-config.js';
 import type { NodeId } from '../numbers.js';
 import type { ConfChange, ConfChangeSingle } from '../types.js';
 import { EVENT } from './events.js';
@@ -47,8 +48,11 @@ export class Nemesis {
       case 'crash': {
         const victims = z % 16 === 0 ? running : [member];
         coverage.count(victims.length > 1 ? 'crash of all' : kind);
+        const downMicros = this.#duration(y);
+        const ids = victims.map(({ id }) => id).join(', ');
+        this.#world.explain(() => `crash ${ids} for ${inMs(downMicros)}`);
         for (const victim of victims) {
-          victim.downMicros = this.#duration(y);
+          victim.downMicros = downMicros;
           victim.crash();
         }
         return;
@@ -56,18 +60,23 @@ export class Nemesis {
       case 'crashAtWrite':
         member.crashPoint = z % 2 === 0 ? CRASH_POINT.beforeWrite : CRASH_POINT.beforeResponses;
         member.downMicros = this.#duration(y);
+        this.#explain(member, 'dies at its next write, and is away for', this.#duration(y));
         break;
       case 'pause':
         member.pausedUntil = scheduler.now + this.#duration(y);
+        this.#explain(member, 'stands still for', this.#duration(y));
         break;
       case 'clock':
         member.tickMicros = Math.floor(parameters.tickMicros * (0.5 + (y % 1501) / 1000));
+        this.#explain(member, 'has a clock that ticks every', member.tickMicros);
         break;
       case 'slowDisk':
         member.stalledUntil = scheduler.now + this.#duration(y);
+        this.#explain(member, 'has a disk that stands still for', this.#duration(y));
         break;
       case 'compaction':
         compact(member, y, z);
+        this.#explain(member, 'compacts its log');
         break;
       default:
         if (!this.#ask(member, action)) return;
@@ -79,9 +88,11 @@ export class Nemesis {
     if (member.pausedUntil > this.#world.scheduler.now) return false;
     switch (kind) {
       case 'campaign':
+        this.#explain(member, 'campaigns');
         member.call((node) => node.campaign());
         return true;
       case 'forgetLeader':
+        this.#explain(member, 'forgets its leader');
         member.call((node) => node.forgetLeader());
         return true;
       case 'transfer': {
@@ -89,12 +100,18 @@ export class Nemesis {
         const target = ids[y % ids.length];
         const asked = z % 2 === 0 ? (leaderOf(this.#world) ?? member) : member;
         if (target === undefined) return false;
+        this.#explain(asked, `is asked to hand over to ${target}`);
         asked.call((node) => node.transferLeader(target));
         return true;
       }
       default:
         return false;
     }
+  }
+
+  #explain({ id }: SimMember, what: string, duration?: Micros): void {
+    const text = `member ${id} ${what}`;
+    this.#world.explain(() => (duration === undefined ? text : `${text} ${inMs(duration)}`));
   }
 
   /** From shorter than a delivery to several election timeouts. */
@@ -105,10 +122,16 @@ export class Nemesis {
   }
 
   #cut({ x, y, z }: PlanAction): void {
-    const { network, scheduler, coverage } = this.#world;
+    const { network, scheduler, coverage, members } = this.#world;
     const shape = PARTITIONS[y % PARTITIONS.length] as (typeof PARTITIONS)[number];
     coverage.count(`partition ${shape}`);
-    network.partition(cutOf(shape, x, this.#world.members));
+    const isCut = cutOf(shape, x, members);
+    network.partition(isCut);
+    const count = members.length;
+    this.#world.explain(() => {
+      const paths = cutPaths(isCut, count).join(' ');
+      return `partition ${shape} for ${inMs(this.#duration(z))}: ${paths}`;
+    });
     const event = scheduler.after(this.#duration(z), EVENT.heal, 0);
     event.a = ++this.#partition;
   }
@@ -121,7 +144,9 @@ export class Nemesis {
   #clog({ x, y, z }: PlanAction): void {
     const { network, scheduler, coverage, members } = this.#world;
     const count = members.length;
-    network.clog(x % count, y % count, scheduler.now + this.#duration(z));
+    const duration = this.#duration(z);
+    network.clog(x % count, y % count, scheduler.now + duration);
+    this.#world.explain(() => `hold back ${x % count}->${y % count} for ${inMs(duration)}`);
     coverage.count('clog');
   }
 
@@ -130,6 +155,7 @@ export class Nemesis {
     if (leader === undefined || leader.pausedUntil > this.#world.scheduler.now) return;
     const change = this.#changeFor(leader, action);
     if (change === undefined) return;
+    this.#world.explain(() => `member ${leader.id} proposes ${describeConfChange(change)}`);
     leader.call((node) => node.proposeConfChange(change));
     // Two in a row: the second one must become an empty entry.
     if (action.z % 8 === 0 && leader.isUp && leader.core.role === 'StateLeader') {
@@ -186,6 +212,21 @@ export class Nemesis {
         return { type: 'ConfChangeRemoveNode', nodeId: leader.id };
     }
   }
+}
+
+function inMs(duration: Micros): string {
+  return `${(duration / 1000).toFixed(3)} ms`;
+}
+
+/** The cut paths in words. */
+function cutPaths(isCut: (from: NodeId, to: NodeId) => boolean, count: number): string[] {
+  const paths: string[] = [];
+  for (let from = 1; from < count; from++) {
+    for (let to = 1; to < count; to++) {
+      if (from !== to && isCut(from, to)) paths.push(`${from}->${to}`);
+    }
+  }
+  return paths;
 }
 
 const PARTITIONS = ['by coin', 'by size', 'single', 'one-way', 'bridge'] as const;

@@ -1,7 +1,6 @@
 import { describeMessage } from '../describe.js';
 import type { Message } from '../message-types.js';
 import { eventName } from './events.js';
-import type { PlanAction } from './plan.js';
 import type { SimEvent } from './scheduler.js';
 
 const LINES_MAX = 50;
@@ -13,13 +12,20 @@ interface Line {
   a: number;
   b: number;
   message: Message | undefined;
-  action: PlanAction | undefined;
+  /** What was done, in words. */
+  text: (() => string) | undefined;
 }
 
 /** Keeps the last events, to be put into words only when a run fails. */
 export class Recorder {
   readonly #lines: Line[] = [];
+  readonly #script: string[] | undefined;
   #count = 0;
+
+  /** @param script gets a line for each fault and each operation of a client */
+  constructor(script: string[] | undefined) {
+    this.#script = script;
+  }
 
   /** An event is about to happen. */
   note(event: SimEvent): void {
@@ -27,7 +33,7 @@ export class Recorder {
     const line = this.#lines[at];
     if (line === undefined) {
       const { time, kind, target, a, b, message } = event;
-      this.#lines.push({ time, kind, target, a, b, message, action: undefined });
+      this.#lines.push({ time, kind, target, a, b, message, text: undefined });
       return;
     }
     line.time = event.time;
@@ -36,13 +42,19 @@ export class Recorder {
     line.a = event.a;
     line.b = event.b;
     line.message = event.message;
-    line.action = undefined;
+    line.text = undefined;
   }
 
-  /** The event noted last carries out this action. */
-  action(action: PlanAction): void {
+  /**
+   * The event noted last did this.
+   *
+   * @param text called only if somebody reads it; must not depend on what happens later
+   */
+  explain(text: () => string): void {
     const line = this.#lines[(this.#count - 1) % LINES_MAX];
-    if (line !== undefined) line.action = action;
+    if (line !== undefined) line.text = text;
+    if (this.#script === undefined || line === undefined) return;
+    this.#script.push(textOf(line).trimStart());
   }
 
   /** The last events in words, oldest first. */
@@ -52,14 +64,9 @@ export class Recorder {
   }
 }
 
-function textOf({ time, kind, target, a, b, message, action }: Line): string {
+function textOf({ time, kind, target, a, b, message, text }: Line): string {
   const at = `${(time / 1000).toFixed(3).padStart(12)} ms`;
   if (message !== undefined) return `${at}  ${describeMessage(message)}`;
-  if (action !== undefined) return `${at}  ${describeAction(action)}`;
+  if (text !== undefined) return `${at}  ${text()}`;
   return `${at}  ${eventName(kind)} ${target} (${a}, ${b})`;
-}
-
-/** An action in words. */
-export function describeAction({ kind, x, y, z }: PlanAction): string {
-  return `${kind} ${x} ${y} ${z}`;
 }

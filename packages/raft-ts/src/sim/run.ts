@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly coverage?: Coverage;
   /** Receiver of the log lines of all members. */
   readonly logger?: Logger;
+  /** Gets a line for each fault and each operation of a client. */
+  readonly script?: string[];
   /** State machine of each member; default: registers. */
   readonly createMachine?: () => SimStateMachine;
 }
@@ -51,6 +53,7 @@ export function runSimulation(options: RunOptions): RunResult {
     actions: plan === undefined ? new DrawnActions(seed, parameters) : new ListedActions(plan),
     coverage: options.coverage ?? new Coverage(),
     logger,
+    script: options.script,
     createMachine,
   });
   let failure: SimFailure | undefined;

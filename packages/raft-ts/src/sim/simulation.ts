@@ -27,6 +27,8 @@ export interface SimulationParts {
   readonly actions: ActionSource;
   readonly coverage: Coverage;
   readonly logger?: Logger | undefined;
+  /** Gets a line for each fault and each operation of a client. */
+  readonly script?: string[] | undefined;
   /** Default: registers. The clients need their form of commands. */
   readonly createMachine?: (() => SimStateMachine) | undefined;
 }
@@ -41,7 +43,7 @@ export class Simulation implements World {
   readonly network: SimNetwork;
   readonly checker: Checker;
   readonly members: (SimMember | undefined)[] = [undefined];
-  readonly recorder: Recorder = new Recorder();
+  readonly recorder: Recorder;
   /** All actions that were due. */
   readonly executed: PlanAction[] = [];
   /** Events so far. */
@@ -57,8 +59,10 @@ export class Simulation implements World {
   #isAtRest = false;
 
   /** @param parts what it is made of */
-  constructor({ seed, parameters, actions, coverage, logger, createMachine }: SimulationParts) {
+  constructor(parts: SimulationParts) {
+    const { seed, parameters, actions, coverage, logger, createMachine } = parts;
     this.seed = seed;
+    this.recorder = new Recorder(parts.script);
     this.parameters = parameters;
     this.coverage = coverage;
     this.logger = logger;
@@ -139,7 +143,6 @@ export class Simulation implements World {
     const action = this.#action as PlanAction;
     if (this.isCalm) return;
     this.executed.push(action);
-    this.recorder.action(action);
     if (isOperation(action.kind)) this.#workload.begin(action);
     else this.#nemesis.act(action);
     this.#scheduleAction();
@@ -237,6 +240,10 @@ export class Simulation implements World {
     }
     if (message.type === 'MsgSnap') this.network.reportSnapshot(message, true);
     member.receive(message);
+  }
+
+  explain(text: () => string): void {
+    this.recorder.explain(text);
   }
 
   applied(member: SimMember, entry: Entry, result: number): void {

@@ -102,6 +102,11 @@ export class Workload {
       member: 0,
       isAccepted: false,
     };
+    const { value, expected } = operation;
+    this.#world.explain(() => {
+      const what = kind === 'read' ? '' : ` value ${value}`;
+      return `client ${client}: ${kind} key ${key}${what}${kind === 'swap' ? ` for ${expected}` : ''}`;
+    });
     this.#history.push(operation);
     session.open = operation;
     if (operation.sequence > 0) session.writes[operation.sequence] = operation;

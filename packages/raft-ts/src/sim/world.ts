@@ -24,6 +24,8 @@ export interface World {
   /** A fresh state machine. */
   createMachine(): SimStateMachine;
 
+  /** Puts what the present event does into words, for people. */
+  explain(text: () => string): void;
   /** A member has applied an entry. */
   applied(member: SimMember, entry: Entry, result: number): void;
   /** The applied index of a member has grown. */

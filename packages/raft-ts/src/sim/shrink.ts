@@ -1,0 +1,119 @@
+import type { SimParameters } from './parameters.js';
+import { FAULT_CLASSES } from './parameters.js';
+import type { PlanAction } from './plan.js';
+import type { RunResult } from './run.js';
+import { runSimulation } from './run.js';
+import type { SimStateMachine } from './machine.js';
+
+/** A run that fails, as it can be stored and repeated. */
+export interface Scenario {
+  readonly seed: number;
+  readonly parameters: SimParameters;
+  readonly plan: readonly PlanAction[];
+}
+
+/** Options of shrinking. */
+export interface ShrinkOptions {
+  /** Runs to spend, default 600. */
+  readonly runsMax?: number;
+  readonly createMachine?: () => SimStateMachine;
+}
+
+/** Values that make a run simpler, tried one by one. */
+const SIMPLER: readonly Partial<SimParameters>[] = [
+  { encodesMessages: false },
+  { readyMicrosMax: 0 },
+  { loss: 0 },
+  { duplication: 0 },
+  { lateness: 0 },
+  { snapshotAbsence: 0 },
+  { learners: 0 },
+  { clients: 1 },
+  { keys: 1 },
+  { voters: 1 },
+  { voters: 2 },
+  { voters: 3 },
+  { lossReports: 0 },
+  { applyMicrosSpread: 1 },
+];
+
+/**
+ * Makes a failing run smaller, as long as the same invariant breaks: without what came after, without
+ * whole kinds of actions, with fewer single actions, with simpler parameters. All random numbers are
+ * drawn from streams of their own, so that the rest of a run changes little.
+ *
+ * @param failed a run with a failure
+ * @returns the smallest run found, which may be the same
+ */
+export function shrink(failed: RunResult, options: ShrinkOptions = {}): Scenario {
+  return new Shrinker(failed, options).run();
+}
+
+class Shrinker {
+  readonly #invariant: string | undefined;
+  readonly #options: ShrinkOptions;
+  #best: Scenario;
+  #runsLeft: number;
+
+  constructor({ seed, parameters, plan, failure }: RunResult, options: ShrinkOptions) {
+    this.#invariant = failure?.invariant;
+    this.#options = options;
+    this.#best = { seed, parameters, plan };
+    this.#runsLeft = options.runsMax ?? 600;
+  }
+
+  run(): Scenario {
+    this.#dropKinds();
+    this.#dropActions();
+    this.#simplify();
+    this.#dropActions();
+    return this.#best;
+  }
+
+  /** Takes over a candidate if it breaks the same invariant. */
+  #accept(candidate: Scenario): boolean {
+    if (this.#runsLeft <= 0) return false;
+    this.#runsLeft--;
+    const { createMachine } = this.#options;
+    const machine = createMachine === undefined ? {} : { createMachine };
+    const result = runSimulation({ ...candidate, ...machine });
+    if (result.failure === undefined || result.failure.invariant !== this.#invariant) return false;
+    // What was due after the failure is not part of it.
+    this.#best = { ...candidate, plan: result.plan };
+    return true;
+  }
+
+  #dropKinds(): void {
+    for (const kind of [...FAULT_CLASSES, 'read', 'swap', 'write']) {
+      const plan = this.#best.plan.filter((action) => action.kind !== kind);
+      if (plan.length < this.#best.plan.length) this.#accept({ ...this.#best, plan });
+    }
+  }
+
+  /** Delta debugging: leaves out pieces, large ones first. */
+  #dropActions(): void {
+    let size = Math.ceil(this.#best.plan.length / 2);
+    while (size >= 1 && this.#runsLeft > 0) {
+      let hasDropped = false;
+      for (let start = 0; start < this.#best.plan.length && this.#runsLeft > 0;) {
+        const { plan } = this.#best;
+        const rest = [...plan.slice(0, start), ...plan.slice(start + size)];
+        if (this.#accept({ ...this.#best, plan: rest })) hasDropped = true;
+        else start += size;
+      }
+      if (size === 1 && !hasDropped) return;
+      size = hasDropped ? Math.min(size, this.#best.plan.length) : Math.floor(size / 2);
+    }
+  }
+
+  #simplify(): void {
+    for (const simpler of SIMPLER) {
+      const isNew = Object.entries(simpler).some(
+        ([name, value]) => this.#best.parameters[name as keyof SimParameters] !== value,
+      );
+      if (!isNew) continue;
+      const parameters = { ...this.#best.parameters, ...simpler };
+      this.#accept({ ...this.#best, parameters });
+    }
+  }
+}
