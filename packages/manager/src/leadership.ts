@@ -1,4 +1,4 @@
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, delay } from '@conclave/kernel';
 import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
 import type { Actor, Command, CommandBody, CommandResult } from '@conclave/state';
 import type { RaftHost } from './consensus/raft-host.js';
@@ -12,6 +12,9 @@ export interface LeadershipOptions {
   readonly logger: Logger;
 }
 
+/** Milliseconds until a leader that could not be confirmed asks again. */
+const RETRY_MS = 100;
+
 /** Whom the scheduler's own changes are recorded under. */
 const SYSTEM: Actor = { kind: 'system', id: 'scheduler' };
 
@@ -20,6 +23,7 @@ export class Leadership {
   readonly #options: LeadershipOptions;
   #duties: LeaderDuties | undefined;
   #isStopped = false;
+  #isTakingUp = false;
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -37,16 +41,35 @@ export class Leadership {
   follow(host: RaftHost): void {
     const leads = host.isLeader;
     if (this.#isStopped || leads === (this.#duties !== undefined)) return;
-    const { term } = host.status();
-    this.#options.logger.info(leads ? 'leader.won' : 'leader.lost', { term });
-    if (leads) void this.#takeUp(host);
-    else this.#drop();
+    if (!leads) {
+      this.#options.logger.info('leader.lost', { term: host.status().term });
+      this.#drop();
+    } else if (!this.#isTakingUp) {
+      this.#options.logger.info('leader.won', { term: host.status().term });
+      this.#isTakingUp = true;
+      void this.#takeUp(host).finally(() => {
+        this.#isTakingUp = false;
+        // Won again in the moment in which the wait for the earlier term was given up.
+        this.follow(host);
+      });
+    }
   }
 
   /** Drops the duties for good. */
   stop(): void {
     this.#isStopped = true;
     this.#drop();
+  }
+
+  async #isConfirmed(host: RaftHost): Promise<boolean> {
+    const { term } = host.status();
+    try {
+      await host.readIndex();
+      return host.isLeader && host.status().term === term;
+    } catch {
+      // Not confirmed in time; with leadership gone there is no need to go on.
+      return false;
+    }
   }
 
   #drop(): void {
@@ -56,10 +79,9 @@ export class Leadership {
 
   /** Waits until everything committed before is applied, so that duties start from the truth. */
   async #takeUp(host: RaftHost): Promise<void> {
-    try {
-      await host.readIndex();
-    } catch {
-      // Leadership went before it was confirmed, or comes again with the next role change.
+    while (!(await this.#isConfirmed(host))) {
+      if (this.#isStopped || !host.isLeader) return;
+      await delay(this.#options.timers, RETRY_MS);
     }
     if (this.#isStopped || !host.isLeader || this.#duties !== undefined) return;
     const { clock } = this.#options;

@@ -1,4 +1,4 @@
-import type { Clock, Timers } from '@conclave/kernel';
+import type { Clock, TimerHandle, Timers } from '@conclave/kernel';
 import type { State } from '@conclave/state';
 import { openChannel } from '@conclave/transport';
 import type { Channel, IdentitySource } from '@conclave/transport';
@@ -14,15 +14,26 @@ export interface PeersOptions {
   readonly known: readonly KnownManager[];
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly open?: typeof openChannel;
 }
+
+/**
+ * Milliseconds for which calls under way go on over connections with the certificate before. Less
+ * than the time for which others accept that one.
+ */
+const RETIRE_MS = 60_000;
 
 /** Channels to the other managers: one per member and address, found by node or Raft id. */
 export class Peers {
   readonly #options: PeersOptions;
   readonly #channels = new Map<string, Channel>();
+  readonly #retiring = new Map<Channel, TimerHandle>();
+  readonly #stopWatching: () => void;
 
   constructor(options: PeersOptions) {
     this.#options = options;
+    // A connection keeps the certificate it began with: others would refuse it after the overlap.
+    this.#stopWatching = options.identity.onChange(() => this.#renew());
   }
 
   /** The managers that are listed now, this one left out. */
@@ -52,9 +63,35 @@ export class Peers {
     return found === undefined ? undefined : this.#channel(nodeId, found.address);
   }
 
+  /** Ends the channels to nodes that are not among these any more. */
+  keepOnly(nodeIds: ReadonlySet<string>): void {
+    for (const [nodeId, channel] of this.#channels) {
+      if (nodeIds.has(nodeId)) continue;
+      this.#channels.delete(nodeId);
+      channel.close();
+    }
+  }
+
   /** Ends every channel. */
   close(): void {
-    for (const channel of this.#channels.values()) channel.close();
+    this.#stopWatching();
+    this.keepOnly(new Set());
+    for (const [channel, timer] of this.#retiring) {
+      timer.cancel();
+      channel.close();
+    }
+    this.#retiring.clear();
+  }
+
+  /** New calls connect with the new certificate; those under way get some time. */
+  #renew(): void {
+    for (const channel of this.#channels.values()) {
+      const timer = this.#options.timers.after(RETIRE_MS, () => {
+        this.#retiring.delete(channel);
+        channel.close();
+      });
+      this.#retiring.set(channel, timer);
+    }
     this.#channels.clear();
   }
 
@@ -63,7 +100,7 @@ export class Peers {
     if (open?.address === address) return open;
     open?.close();
     const { clusterId, identity, clock, timers } = this.#options;
-    const channel = openChannel({
+    const channel = (this.#options.open ?? openChannel)({
       address,
       identity,
       expect: { clusterId, nodeId },

@@ -17,6 +17,7 @@ import { RaftLinks } from './raft-links.js';
 import { RAFT_PROTOCOL } from './raft-service.js';
 import { RemoteProposals } from './remote-proposals.js';
 import { ReplicatedState } from './replicated-state.js';
+import type { StateEvent } from './replicated-state.js';
 import { raftStatus } from './status.js';
 
 /** What this manager's part in consensus is made of. */
@@ -60,6 +61,7 @@ export class Consensus {
   readonly #links: RaftLinks;
   readonly #leadership: Leadership;
   readonly #end = new AbortController();
+  readonly #unlisten: () => void;
   #host: RaftHost | undefined;
 
   constructor(options: ConsensusOptions) {
@@ -70,6 +72,9 @@ export class Consensus {
     this.peers = new Peers({ ...options, selfNodeId: nodeId, state: () => this.state });
     this.#links = this.#createLinks();
     this.#leadership = new Leadership(options);
+    this.#unlisten = this.replicated.listen((event) => {
+      if (mayRemoveManagers(event)) this.#forgetRemoved();
+    });
     const remote = new RemoteProposals({
       channelOf: (raftId) => this.peers.byRaftId(raftId),
       schedule: options.schedule,
@@ -194,10 +199,18 @@ export class Consensus {
   async stop(): Promise<void> {
     if (this.ended.aborted) return;
     this.#end.abort();
+    this.#unlisten();
     this.#leadership.stop();
     await this.#host?.stop();
     this.#links.close();
     this.peers.close();
+  }
+
+  /** Nobody talks to managers that are not listed any more. */
+  #forgetRemoved(): void {
+    const managers = [...this.state.nodes()].filter((node) => node.manager !== undefined);
+    this.#links.keepOnly(new Set(managers.map((node) => node.manager?.raftId ?? 0)));
+    this.peers.keepOnly(new Set(managers.map((node) => node.id)));
   }
 
   #isMember(nodeId: string, raftId: number): boolean {
@@ -233,4 +246,14 @@ export class Consensus {
       `without this manager ${alive.length} of ${voters.length} voters could be reached: no quorum`,
     );
   }
+}
+
+function mayRemoveManagers(event: StateEvent): boolean {
+  if (event.kind === 'replaced') return true;
+  return event.batch.changes.some(
+    (change) =>
+      change.kind === 'node' &&
+      change.before?.manager !== undefined &&
+      change.after?.manager === undefined,
+  );
 }
