@@ -1,7 +1,16 @@
 // Shared by every command of the README: install, generate and build only when stale.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 
@@ -76,12 +85,26 @@ function whenStale(name, paths, act) {
   writeFileSync(stampFile, now);
 }
 
+/** True when `npm ci` was run by hand: npm's own record names every package of the lock file. */
+function isInstalled() {
+  const record = join(root, 'node_modules/.package-lock.json');
+  if (!existsSync(record)) return false;
+  const [wanted, there] = [join(root, 'package-lock.json'), record].map(
+    (path) => JSON.parse(readFileSync(path, 'utf8')).packages,
+  );
+  return Object.entries(wanted).every(
+    ([path, { integrity, optional }]) =>
+      integrity === undefined || optional === true || there[path]?.integrity === integrity,
+  );
+}
+
 /** Installs what the lock file names, once per lock file. */
 export function ensureInstalled() {
   requireNode();
-  whenStale('installed', [join(root, 'package-lock.json')], () =>
-    step('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
-  );
+  whenStale('installed', [join(root, 'package-lock.json')], () => {
+    if (isInstalled()) return;
+    step('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  });
 }
 
 /** Compiles and bundles when a source changed. */
@@ -112,4 +135,15 @@ function forget(name) {
 export function build() {
   step('compiling', join(root, 'node_modules/.bin/tsc'), ['-b']);
   step('bundling', process.execPath, [join(root, 'scripts/lib/bundle.mjs')]);
+  linkCommands();
+}
+
+/** `npx conclave`: npm links only commands whose file is there when it installs; ours come later. */
+function linkCommands() {
+  const { bin } = JSON.parse(readFileSync(join(root, 'packages/cli/package.json'), 'utf8'));
+  for (const [name, file] of Object.entries(bin)) {
+    const link = join(root, 'node_modules/.bin', name);
+    rmSync(link, { force: true });
+    symlinkSync(join('../conclave', file), link);
+  }
 }
