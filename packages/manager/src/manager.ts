@@ -111,6 +111,7 @@ export class Manager {
       {
         kind: 'node.renew',
         id: nodeId,
+        usedSerial: identityOf(this.#certificate()).serial,
         certificate: issued.row,
         previousUntilMs: clock.now() + overlapMs,
       },

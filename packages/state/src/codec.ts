@@ -1,4 +1,4 @@
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import { decodeCbor, encodeCbor } from './cbor.js';
 import { command as commandParser } from './command-schemas.js';
 import type { Command } from './commands.js';
@@ -11,9 +11,12 @@ const MINOR = 0;
 
 /**
  * The bytes of a log entry: one byte of format (major version in the upper half, minor in the
- * lower), then the command as canonical CBOR.
+ * lower), then the command as canonical CBOR. Checked as when it is read: a committed entry that
+ * nobody can read stops every manager for good.
+ * @throws CV_PROTOCOL with the path of what is wrong, never the value
  */
 export function encodeCommand(command: Command): Uint8Array {
+  checked(command, false);
   const body = encodeCbor(command);
   const entry = new Uint8Array(body.length + 1);
   entry[0] = (MAJOR << 4) | MINOR;
@@ -35,10 +38,19 @@ export function decodeCommand(bytes: Uint8Array): Command {
   try {
     // A plain view: the slices of a Node buffer would share its memory.
     const body = new Uint8Array(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 1);
-    return commandParser(decodeCbor(body), (format & 15) > MINOR);
+    return checked(decodeCbor(body), (format & 15) > MINOR);
   } catch (error) {
+    if (isConclaveError(error)) throw error;
     // The decoder's own text may quote the bytes; a secret's name has no place in an error.
-    const where = error instanceof ShapeError ? error.describe() : 'is not canonical CBOR';
-    throw new ConclaveError('CV_PROTOCOL', `command ${where}`);
+    throw new ConclaveError('CV_PROTOCOL', 'command is not canonical CBOR');
+  }
+}
+
+function checked(value: unknown, isLenient: boolean): Command {
+  try {
+    return commandParser(value, isLenient);
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new ConclaveError('CV_PROTOCOL', `command ${error.describe()}`);
   }
 }

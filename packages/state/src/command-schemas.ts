@@ -139,7 +139,7 @@ const BODIES: Bodies = {
     labelsSet: labels,
     labelsRemove: list(text),
   },
-  'node.renew': { id: text, certificate, previousUntilMs: count },
+  'node.renew': { id: text, usedSerial: text, certificate, previousUntilMs: count },
   'nodes.observe': { nodes: list(observation) },
   'node.membership': {
     id: text,

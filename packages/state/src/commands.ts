@@ -116,6 +116,11 @@ export type CommandBody =
   | {
       readonly kind: 'node.renew';
       readonly id: string;
+      /**
+       * Serial of the certificate with which the node asked: it is in use and stays accepted for a
+       * while. When the answer to an earlier renewal was lost it is not the newest one.
+       */
+      readonly usedSerial: string;
       readonly certificate: CertificateRow;
       readonly previousUntilMs: number;
     }

@@ -95,17 +95,22 @@ export function updateNode(scope: Scope, command: CommandOf<'node.update'>): Com
   return done(scope, { id: row.id });
 }
 
-/** Gives a node its next certificate; the one before stays in the active set for a while. */
+/** Gives a node its next certificate; the one it uses stays in the active set for a while. */
 export function renewNode(scope: Scope, command: CommandOf<'node.renew'>): CommandResult {
   const { tables, journal, index } = scope;
-  const { certificate, previousUntilMs } = command;
+  const { usedSerial, certificate, previousUntilMs } = command;
   const row = tables.nodes.get(command.id);
   if (row === undefined) return notFound();
   const { id } = row;
   if (row.certificate.serial === certificate.serial) return done(scope, { id, unchanged: true });
   const refusal = refuseCertificate(tables, id, certificate);
   if (refusal !== undefined) return refusal;
-  const previousCertificate = row.certificate;
+  const previousCertificate = [row.certificate, row.previousCertificate].find(
+    (known) => known?.serial === usedSerial,
+  );
+  if (previousCertificate === undefined) {
+    return refused('CV_UNAUTHENTICATED', 'the certificate is not accepted any more', { id });
+  }
   journal.put(tables.nodes, {
     ...row,
     certificate,

@@ -57,6 +57,18 @@ describe('commands as bytes', () => {
     ]);
   });
 
+  test('are refused before they reach the log when nobody could read them', () => {
+    const renew = { kind: 'token.revoke', id: 't', request: undefined } as const;
+    const by = { kind: 'system', id: 's' } as const;
+    expect(() => encodeCommand({ ...renew, by, atMs: -1 })).toThrow(/atMs: must be a whole number/);
+    expect(() => encodeCommand({ ...renew, by, atMs: 1, more: 1 } as never)).toThrow(
+      /unknown field/,
+    );
+    expect(() => encodeCommand({ ...renew, by, atMs: 2 ** 53 })).toThrow(
+      expect.objectContaining({ code: 'CV_PROTOCOL' }),
+    );
+  });
+
   test('equal commands are equal bytes, whatever the order of their fields', () => {
     const command: Command = { ...base, kind: 'secret.rollback', id: 'x', version: 1 };
     const turned = Object.fromEntries(Object.entries(command).reverse()) as unknown as Command;

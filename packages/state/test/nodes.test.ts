@@ -156,19 +156,43 @@ describe('a node', () => {
     bench.ok(join('w1', 'tw'));
     expect(bench.state.nodeBySerial('cert-w1')?.id).toBe('w1');
     const certificate = { serial: 'second', notAfterMs: START_MS, publicKeyHash: 'key-2' };
-    const renew = { kind: 'node.renew', id: 'w1', certificate, previousUntilMs: 77 } as const;
+    const renew = {
+      kind: 'node.renew',
+      id: 'w1',
+      usedSerial: 'cert-w1',
+      certificate,
+      previousUntilMs: 77,
+    } as const;
     expect(bench.ok(renew)).toMatchObject({ unchanged: false });
     expect(bench.ok(renew)).toMatchObject({ unchanged: true });
     expect(bench.state.nodeBySerial('cert-w1')?.id).toBe('w1');
     expect(bench.state.nodeBySerial('second')).toMatchObject({ previousUntilMs: 77 });
-    bench.ok({ ...renew, certificate: { ...certificate, serial: 'third' } });
+    const third = { ...certificate, serial: 'third' };
+    bench.ok({ ...renew, usedSerial: 'second', certificate: third });
     expect(bench.state.nodeBySerial('cert-w1')).toBeUndefined();
+    bench.no('CV_UNAUTHENTICATED', { ...renew, certificate: { ...certificate, serial: 'late' } });
     expect(bench.state.nodeByHostname('host-w1').map((row) => row.id)).toEqual(['w1']);
     bench.no('CV_NODE_NOT_FOUND', { ...renew, id: 'nobody' });
     const taken = { ...certificate, serial: 'cert-m1' };
     bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: taken });
     const takenKey = { serial: 'new', notAfterMs: 1, publicKeyHash: 'key-m1' };
     bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: takenKey });
+  });
+
+  test('keeps the certificate that it uses when the answer to a renewal was lost', () => {
+    const bench = clusterBench();
+    bench.ok(join('w1', 'tw'));
+    const renew = (serial: string, usedSerial: string): void => {
+      const certificate = { serial, notAfterMs: START_MS, publicKeyHash: 'key-2' };
+      bench.ok({ kind: 'node.renew', id: 'w1', usedSerial, certificate, previousUntilMs: 77 });
+    };
+    renew('lost', 'cert-w1');
+    renew('second', 'cert-w1');
+    expect(bench.state.nodeBySerial('cert-w1')?.id).toBe('w1');
+    expect(bench.state.nodeBySerial('lost')).toBeUndefined();
+    renew('third', 'second');
+    expect(bench.state.nodeBySerial('cert-w1')).toBeUndefined();
+    expect(bench.state.nodeBySerial('second')?.id).toBe('w1');
   });
 
   test('is updated by operators: availability and labels', () => {

@@ -61,6 +61,7 @@ export class IdentityService implements Handlers<Services['Identity']> {
       {
         kind: 'node.renew',
         id: nodeId,
+        usedSerial: serial,
         certificate: issued.row,
         previousUntilMs: this.#options.clock.now() + CERTIFICATE_OVERLAP_MS,
       },

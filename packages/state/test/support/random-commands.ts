@@ -260,7 +260,8 @@ function nodeUpdate(
   }
   if (b < 4) {
     const certificate = { serial: `renewed-${b}-${c}`, notAfterMs: 1, publicKeyHash: `key-${c}` };
-    return { kind: 'node.renew', id, certificate, previousUntilMs: 5 };
+    const usedSerial = flag ? `cert-${id}` : `renewed-${b}-${(c + 1) % 8}`;
+    return { kind: 'node.renew', id, usedSerial, certificate, previousUntilMs: 5 };
   }
   const availability = c > 5 ? 'drain' : 'active';
   const labels = { labelsSet: { c: String(c) }, labelsRemove: ['old'] };

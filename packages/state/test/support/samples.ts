@@ -112,7 +112,7 @@ function nodeBodies(): CommandBody[] {
       node: nodeFields('n', { previousCertificate: certificate, labels: { zone: 'a' } }),
     },
     { kind: 'node.update', id: 'n', objectVersion: 4, availability: 'drain', ...labels },
-    { kind: 'node.renew', id: 'n', certificate, previousUntilMs: 12 },
+    { kind: 'node.renew', id: 'n', usedSerial: 'before', certificate, previousUntilMs: 12 },
     {
       kind: 'nodes.observe',
       nodes: [
