@@ -62,7 +62,7 @@ export class LeaderDuties {
       ),
     );
     for (const session of closed) this.#liveness.sessionClosed(session);
-    return this.#liveness.heartbeats(alive);
+    return this.#liveness.heartbeats(alive, managerId);
   }
 
   /** Ends all of it, on losing leadership. */

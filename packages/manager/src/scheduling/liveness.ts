@@ -51,6 +51,12 @@ export class Liveness {
   readonly #options: LivenessOptions;
   /** Node id to the monotonic time at which it counts as DOWN. READY nodes only. */
   readonly #deadlines = new Map<string, number>();
+  /** Node id to the manager that its last heartbeat came through. */
+  readonly #managerOf = new Map<string, string>();
+  /** Manager id to the monotonic time at which it was heard of. */
+  readonly #managerSeenMs = new Map<string, number>();
+  /** Nodes that were given time to find another manager, since their last heartbeat. */
+  readonly #excused = new Set<string>();
   #queue: ObservationQueue;
   #agentCount = 0;
   #unwatch: (() => void) | undefined;
@@ -81,7 +87,9 @@ export class Liveness {
     this.#unwatch = undefined;
     this.#timer?.handle.cancel();
     this.#timer = undefined;
-    this.#deadlines.clear();
+    for (const known of [this.#deadlines, this.#managerOf, this.#managerSeenMs, this.#excused]) {
+      known.clear();
+    }
   }
 
   /** Milliseconds between heartbeats that agents are told now. */
@@ -119,16 +127,20 @@ export class Liveness {
   }
 
   /**
-   * Notes heartbeats and answers the sessions that are not valid any more: replaced by a newer one,
-   * of a removed node, or of a node that is DOWN and has to open a new one.
+   * Notes heartbeats that came through `managerId` and answers the sessions that are not valid any
+   * more: replaced by a newer one, of a removed node, or of a node that is DOWN and has to open a
+   * new one.
    */
-  heartbeats(beats: readonly SessionBeat[]): string[] {
+  heartbeats(beats: readonly SessionBeat[], managerId: string): string[] {
     this.#demandStarted();
     const invalid: string[] = [];
     for (const { nodeId, sessionId } of beats) {
       const node = this.#options.state.nodeById(nodeId);
-      if (node?.state === 'READY' && node.sessionId === sessionId) this.#extend(nodeId, 1);
-      else invalid.push(sessionId);
+      if (node?.state === 'READY' && node.sessionId === sessionId) {
+        this.#managerOf.set(nodeId, managerId);
+        this.#excused.delete(nodeId);
+        this.#extend(nodeId, 1);
+      } else invalid.push(sessionId);
     }
     return invalid;
   }
@@ -142,6 +154,7 @@ export class Liveness {
     this.#demandStarted();
     const node = this.#options.state.nodeById(nodeId);
     if (node === undefined) return;
+    this.#managerSeenMs.set(nodeId, this.#options.clock.monotonic());
     this.#extend(nodeId, 1);
     if (node.state === 'READY') return;
     await this.#queue.add({ id: nodeId, state: 'READY', message: '', session: undefined });
@@ -156,7 +169,7 @@ export class Liveness {
     for (const change of batch.changes) {
       if (change.kind !== 'node') continue;
       this.#agentCount += agents(change.after) - agents(change.before);
-      if (change.after?.state !== 'READY') this.#deadlines.delete(change.id);
+      if (change.after?.state !== 'READY') this.#forget(change.id);
       else if (!this.#deadlines.has(change.id)) this.#extend(change.id, 1);
     }
   }
@@ -184,15 +197,38 @@ export class Liveness {
   #look(): void {
     const nowMs = this.#options.clock.monotonic();
     let nextMs = Infinity;
-    for (const [nodeId, atMs] of this.#deadlines) {
+    for (const [nodeId, atMs] of [...this.#deadlines]) {
       if (atMs > nowMs) {
         nextMs = Math.min(nextMs, atMs);
+        continue;
+      }
+      if (this.#mayBeCutOff(nodeId)) {
+        this.#excused.add(nodeId);
+        this.#extend(nodeId, 1);
         continue;
       }
       this.#deadlines.delete(nodeId);
       void this.#callDown(nodeId);
     }
     if (nextMs !== Infinity) this.#lookAt(nextMs);
+  }
+
+  /**
+   * A manager that is gone takes the heartbeats of its sessions with it: nodes that are well are
+   * given time, once, to notice and to open a session with another manager.
+   */
+  #mayBeCutOff(nodeId: string): boolean {
+    const managerId = this.#managerOf.get(nodeId);
+    if (managerId === undefined || this.#excused.has(nodeId)) return false;
+    const seenMs = this.#managerSeenMs.get(managerId) ?? Number.NEGATIVE_INFINITY;
+    return this.#options.clock.monotonic() - seenMs > this.periodMs;
+  }
+
+  #forget(nodeId: string): void {
+    this.#deadlines.delete(nodeId);
+    this.#managerOf.delete(nodeId);
+    this.#managerSeenMs.delete(nodeId);
+    this.#excused.delete(nodeId);
   }
 
   async #callDown(nodeId: string): Promise<void> {

@@ -54,11 +54,13 @@ describe('liveness', () => {
     liveness.start();
     for (let count = 0; count < 10; count += 1) {
       await cluster.advance(1_500);
-      expect(liveness.heartbeats([beat('w1')])).toEqual([]);
+      await liveness.managerSeen('m1');
+      expect(liveness.heartbeats([beat('w1')], 'm1')).toEqual([]);
     }
     expect([stateOf('w1'), stateOf('w2')]).toEqual(['READY', 'DOWN']);
     await cluster.advance(4_400);
     expect(stateOf('w1')).toBe('READY');
+    await liveness.managerSeen('m1');
     await cluster.advance(300);
     expect(stateOf('w1')).toBe('DOWN');
   });
@@ -75,12 +77,30 @@ describe('liveness', () => {
       executors: ['process'],
     });
     expect(index).toBe(cluster.state.appliedIndex);
-    expect(liveness.heartbeats([old])).toEqual([old.sessionId]);
-    expect(liveness.heartbeats([{ nodeId: 'w1', sessionId: 'new' }])).toEqual([]);
+    expect(liveness.heartbeats([old], 'm1')).toEqual([old.sessionId]);
+    expect(liveness.heartbeats([{ nodeId: 'w1', sessionId: 'new' }], 'm1')).toEqual([]);
     expect(cluster.state.nodeById('w1')).toMatchObject({ hostname: 'renamed', sessionCount: 2 });
     await cluster.advance(20_000);
-    expect(liveness.heartbeats([{ nodeId: 'w1', sessionId: 'new' }])).toEqual(['new']);
-    expect(liveness.heartbeats([{ nodeId: 'gone', sessionId: 's' }])).toEqual(['s']);
+    expect(liveness.heartbeats([{ nodeId: 'w1', sessionId: 'new' }], 'm1')).toEqual(['new']);
+    expect(liveness.heartbeats([{ nodeId: 'gone', sessionId: 's' }], 'm1')).toEqual(['s']);
+  });
+
+  test('a node whose manager is gone has time to find another one, once', async () => {
+    liveness.start();
+    await cluster.advance(6_000);
+    await liveness.managerSeen('m1');
+    liveness.heartbeats([beat('w1'), beat('w2')], 'm1');
+    // The manager is cut off; one agent comes through to it again, the other is gone with it.
+    await cluster.advance(6_000);
+    expect([stateOf('w1'), stateOf('w2')]).toEqual(['READY', 'READY']);
+    await liveness.managerSeen('m1');
+    expect(liveness.heartbeats([beat('w1')], 'm1')).toEqual([]);
+    await cluster.advance(3_300);
+    expect([stateOf('w1'), stateOf('w2')]).toEqual(['READY', 'DOWN']);
+    // The manager is heard of: from now on silence is that of the node.
+    await liveness.managerSeen('m1');
+    await cluster.advance(1_300);
+    expect(stateOf('w1')).toBe('DOWN');
   });
 
   test('a new session brings a DOWN node back', async () => {
@@ -128,7 +148,7 @@ describe('liveness', () => {
     liveness.stop();
     await cluster.advance(60_000);
     expect(stateOf('w1')).toBe('READY');
-    expect(() => liveness.heartbeats([])).toThrow('this manager does not lead');
+    expect(() => liveness.heartbeats([], 'm1')).toThrow('this manager does not lead');
   });
 
   test('a DOWN that could not be committed is tried again', async () => {
