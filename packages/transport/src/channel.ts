@@ -47,6 +47,11 @@ export interface OpenChannelOptions {
   readonly address: string;
   readonly identity: IdentitySource;
   readonly expect: ExpectedManager;
+  /**
+   * Milliseconds without any sign of the peer after which a connection with open calls is given up,
+   * at least 1 000; default 30 000. Half of it passes before the peer is asked.
+   */
+  readonly silenceMsMax?: number;
   readonly clock: Clock;
   readonly timers: Timers;
 }
@@ -79,7 +84,11 @@ function checkAddress(address: string): void {
   });
 }
 
-function grpcOptions(authority: string): Record<string, number | string> {
+function grpcOptions(
+  authority: string,
+  silenceMsMax: number | undefined,
+): Record<string, number | string> {
+  const halfMs = silenceMsMax === undefined ? undefined : Math.ceil(silenceMsMax / 2);
   return {
     'grpc.default_authority': authority,
     'grpc.enable_channelz': 0,
@@ -90,8 +99,8 @@ function grpcOptions(authority: string): Record<string, number | string> {
     'grpc.use_local_subchannel_pool': 1,
     'grpc.initial_reconnect_backoff_ms': limits.RECONNECT_MS_MIN,
     'grpc.max_reconnect_backoff_ms': limits.RECONNECT_MS_MAX,
-    'grpc.keepalive_time_ms': limits.KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': limits.KEEPALIVE_ANSWER_MS,
+    'grpc.keepalive_time_ms': halfMs ?? limits.KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': halfMs ?? limits.KEEPALIVE_ANSWER_MS,
     'grpc.max_receive_message_length': limits.MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': limits.MESSAGE_BYTES_MAX,
     'grpc-node.max_session_memory': limits.SESSION_MEMORY_MIB_MAX,
@@ -156,9 +165,11 @@ class GrpcChannel implements Channel {
 interface Ambience {
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly silenceMsMax?: number;
 }
 
-function openNetwork(address: string, handshake: Handshake, { clock, timers }: Ambience): Channel {
+function openNetwork(address: string, handshake: Handshake, around: Ambience): Channel {
+  const { clock, timers, silenceMsMax } = around;
   checkAddress(address);
   setLogVerbosity(logVerbosity.NONE);
   const state: ConnectorState = {
@@ -167,7 +178,7 @@ function openNetwork(address: string, handshake: Handshake, { clock, timers }: A
     peerCertificateDer: undefined,
   };
   const credentials = new CheckedCredentials(handshake, timers, state);
-  const client = new Client(`dns:${address}`, credentials, grpcOptions('conclave'));
+  const client = new Client(`dns:${address}`, credentials, grpcOptions('conclave', silenceMsMax));
   return new GrpcChannel(address, { client, state, clock, timers, openCalls: new Set() });
 }
 
@@ -199,7 +210,7 @@ export function openLocalChannel(options: OpenLocalChannelOptions): Channel {
   const client = new Client(
     `unix:${path}`,
     ChannelCredentials.createInsecure(),
-    grpcOptions('localhost'),
+    grpcOptions('localhost', undefined),
   );
   return new GrpcChannel(path, {
     client,
