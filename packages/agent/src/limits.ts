@@ -53,6 +53,11 @@ export const REPORT_GATHER_MS: number = 5;
 export const REPORT_TEXT_LENGTH_MAX: number = 500;
 /** Milliseconds until a manager must have answered a Hello. */
 export const ACCEPT_MS_MAX: number = 10_000;
+/**
+ * Milliseconds without any sign of the manager after which another one is looked for: its host may
+ * have lost power. Under the grace that a node has whose manager is gone (twice three heartbeats).
+ */
+export const MANAGER_SILENCE_MS_MAX: number = 4_000;
 /** Milliseconds between two attempts to reach any manager; doubles up to the second. */
 export const RECONNECT_MS_MIN: number = 100;
 export const RECONNECT_MS_MAX: number = 5_000;

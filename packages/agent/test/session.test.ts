@@ -211,6 +211,27 @@ describe('sessions come and go', () => {
     expect(bench.executor.running).toEqual([task]);
   });
 
+  test('the manager that was lost is tried after the others', async () => {
+    bench = new Bench(3);
+    await bench.agent.start();
+    const sessions = () => bench.managers.flatMap((manager) => manager.sessions);
+    const hello = () => sessions().find((session) => session.all('hello').length > 0);
+    // Whichever comes first by chance, it never comes twice in a row.
+    let lost = await bench.time.until('Hello', hello);
+    for (let round = 0; round < 12; round += 1) {
+      const manager = bench.managers.find((candidate) => candidate.sessions.includes(lost));
+      const count = manager?.sessions.length;
+      const all = new Set(sessions());
+      lost.accept();
+      await bench.time.settle();
+      lost.end(new Error('connection lost'));
+      lost = await bench.time.until('another session', () =>
+        sessions().find((session) => !all.has(session) && session.all('hello').length > 0),
+      );
+      expect(manager?.sessions.length).toBe(count);
+    }
+  });
+
   test('losing every manager changes nothing for what runs; it comes back by itself', async () => {
     bench = new Bench(3);
     await bench.agent.start();

@@ -37,12 +37,16 @@ export class ManagerBook {
     return this.#managers;
   }
 
-  /** All managers in random order, so that agents spread over them. */
-  shuffled(): ManagerPlace[] {
+  /**
+   * All managers in random order, so that agents spread over them.
+   * @param lastId the one to try last: it was just lost
+   */
+  shuffled(lastId = ''): ManagerPlace[] {
     const rest = [...this.#managers];
     const order: ManagerPlace[] = [];
     while (rest.length > 0) order.push(...rest.splice(this.#random.below(rest.length), 1));
-    return order;
+    const isLast = ({ nodeId }: ManagerPlace): boolean => nodeId === lastId;
+    return [...order.filter((place) => !isLast(place)), ...order.filter(isLast)];
   }
 
   /** Takes a list over. Malformed lines, and a list without a usable one, are ignored. */

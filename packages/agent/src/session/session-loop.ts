@@ -60,11 +60,13 @@ export class SessionLoop {
   async #run(): Promise<void> {
     const { book, random, timers } = this.#options;
     let waitMs = RECONNECT_MS_MIN;
+    let lostId = '';
     while (!this.#stop.signal.aborted) {
-      for (const manager of book.shuffled()) {
+      for (const manager of book.shuffled(lostId)) {
         if (this.#stop.signal.aborted) return;
         if (await this.#hold(manager)) {
           waitMs = RECONNECT_MS_MIN;
+          lostId = manager.nodeId;
           break;
         }
       }

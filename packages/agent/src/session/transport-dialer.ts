@@ -4,6 +4,7 @@ import { openChannel } from '@conclave/transport';
 import type { IdentitySource } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
 
+import { MANAGER_SILENCE_MS_MAX } from '../limits.js';
 import type { ManagerDialer } from './connection.js';
 
 /** A dialer over mutual TLS. Each stream has a connection of its own. */
@@ -25,6 +26,7 @@ export function transportDialer(options: {
         address,
         identity,
         expect: { clusterId, nodeId },
+        silenceMsMax: MANAGER_SILENCE_MS_MAX,
         clock,
         timers,
       });
