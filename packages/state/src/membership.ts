@@ -40,7 +40,9 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
   if (row.manager === undefined) {
     return refused('CV_ARGUMENT_INVALID', 'id: the node is not a manager', { field: 'id' });
   }
-  const membership = command.membership ?? row.manager.membership;
+  // On its way out is final: a step that the leader began before must not call it back.
+  const isLeaving = row.manager.membership === 'removing';
+  const membership = isLeaving ? 'removing' : (command.membership ?? row.manager.membership);
   const ringGeneration = command.ringGeneration ?? row.manager.ringGeneration;
   const isSame =
     row.manager.membership === membership && row.manager.ringGeneration === ringGeneration;

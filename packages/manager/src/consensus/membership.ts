@@ -87,7 +87,9 @@ export class Membership {
   async #step(): Promise<boolean> {
     const conf = this.#port.confState();
     if (conf.votersOutgoing.length > 0) return false;
-    for (const node of this.#port.state().nodes()) {
+    // A copy: a step waits, and the tables go on meanwhile.
+    const nodes = [...this.#port.state().nodes()];
+    for (const node of nodes) {
       if (node.manager === undefined) continue;
       if (await this.#move(node, node.manager, conf)) return true;
     }
@@ -113,12 +115,18 @@ export class Membership {
           await this.#record(node, 'voter');
           return true;
         }
+        if (!isLearner) {
+          await this.#port.proposeConfChange(single('ConfChangeAddLearnerNode', manager.raftId));
+          return true;
+        }
         if (!this.#isReadyToVote(manager)) return false;
         await this.#port.proposeConfChange(single('ConfChangeAddNode', manager.raftId));
         await this.#record(node, 'voter');
         return true;
       case 'voter':
-        return false;
+        if (isVoter) return false;
+        await this.#port.proposeConfChange(single('ConfChangeAddNode', manager.raftId));
+        return true;
       case 'removing':
         return this.#remove(node, manager.raftId, isVoter || isLearner);
     }

@@ -20,7 +20,7 @@ const token = (id: string): Command => ({
     isRevoked: false,
     admittedNodes: [],
     createdBy: { kind: 'admin', id: 'local' },
-  } as never,
+  },
   atMs: 1,
   by: { kind: 'admin', id: 'local' },
   request: undefined,

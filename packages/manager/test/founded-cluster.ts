@@ -1,0 +1,192 @@
+import { createId, SILENT_LOGGER } from '@conclave/kernel';
+import type { Random } from '@conclave/kernel';
+import { generateNodeKey } from '@conclave/pki';
+import type { NodeKey } from '@conclave/pki';
+import { openSealed } from '@conclave/sealed';
+import { decodeCommand, encodeCommand } from '@conclave/state';
+import type { Actor, CommandBody, CommandResult, NodeRow, State } from '@conclave/state';
+import { Proposer } from '../src/consensus/proposer.js';
+import { ReplicatedState } from '../src/consensus/replicated-state.js';
+import { foundCluster } from '../src/founding.js';
+import type { Founding } from '../src/founding.js';
+import type { FileVault } from '../src/keys/file-vault.js';
+import { createFreshKeys, ManagerKeys } from '../src/keys/manager-keys.js';
+import { MemorySnapshots } from './consensus/memory-snapshots.js';
+import { seededRandom } from './scheduling/cluster.js';
+import { SimulatedTime } from './simulated-time.js';
+
+export const CLUSTER_ID = 'caaaaaaaaaaaaaaaaaaaaaaaaa';
+export const FOUNDER_ID = 'maaaaaaaaaaaaaaaaaaaaaaaaa';
+export const SYSTEM: Actor = { kind: 'system', id: 'test' };
+
+/** Files of a host in memory. */
+export class MemoryVault implements FileVault {
+  readonly files = new Map<string, Uint8Array>();
+
+  read(name: string): Promise<Uint8Array | undefined> {
+    const content = this.files.get(name);
+    return Promise.resolve(content && Uint8Array.from(content));
+  }
+
+  write(name: string, content: Uint8Array): Promise<void> {
+    this.files.set(name, Uint8Array.from(content));
+    return Promise.resolve();
+  }
+
+  remove(name: string): Promise<void> {
+    for (const file of this.files.keys()) {
+      if (file === name || file.startsWith(`${name}/`)) this.files.delete(file);
+    }
+    return Promise.resolve();
+  }
+}
+
+/** A cluster of one manager with real keys, certificates and tables; Raft is a counter. */
+export class FoundedCluster {
+  readonly time = new SimulatedTime();
+  readonly random: Random = seededRandom(11);
+  readonly replicated: ReplicatedState;
+  readonly snapshots = new MemorySnapshots();
+  readonly vault = new MemoryVault();
+  readonly keys: ManagerKeys;
+  readonly founding: Founding;
+  readonly founderKey: NodeKey;
+  readonly proposals: CommandBody[] = [];
+  /** Thrown instead of committing, while set. */
+  failure: Error | undefined;
+  readonly proposer: Proposer;
+  #index = 0;
+
+  private constructor(parts: { keys: ManagerKeys; founding: Founding; founderKey: NodeKey }) {
+    this.keys = parts.keys;
+    this.founding = parts.founding;
+    this.founderKey = parts.founderKey;
+    this.replicated = new ReplicatedState({
+      snapshots: this.snapshots,
+      random: this.random,
+      logger: SILENT_LOGGER,
+    });
+    this.proposer = new Proposer(
+      {
+        isLeader: () => true,
+        propose: async ({ atMs, by, request, ...body }) => {
+          await Promise.resolve();
+          if (this.failure !== undefined) throw this.failure;
+          this.proposals.push(body);
+          const result = this.#apply({ atMs, by, request, ...body } as never);
+          return { index: this.#index, result };
+        },
+        awaitLeader: () => Promise.resolve(1),
+        awaitApplied: () => Promise.resolve(),
+      },
+      () => Promise.reject(new Error('there is no other manager')),
+      this.time,
+    );
+  }
+
+  static async create(): Promise<FoundedCluster> {
+    await openSealed();
+    const random = seededRandom(5);
+    const founderKey = generateNodeKey();
+    const fresh = createFreshKeys(random);
+    const vault = new MemoryVault();
+    const owner = { clusterId: CLUSTER_ID, nodeId: FOUNDER_ID };
+    const founding = await foundCluster(
+      {
+        ...owner,
+        raftId: 1,
+        hostname: 'alpha',
+        platformOs: 'linux',
+        version: '1.0.0',
+        clusterAddress: '127.0.0.1:7420',
+        joinAddress: '127.0.0.1:7421',
+        publicKey: founderKey.spkiDer,
+        keys: fresh,
+      },
+      new SimulatedTime(),
+      random,
+    );
+    const keys = await ManagerKeys.create(vault, owner, fresh, random);
+    await keys.saveRing(founding.ring);
+    const cluster = new FoundedCluster({ keys, founding, founderKey });
+    for (const [name, content] of vault.files) cluster.vault.files.set(name, content);
+    return cluster;
+  }
+
+  /** As {@link create}, with the first entry applied. */
+  static async running(): Promise<FoundedCluster> {
+    const cluster = await FoundedCluster.create();
+    cluster.apply(cluster.founding.body);
+    return cluster;
+  }
+
+  get state(): State {
+    return this.replicated.state;
+  }
+
+  /** Commits; refusals fail the test. */
+  apply(body: CommandBody): CommandResult {
+    const result = this.#apply({
+      ...body,
+      atMs: this.time.now(),
+      by: SYSTEM,
+      request: undefined,
+    } as never);
+    if (!result.ok) throw new Error(`refused: ${result.code} ${result.message}`);
+    return result;
+  }
+
+  /** A worker that joined. */
+  addWorker(name: string, fields: Partial<NodeRow> = {}): string {
+    const id = name.padEnd(26, 'a');
+    const tokenId = createId(this.random);
+    this.apply({
+      kind: 'token.create',
+      token: {
+        id: tokenId,
+        role: 'worker',
+        publicKey: new Uint8Array(32).fill(1),
+        createdAtMs: this.time.now(),
+        createdBy: SYSTEM,
+        expiresAtMs: this.time.now() + 60_000,
+        usesLeft: 1,
+        isRevoked: false,
+        admittedNodes: [],
+      },
+    });
+    this.apply({ kind: 'node.join', tokenId, node: { ...workerRow(id, name), ...fields } });
+    return id;
+  }
+
+  #apply(command: Parameters<typeof encodeCommand>[0]): CommandResult {
+    this.#index += 1;
+    return this.state.apply(this.#index, decodeCommand(encodeCommand(command)));
+  }
+}
+
+function workerRow(id: string, name: string): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'> {
+  return {
+    id,
+    hostname: name,
+    state: 'READY',
+    stateAtMs: 0,
+    message: '',
+    availability: 'active',
+    labels: {},
+    platformOs: 'linux',
+    daemonVersion: '1.0.0',
+    executors: ['process'],
+    certificate: { serial: `serial-${name}`, notAfterMs: 2e12, publicKeyHash: `key-${name}` },
+    previousCertificate: undefined,
+    previousUntilMs: 0,
+    manager: undefined,
+    sessionId: '',
+    sessionCount: 0,
+    createdAtMs: 0,
+  };
+}
+
+/** Runs what is waiting in promises. */
+export async function settle(turns = 40): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+}
