@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import { Coverage, markNames, MarkReader, runSimulation } from 'raft-ts/sim';
+
+/** About half a minute on one core. */
+const SEEDS = 160;
+/** Reading log lines is slow: for a sample. */
+const MARKED_EVERY = 8;
+
+test(`the first ${SEEDS} seeds hold all invariants and meet what they should`, () => {
+  const coverage = new Coverage();
+  let commit = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const isMarked = seed % MARKED_EVERY === 0;
+    const result = runSimulation({
+      seed,
+      coverage,
+      ...(isMarked ? { logger: new MarkReader(coverage) } : {}),
+    });
+    if (result.failure !== undefined) {
+      const lines = [`seed ${seed}`, JSON.stringify(result.parameters), ...result.lines];
+      throw new Error(lines.join('\n'), { cause: result.failure });
+    }
+    commit += result.commit;
+  }
+  const counts = coverage.counts();
+  expect(commit).toBeGreaterThan(50 * SEEDS);
+  const met = markNames().filter((mark) => counts.has(mark));
+  expect(met.length).toBeGreaterThanOrEqual(30);
+  expect(coverage.cells().hit).toBeGreaterThanOrEqual(90);
+  expect(counts.get('history linearizable') ?? 0).toBeGreaterThan(SEEDS);
+});
