@@ -27,6 +27,8 @@ export interface ClusterOptions extends Omit<FarmOptions, 'names' | 'bundle'> {
 
 interface WaitOptions {
   readonly from?: Host;
+  /** A host that nobody hears from: what it runs does not count. */
+  readonly without?: Host;
   readonly deadlineMs?: number;
 }
 
@@ -160,16 +162,18 @@ export class Cluster {
 
   /** Waits until exactly `count` tasks run and none is on its way. */
   async running(service: string, count: number, options: WaitOptions = {}): Promise<Task[]> {
-    const { from = this.seed, deadlineMs = PATIENCE_MS } = options;
+    const { from = this.seed, without, deadlineMs = PATIENCE_MS } = options;
     return eventually(
       `${count} tasks of ${service} run`,
       async () => {
-        const live = (await this.tasks(service, from)).filter((task) => !isEnded(task));
+        const live = (await this.tasks(service, from)).filter(
+          (task) => !isEnded(task) && task.nodeHostname !== without?.name,
+        );
         const isSettled = live.every(
           ({ state, desiredState }) => state === 'RUNNING' && desiredState === 'RUNNING',
         );
         if (isSettled && live.length === count) return live;
-        throw new Error(live.map(({ state, message }) => `${state} ${message}`).join(', '));
+        throw new Error(live.map((task) => `${task.state} ${task.nodeHostname}`).join(', '));
       },
       deadlineMs,
     );
