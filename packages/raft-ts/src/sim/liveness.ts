@@ -5,10 +5,10 @@ import { SimFailure } from './failure.js';
 import type { World } from './world.js';
 import type { Workload } from './workload.js';
 
-/** Election timeouts until there is a leader; an attempt takes up to two of them. */
-const LEADER_ROUNDS_MAX = 40;
+/** Election timeouts without progress; one attempt to elect takes up to two of them. */
+const IDLE_ROUNDS_MAX = 40;
 /** Election timeouts until everything has come to rest. */
-const ROUNDS_MAX = 80;
+const ROUNDS_MAX = 1000;
 
 /**
  * Invariant 12, after all faults have ended: somebody leads, requests are answered, joint
@@ -18,6 +18,8 @@ export class Liveness {
   readonly #world: World;
   readonly #workload: Workload;
   #rounds = 0;
+  #idleRounds = 0;
+  #applied = 0;
   #hasAsked = false;
 
   /**
@@ -32,14 +34,18 @@ export class Liveness {
   /** Looks once per election timeout. @returns whether everything is at rest */
   look(): boolean {
     this.#rounds++;
+    const applied = this.#world.members.reduce((sum, member) => sum + (member?.applied ?? 0), 0);
+    this.#idleRounds = applied > this.#applied ? 0 : this.#idleRounds + 1;
+    this.#applied = applied;
     const leader = leaderOf(this.#world);
     const problem = this.#problem(leader);
     if (problem === undefined) return true;
-    if (this.#rounds > LEADER_ROUNDS_MAX && leader === undefined && this.#isHeldByRemoved()) {
+    const isIdle = this.#idleRounds > IDLE_ROUNDS_MAX;
+    if (isIdle && leader === undefined && this.#isHeldByRemoved()) {
       this.#world.coverage.count('stuck: a removed voter holds the vote that is needed');
       return true;
     }
-    if (this.#rounds > ROUNDS_MAX || (leader === undefined && this.#rounds > LEADER_ROUNDS_MAX)) {
+    if (isIdle || this.#rounds > ROUNDS_MAX) {
       const text = `${problem}, ${this.#rounds} election timeouts after the last fault`;
       throw new SimFailure('12 liveness', text);
     }
@@ -65,7 +71,7 @@ export class Liveness {
 
   #problem(leader: SimMember | undefined): string | undefined {
     if (leader === undefined) return 'nobody leads';
-    this.#retireRemoved();
+    this.#retireRemoved(leader);
     const { tracker, log } = leader.core;
     if (!tracker.isVoter(leader.id)) {
       // Without stepDownOnRemoval it stays, and refuses everything; the host has to hand over.
@@ -99,18 +105,16 @@ export class Liveness {
    * Shuts down members that are not part of the latest configuration, as soon as majorities know it:
    * they are not told, and could campaign for ever.
    */
-  #retireRemoved(): void {
+  #retireRemoved({ core, applied, confState }: SimMember): void {
     const { members } = this.#world;
-    const running = members.filter((m): m is SimMember => m?.isUp === true);
-    const latest = running.reduce((a, b) => (b.applied > a.applied ? b : a));
-    const { voters, votersOutgoing, learners } = latest.confState;
-    const knows = (id: number): boolean => {
-      const member = members[id];
-      return member !== undefined && member.confState.voters.join() === voters.join();
-    };
-    if (votersOutgoing.length > 0 || voters.filter(knows).length * 2 <= voters.length) return;
-    for (const member of running) {
-      if (voters.includes(member.id) || learners.includes(member.id)) continue;
+    const { voters, votersOutgoing } = confState;
+    const knows = (id: number): boolean =>
+      members[id]?.confState.voters.join() === voters.join();
+    const isKnown = voters.filter(knows).length * 2 > voters.length;
+    // A change on its way may be about somebody who is not part of it yet.
+    if (!isKnown || votersOutgoing.length > 0 || core.pendingConfIndex > applied) return;
+    for (const member of members) {
+      if (member?.isUp !== true || core.tracker.progress.has(member.id)) continue;
       this.#world.coverage.count('removed member is shut down');
       member.isRetired = true;
       member.crash();

@@ -72,8 +72,11 @@ export class RegisterMachine implements SimStateMachine {
   apply(entry: Entry): number {
     const state = this.#state;
     const command = decodeCommand(entry.data);
-    if (command === undefined) return 0;
     this.#mix(entry.index);
+    if (command === undefined) {
+      this.#mix(entry.data.length);
+      return 0;
+    }
     const { client, sequence, operation, key, value, expected } = command;
     const session = 1 + KEYS_MAX + 2 * client;
     const last = state[session] as number;

@@ -178,8 +178,9 @@ export class SimMember {
   /** Checks what an event did, and handles the Ready that follows from it, now or a bit later. */
   settle(): void {
     this.#world.checker.stepped(this);
-    const { readyMicrosMax } = this.#world.parameters;
-    if (readyMicrosMax === 0) {
+    const { parameters, isCalm } = this.#world;
+    const { readyMicrosMax } = parameters;
+    if (readyMicrosMax === 0 || isCalm) {
       this.handleReady();
     } else if (!this.#isReadyDue && this.#open === undefined && this.node.hasReady()) {
       this.#isReadyDue = true;
@@ -304,9 +305,9 @@ export class SimMember {
   }
 
   #startApply(): void {
-    const { parameters, scheduler } = this.#world;
+    const { parameters, scheduler, isCalm } = this.#world;
     this.#isApplying = true;
-    const delay = this.#prng.below(parameters.applyMicrosSpread);
+    const delay = isCalm ? 1 : this.#prng.below(parameters.applyMicrosSpread);
     scheduler.after(delay, EVENT.applied, this.id).a = this.life;
   }
 

@@ -3,8 +3,8 @@ import { FAULT_CLASSES } from './parameters.js';
 import { Prng } from './prng.js';
 import type { Micros } from './scheduler.js';
 
-/** What a client asks for. */
-export type OperationKind = 'write' | 'swap' | 'read';
+/** What a client asks for; `burst`: several proposals that nobody waits for. */
+export type OperationKind = 'write' | 'swap' | 'read' | 'burst';
 
 /**
  * One decision of a run: a fault or an operation of a client. The numbers are raw; what they mean
@@ -26,6 +26,8 @@ export interface ActionSource {
   /** The next action, or undefined if there is none any more. */
   next(): PlanAction | undefined;
 }
+
+const OPERATIONS: readonly OperationKind[] = ['write', 'write', 'swap', 'read', 'burst'];
 
 /** Draws actions from a seed, one after the other, without end. */
 export class DrawnActions implements ActionSource {
@@ -56,7 +58,7 @@ export class DrawnActions implements ActionSource {
     const { operationMicros, faultMicros } = this.#parameters;
     if (this.#operationAt <= this.#faultAt || this.#kinds.length === 0) {
       const prng = this.#operations;
-      const kind = prng.pick<OperationKind>(['write', 'write', 'swap', 'read']);
+      const kind = prng.pick(OPERATIONS);
       const action = actionOf(prng, this.#operationAt, kind);
       this.#operationAt += interval(prng, operationMicros);
       return action;
@@ -93,5 +95,5 @@ export class ListedActions implements ActionSource {
 
 /** Whether an action comes from a client. */
 export function isOperation(kind: PlanAction['kind']): kind is OperationKind {
-  return kind === 'write' || kind === 'swap' || kind === 'read';
+  return (OPERATIONS as readonly string[]).includes(kind);
 }

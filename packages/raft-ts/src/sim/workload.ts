@@ -22,7 +22,7 @@ type Outcome = 'open' | 'done' | 'rejected' | 'unknown';
 interface Operation {
   readonly id: number;
   readonly client: number;
-  readonly kind: OperationKind;
+  readonly kind: Exclude<OperationKind, 'burst'>;
   readonly key: number;
   readonly value: number;
   readonly expected: number;
@@ -69,6 +69,7 @@ export class Workload {
   readonly #reads = new Map<number, OpenRead>();
   #waiting: OpenRead[] = [];
   #readCount = 0;
+  #burstCount = 0;
 
   /** @param world where the clients live */
   constructor(world: World) {
@@ -80,15 +81,22 @@ export class Workload {
   }
 
   /** A client begins an operation, unless it waits for another one. */
-  begin({ kind, x, y, z }: PlanAction): void {
+  begin(action: PlanAction): void {
+    const { kind, x, y, z } = action;
+    if (kind === 'burst') {
+      this.#burst(action);
+      return;
+    }
     const client = x % this.#sessions.length;
     const session = this.#sessions[client] as Session;
-    if (session.open !== undefined) return;
+    if (session.open !== undefined || (kind !== 'read' && kind !== 'swap' && kind !== 'write')) {
+      return;
+    }
     const key = y % this.#world.parameters.keys;
     const operation: Operation = {
       id: this.#history.length,
       client,
-      kind: kind as OperationKind,
+      kind,
       key,
       value: kind === 'read' ? 0 : this.#history.length + 1,
       expected: session.seen[key] ?? 0,
@@ -111,6 +119,21 @@ export class Workload {
     session.open = operation;
     if (operation.sequence > 0) session.writes[operation.sequence] = operation;
     this.#attempt(operation);
+  }
+
+  /** Proposals of many sizes, which fill windows and make logs differ where nobody is heard. */
+  #burst({ x, y, z }: PlanAction): void {
+    const { members, scheduler } = this.#world;
+    const leaders = members.filter((m): m is SimMember => m?.isUp === true && isLeader(m));
+    const member = leaders[x % leaders.length];
+    if (member === undefined || member.pausedUntil > scheduler.now) return;
+    const count = 1 + (y % 8);
+    this.#world.explain(() => `${count} proposals to member ${member.id}`);
+    for (let i = 0; i < count && member.isUp; i++) {
+      const size = 1 + ((z >>> i) % 200);
+      const data = new Uint8Array(size === COMMAND_SIZE ? 1 : size).fill(++this.#burstCount % 251);
+      member.call((node) => node.propose(data));
+    }
   }
 
   /** How many operations are open. */
@@ -149,7 +172,7 @@ export class Workload {
       (member): member is SimMember =>
         member?.isUp === true &&
         member.pausedUntil <= scheduler.now &&
-        (!isCalm || member.core.role === 'StateLeader'),
+        (!isCalm || isLeader(member)),
     );
     return able[(start + attempt * 7919) % able.length];
   }
@@ -269,6 +292,10 @@ export class Workload {
       throw new SimFailure('11 linearizable', `the history of key ${key} has no explanation`);
     }
   }
+}
+
+function isLeader({ core }: SimMember): boolean {
+  return core.role === 'StateLeader';
 }
 
 /** What a check needs to know of an operation; nothing if it had no effect for certain. */
