@@ -1,4 +1,3 @@
-import { limits } from '@conclave/kernel';
 import { encodeCbor } from './cbor.js';
 import type { ServiceSpec } from './rows.js';
 import { secretItem } from './secret-snapshot.js';
@@ -7,6 +6,12 @@ import type { Tables } from './tables.js';
 
 /** Version of the stream of records; another one is refused. */
 export const SNAPSHOT_FORMAT = 1;
+
+/**
+ * Bytes of a chunk, far below what a reader accepts: between two chunks the writer may wait, and
+ * calls go on, so this is how long a snapshot holds them up at a time.
+ */
+const PIECE_BYTES: number = 64 * 1024;
 
 /** Tables in the order in which a snapshot has them, behind the secrets. */
 export const SNAPSHOT_TABLES = [
@@ -26,7 +31,7 @@ export interface SnapshotView {
   readonly index: number;
   /** {@link stateDigest} of that index. */
   readonly digest: string;
-  /** The state as bytes, each part at most 1 MiB, encoded while it is read; may be read again. */
+  /** The state as bytes, each part at most 64 KiB, encoded while it is read; may be read again. */
   chunks(): Iterable<Uint8Array>;
 }
 
@@ -89,7 +94,7 @@ function* items(
 
 /** Records, each behind its length (32 bits, big endian), cut into chunks wherever they are full. */
 function* chunksOf(records: Iterable<Item>): Generator<Uint8Array, void, undefined> {
-  let chunk = new Uint8Array(limits.SNAPSHOT_CHUNK_BYTES_MAX);
+  let chunk = new Uint8Array(PIECE_BYTES);
   let used = 0;
   for (const record of records) {
     const body = encodeCbor(record);
@@ -104,7 +109,7 @@ function* chunksOf(records: Iterable<Item>): Generator<Uint8Array, void, undefin
         offset += taken;
         if (used < chunk.length) continue;
         yield chunk;
-        chunk = new Uint8Array(limits.SNAPSHOT_CHUNK_BYTES_MAX);
+        chunk = new Uint8Array(PIECE_BYTES);
         used = 0;
       }
     }

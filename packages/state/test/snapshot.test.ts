@@ -100,7 +100,7 @@ describe('a snapshot', () => {
     bench.ok(bench.setCommand('large', 1, { sealed }));
     for (let number = 0; number < 50; number += 1) bench.set(`s${number}`, number);
     const chunks = [...bench.state.freeze().chunks()];
-    expect(chunks.length).toBe(9);
+    expect(chunks.length).toBeGreaterThan(100);
     const sizes = chunks.map((chunk) => chunk.length);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(limits.SNAPSHOT_CHUNK_BYTES_MAX);
     const restored = restoreState(chunks);

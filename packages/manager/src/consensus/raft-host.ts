@@ -37,6 +37,14 @@ export interface ProposedResult {
   readonly result: CommandResult;
 }
 
+/**
+ * Entries after which a manager takes a snapshot. Each has a number of its own: all at once would
+ * slow down all of a quorum.
+ */
+const SNAPSHOT_ENTRIES = 10_000;
+const SNAPSHOT_TURNS = 5;
+const SNAPSHOT_TURN_ENTRIES = 1_500;
+
 const TICK_MS = 100;
 const RANDOM_BELOW_MAX = 2 ** 32;
 
@@ -85,7 +93,11 @@ export class RaftHost {
         options.onRole(change);
         for (const wake of waiters) wake();
       },
-      limits: { proposalSizeMax: limits.PROPOSAL_BYTES_MAX, ...options.limits },
+      limits: {
+        proposalSizeMax: limits.PROPOSAL_BYTES_MAX,
+        snapshotEntries: SNAPSHOT_ENTRIES + (raftId % SNAPSHOT_TURNS) * SNAPSHOT_TURN_ENTRIES,
+        ...options.limits,
+      },
       ...(options.isFounder ? { bootstrap: [{ id: raftId }] } : {}),
       logger: {
         enabled: (level) => level !== 'DEBUG',
