@@ -1,7 +1,7 @@
 import { ConclaveError } from '@conclave/kernel';
 import { identityOf, rootPin } from '@conclave/pki';
 import { hash } from '@conclave/sealed';
-import type { State } from '@conclave/state';
+import type { CommandBody, State } from '@conclave/state';
 import { serve } from '@conclave/transport';
 import type { Authority, ServedService } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -46,7 +46,8 @@ export class Manager {
     this.#options = options;
     this.#consensus = new Consensus(options);
     this.#issuer = new Issuer(options.clock, options.random);
-    this.authority = new StateAuthority(this.#consensus.replicated, options.clock, options.known);
+    const { replicated } = this.#consensus;
+    this.authority = new StateAuthority({ ...options, replicated });
     this.#dispatcher = this.#createDispatcher();
     this.#logs = new ServiceLogs({
       selfNodeId: options.nodeId,
@@ -64,7 +65,7 @@ export class Manager {
     const manager = new Manager(options);
     try {
       await manager.#consensus.start();
-      if (options.keys.ring === undefined) manager.#awaitRing();
+      manager.#awaitRing();
     } catch (error) {
       await manager.stop();
       throw error;
@@ -203,6 +204,7 @@ export class Manager {
     const join = new JoinService({
       ...this.#options,
       ...this.#identityParts(),
+      confirm: () => this.#consensus.host.readIndex(),
       serverCertificateHash: () => hash(this.#certificate()),
     });
     return [serve(loadWire().Join, join)];
@@ -213,13 +215,24 @@ export class Manager {
     return { ...this.#options, state: () => this.state, issuer: this.#issuer, proposer };
   }
 
+  /**
+   * A restart between receiving the ring and saying so leaves a manager that has it and that nobody
+   * lets vote: it says so again.
+   */
   #awaitRing(): void {
-    const { nodeId } = this.#options;
+    const { nodeId, keys } = this.#options;
+    const recorded = this.state.nodeById(nodeId)?.manager?.ringGeneration;
+    if (keys.ring !== undefined && keys.ring.generation === recorded) return;
     void receiveRing({
       ...this.#options,
       peers: this.#consensus.peers,
-      commit: (body) => this.#consensus.commitAs({ kind: 'node', id: nodeId }, body),
+      commit: (body) => this.#commitOwn(nodeId, body),
       signal: this.#consensus.ended,
     });
+  }
+
+  async #commitOwn(nodeId: string, body: CommandBody): Promise<void> {
+    const { ended, proposer } = this.#consensus;
+    await proposer.commit({ kind: 'node', id: nodeId }, body, { signal: ended });
   }
 }

@@ -41,6 +41,43 @@ export class MemoryVault implements FileVault {
   }
 }
 
+interface FoundParts {
+  readonly keys: ManagerKeys;
+  readonly founding: Founding;
+  readonly founderKey: NodeKey;
+  readonly vault: MemoryVault;
+}
+
+/** Root and first certificate take a quarter of a second: made once for all tests of a file. */
+let found: Promise<FoundParts> | undefined;
+
+async function foundOnce(): Promise<FoundParts> {
+  await openSealed();
+  const random = seededRandom(5);
+  const founderKey = generateNodeKey();
+  const fresh = createFreshKeys(random);
+  const vault = new MemoryVault();
+  const owner = { clusterId: CLUSTER_ID, nodeId: FOUNDER_ID };
+  const founding = await foundCluster(
+    {
+      ...owner,
+      raftId: 1,
+      hostname: 'alpha',
+      platformOs: 'linux',
+      version: '1.0.0',
+      clusterAddress: '127.0.0.1:7420',
+      joinAddress: '127.0.0.1:7421',
+      publicKey: founderKey.spkiDer,
+      keys: fresh,
+    },
+    new SimulatedTime(),
+    random,
+  );
+  const keys = await ManagerKeys.create(vault, owner, fresh, random);
+  await keys.saveRing(founding.ring);
+  return { keys, founding, founderKey, vault };
+}
+
 /** A cluster of one manager with real keys, certificates and tables; Raft is a counter. */
 export class FoundedCluster {
   readonly time = new SimulatedTime();
@@ -57,7 +94,7 @@ export class FoundedCluster {
   readonly proposer: Proposer;
   #index = 0;
 
-  private constructor(parts: { keys: ManagerKeys; founding: Founding; founderKey: NodeKey }) {
+  private constructor(parts: Omit<FoundParts, 'vault'>) {
     this.keys = parts.keys;
     this.founding = parts.founding;
     this.founderKey = parts.founderKey;
@@ -85,30 +122,9 @@ export class FoundedCluster {
   }
 
   static async create(): Promise<FoundedCluster> {
-    await openSealed();
-    const random = seededRandom(5);
-    const founderKey = generateNodeKey();
-    const fresh = createFreshKeys(random);
-    const vault = new MemoryVault();
-    const owner = { clusterId: CLUSTER_ID, nodeId: FOUNDER_ID };
-    const founding = await foundCluster(
-      {
-        ...owner,
-        raftId: 1,
-        hostname: 'alpha',
-        platformOs: 'linux',
-        version: '1.0.0',
-        clusterAddress: '127.0.0.1:7420',
-        joinAddress: '127.0.0.1:7421',
-        publicKey: founderKey.spkiDer,
-        keys: fresh,
-      },
-      new SimulatedTime(),
-      random,
-    );
-    const keys = await ManagerKeys.create(vault, owner, fresh, random);
-    await keys.saveRing(founding.ring);
-    const cluster = new FoundedCluster({ keys, founding, founderKey });
+    found ??= foundOnce();
+    const { vault, ...parts } = await found;
+    const cluster = new FoundedCluster(parts);
     for (const [name, content] of vault.files) cluster.vault.files.set(name, content);
     return cluster;
   }

@@ -9,6 +9,7 @@ export {
 } from './envelope.js';
 export type { EnvelopePlace, ForgedReason, SealRequest, UnsealRequest } from './envelope.js';
 export {
+  algorithmOfPublicKey,
   createRecipientKeyPair,
   RECIPIENT_ALGORITHM,
   recipientPublicKey,

@@ -1,6 +1,6 @@
-import type { Clock } from '@conclave/kernel';
+import type { Clock, Timers } from '@conclave/kernel';
 import type { CertificateIdentity } from '@conclave/pki';
-import type { NodeRow } from '@conclave/state';
+import type { Change, NodeRow } from '@conclave/state';
 import type { Authority, CurrentIdentity } from '@conclave/transport';
 import type { ReplicatedState } from '../consensus/replicated-state.js';
 
@@ -12,6 +12,12 @@ export interface KnownManager {
 }
 
 /**
+ * Milliseconds between two checks of all open calls: a certificate that runs out, or whose overlap
+ * with its successor is over, ends them within this time although nothing is committed.
+ */
+const RECHECK_MS = 1_000;
+
+/**
  * Who may do what right now, from committed state: the node exists, has this role, and the serial
  * of the certificate is one that its record accepts. Until a joining manager has received the
  * state, only the managers that its join answer named are known.
@@ -19,12 +25,19 @@ export interface KnownManager {
 export class StateAuthority implements Authority {
   readonly #replicated: ReplicatedState;
   readonly #clock: Clock;
+  readonly #timers: Timers;
   readonly #knownManagers: ReadonlyMap<string, KnownManager>;
 
-  constructor(replicated: ReplicatedState, clock: Clock, knownManagers: readonly KnownManager[]) {
-    this.#replicated = replicated;
-    this.#clock = clock;
-    this.#knownManagers = new Map(knownManagers.map((known) => [known.nodeId, known]));
+  constructor(parts: {
+    readonly replicated: ReplicatedState;
+    readonly clock: Clock;
+    readonly timers: Timers;
+    readonly known: readonly KnownManager[];
+  }) {
+    this.#replicated = parts.replicated;
+    this.#clock = parts.clock;
+    this.#timers = parts.timers;
+    this.#knownManagers = new Map(parts.known.map((known) => [known.nodeId, known]));
   }
 
   /** @inheritdoc */
@@ -52,18 +65,31 @@ export class StateAuthority implements Authority {
     };
   }
 
-  /** @inheritdoc */
+  /** Calls at once for a committed change, and each second for rights that time takes away. */
   onChange(listener: () => void): () => void {
-    return this.#replicated.listen((event) => {
-      const mayTakeAway =
-        event.kind === 'replaced' ||
-        event.batch.changes.some((change) => change.kind === 'node' && change.action !== 'created');
-      if (mayTakeAway) listener();
+    const unlisten = this.#replicated.listen((event) => {
+      if (event.kind === 'replaced' || event.batch.changes.some(mayTakeAway)) listener();
     });
+    const timer = this.#timers.every(RECHECK_MS, listener);
+    return () => {
+      unlisten();
+      timer.cancel();
+    };
   }
 
   #accepts(node: NodeRow, serial: string): boolean {
     if (node.certificate.serial === serial) return true;
     return node.previousCertificate?.serial === serial && this.#clock.now() <= node.previousUntilMs;
   }
+}
+
+/** True for what may cost somebody a call; a node that was only seen or labelled keeps its own. */
+function mayTakeAway(change: Change): boolean {
+  if (change.kind !== 'node' || change.before === undefined) return false;
+  const { before, after } = change;
+  return (
+    before.role !== after?.role ||
+    before.certificate.serial !== after.certificate.serial ||
+    before.previousCertificate?.serial !== after.previousCertificate?.serial
+  );
 }

@@ -1,4 +1,5 @@
 import { byteLength, ConclaveError } from '@conclave/kernel';
+import { algorithmOfPublicKey } from '@conclave/sealed';
 import type { ManagerRow } from '@conclave/state';
 import type { JoinRequest } from '@conclave/wire';
 
@@ -46,7 +47,9 @@ export function managerFields(
   if (role === 'worker') return undefined;
   if (!isAddress(request.clusterAddress)) throw invalid('cluster_address', 'must be HOST:PORT');
   if (!isAddress(request.joinAddress)) throw invalid('join_address', 'must be HOST:PORT');
-  if (request.staticPublicKey.length === 0) throw invalid('static_public_key', 'is missing');
+  if (algorithmOfPublicKey(request.staticPublicKey) === undefined) {
+    throw invalid('static_public_key', 'is of no known kind');
+  }
   if (request.signingPublicKey.length !== 32)
     throw invalid('signing_public_key', 'has no 32 bytes');
   return {

@@ -1,8 +1,8 @@
-import { ConclaveError, createId, encodeBase32, required } from '@conclave/kernel';
+import { ConclaveError, createId, encodeBase32, isConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, Random } from '@conclave/kernel';
 import { verifyKeyProof } from '@conclave/pki';
 import { verifyJoin } from '@conclave/sealed';
-import type { ClusterRow, NodeRow, State, TokenRow } from '@conclave/state';
+import type { ClusterRow, CommandBody, NodeRow, State, TokenRow } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
   ChallengeResponseInput,
@@ -29,6 +29,8 @@ export interface JoinServiceOptions {
   readonly keys: ManagerKeys;
   readonly issuer: Issuer;
   readonly proposer: Proposer;
+  /** Waits until the state shows all that was committed before the call. */
+  readonly confirm: () => Promise<unknown>;
   /** BLAKE2b-256 of the certificate that the join listener presents now. */
   readonly serverCertificateHash: () => Uint8Array;
   /** True when something accepts connections at the address. */
@@ -70,18 +72,12 @@ export class JoinService implements Handlers<Services['Join']> {
     if (!this.#challenges.redeem(request.nonce)) {
       throw new ConclaveError('CV_PROTOCOL', 'the challenge was not given here, or too long ago');
     }
-    const token = this.#options.state().tokenById(encodeBase32(request.tokenId));
+    const token = await this.#tokenOf(request.tokenId);
     const nodeId = createId(this.#options.random);
     this.#checkSignatures(cluster, token, request);
-    const role = required(token, 'token').role;
+    const { role } = token;
     const manager = managerFields(request, role);
-    if (manager !== undefined && !(await this.#isReachable(manager.clusterAddress))) {
-      throw new ConclaveError(
-        'CV_PEER_UNREACHABLE',
-        'this host does not answer at the cluster address it advertises',
-        { hint: 'Give an address that the managers can reach: --advertise HOST:PORT.' },
-      );
-    }
+    if (manager !== undefined) await this.#demandReachable(manager.clusterAddress);
     const ring = this.#options.keys.requireRing();
     const issued = await this.#options.issuer.issue(cluster, ring, {
       nodeId,
@@ -89,19 +85,17 @@ export class JoinService implements Handlers<Services['Join']> {
       spkiDer: request.publicKey,
     });
     const raftId = manager === undefined ? 0 : this.#drawRaftId();
-    await this.#options.proposer.commit(
-      { kind: 'node', id: nodeId },
-      {
-        kind: 'node.join',
-        tokenId: encodeBase32(request.tokenId),
-        node: {
-          ...this.#newNode(request, nodeId),
-          certificate: issued.row,
-          manager: manager && { ...manager, raftId, membership: 'joining', ringGeneration: 0 },
-        },
+    const node = {
+      ...this.#newNode(request, nodeId),
+      certificate: issued.row,
+      manager: manager && {
+        ...manager,
+        raftId,
+        membership: 'joining' as const,
+        ringGeneration: 0,
       },
-      { signal: call.signal },
-    );
+    };
+    await this.#admit({ kind: 'node.join', tokenId: token.id, node }, call.signal);
     this.#options.logger.info('node.joined', { nodeId, role });
     return {
       clusterId: cluster.id,
@@ -120,7 +114,32 @@ export class JoinService implements Handlers<Services['Join']> {
     throw new ConclaveError('CV_NO_LEADER', 'this manager has no state yet', { retryAfterMs: 500 });
   }
 
-  #checkSignatures(cluster: ClusterRow, token: TokenRow | undefined, request: JoinRequest): void {
+  /** A token may be younger than what this manager has applied. */
+  async #tokenOf(tokenId: Uint8Array): Promise<TokenRow> {
+    const id = encodeBase32(tokenId);
+    const known = this.#options.state().tokenById(id);
+    if (known !== undefined) return known;
+    await this.#options.confirm();
+    const found = this.#options.state().tokenById(id);
+    if (found !== undefined) return found;
+    throw tokenRefused();
+  }
+
+  async #admit(
+    body: Extract<CommandBody, { kind: 'node.join' }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const by = { kind: 'node', id: body.node.id } as const;
+    try {
+      await this.#options.proposer.commit(by, body, { signal });
+    } catch (error) {
+      // Used, expired or revoked meanwhile: which of these it was is nobody's business here.
+      if (isConclaveError(error) && error.code === 'CV_TOKEN_INVALID') throw tokenRefused();
+      throw error;
+    }
+  }
+
+  #checkSignatures(cluster: ClusterRow, token: TokenRow, request: JoinRequest): void {
     const transcript = encodeJoinTranscript({
       clusterId: cluster.id,
       serverCertificateHash: this.#options.serverCertificateHash(),
@@ -135,9 +154,7 @@ export class JoinService implements Handlers<Services['Join']> {
       staticPublicKey: request.staticPublicKey,
       signingPublicKey: request.signingPublicKey,
     });
-    if (token === undefined || !verifyJoin(token.publicKey, transcript, request.signature)) {
-      throw tokenRefused();
-    }
+    if (!verifyJoin(token.publicKey, transcript, request.signature)) throw tokenRefused();
     // The final word has the state machine, in log order; this saves a signature and an entry.
     const isOver = this.#options.clock.now() > token.expiresAtMs || token.usesLeft <= 0;
     if (token.isRevoked || isOver) throw tokenRefused();
@@ -189,8 +206,13 @@ export class JoinService implements Handlers<Services['Join']> {
       }));
   }
 
-  #isReachable(address: string): Promise<boolean> {
-    return this.#options.dial(address, DIAL_BACK_MS);
+  async #demandReachable(address: string): Promise<void> {
+    if (await this.#options.dial(address, DIAL_BACK_MS)) return;
+    throw new ConclaveError(
+      'CV_PEER_UNREACHABLE',
+      'this host does not answer at the cluster address it advertises',
+      { hint: 'Give an address that the managers can reach: --advertise HOST:PORT.' },
+    );
   }
 }
 

@@ -20,6 +20,8 @@ const HOST_SLOT = 'keys/host.key';
 const LOCAL_FILE = 'keys/local.sealed';
 const RING_FILE = 'keys/ring.sealed';
 const FILE_KEY_ID = 1;
+/** Keys in the local file. */
+const LOCAL_SECRET_COUNT = 3;
 /** Storage keys are numbered by epoch; there is one until keys rotate. */
 const STORAGE_EPOCH = 1;
 
@@ -104,31 +106,30 @@ export class ManagerKeys {
    * @throws CV_ENVELOPE_FORGED when a file was changed or belongs to another manager
    */
   static async open(vault: FileVault, owner: KeyOwner, random: Random): Promise<ManagerKeys> {
-    const localKey = SecretBytes.take(await need(vault, HOST_SLOT));
-    const place = { keyId: FILE_KEY_ID, key: localKey };
-    const packed = unsealEnvelope({
-      ...place,
-      purpose: PURPOSE.localKeyFile,
-      fields: [owner.clusterId, owner.nodeId],
-      envelope: await need(vault, LOCAL_FILE),
-    });
-    const parts = unpackSecrets(packed, 3);
-    packed.wipe();
-    const staticKey = required(parts[0], 'static key');
-    const signingKey = required(parts[1], 'signing key');
-    const ringEnvelope = await vault.read(RING_FILE);
-    return new ManagerKeys({
-      fresh: {
-        static: { publicKey: recipientPublicKey(staticKey), privateKey: staticKey },
-        signing: { publicKey: signingPublicKey(signingKey), privateKey: signingKey },
-      },
-      storageKey: required(parts[2], 'storage key'),
-      vault,
-      owner,
-      localKey,
-      random,
-      ring: ringEnvelope === undefined ? undefined : openRing(ringEnvelope, localKey, owner),
-    });
+    const opened = [SecretBytes.take(await need(vault, HOST_SLOT))];
+    try {
+      const localKey = required(opened[0], 'local key');
+      opened.push(...openLocalFile(await need(vault, LOCAL_FILE), localKey, owner));
+      const staticKey = required(opened[1], 'static key');
+      const signingKey = required(opened[2], 'signing key');
+      const ringEnvelope = await vault.read(RING_FILE);
+      return new ManagerKeys({
+        fresh: {
+          static: { publicKey: recipientPublicKey(staticKey), privateKey: staticKey },
+          signing: { publicKey: signingPublicKey(signingKey), privateKey: signingKey },
+        },
+        storageKey: required(opened[3], 'storage key'),
+        vault,
+        owner,
+        localKey,
+        random,
+        ring: ringEnvelope === undefined ? undefined : openRing(ringEnvelope, localKey, owner),
+      });
+    } catch (error) {
+      // Files that do not fit together: what was opened of them goes.
+      for (const secret of opened) secret.wipe();
+      throw error;
+    }
   }
 
   /** Removes every key of this host; the stored log cannot be opened any more. */
@@ -173,6 +174,26 @@ export class ManagerKeys {
     this.storageKey.wipe();
     this.#localKey.wipe();
     this.#ring?.wipe();
+  }
+}
+
+/** The static key, the signing key and the storage key. */
+function openLocalFile(
+  envelope: Uint8Array,
+  key: SecretBytes,
+  owner: KeyOwner,
+): readonly SecretBytes[] {
+  const packed = unsealEnvelope({
+    purpose: PURPOSE.localKeyFile,
+    key,
+    keyId: FILE_KEY_ID,
+    fields: [owner.clusterId, owner.nodeId],
+    envelope,
+  });
+  try {
+    return unpackSecrets(packed, LOCAL_SECRET_COUNT);
+  } finally {
+    packed.wipe();
   }
 }
 

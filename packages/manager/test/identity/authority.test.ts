@@ -1,0 +1,151 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { CertificateIdentity } from '@conclave/pki';
+import type { CommandBody } from '@conclave/state';
+import { StateAuthority } from '../../src/identity/authority.js';
+import { CLUSTER_ID, FoundedCluster, FOUNDER_ID, settle } from '../founded-cluster.js';
+
+const KNOWN = { nodeId: FOUNDER_ID, raftId: 1, address: '127.0.0.1:7420' };
+
+const holder = (id: string, serial: string, kind: 'node' | 'admin' = 'node'): CertificateIdentity =>
+  ({
+    clusterId: CLUSTER_ID,
+    kind,
+    id,
+    role: 'worker',
+    serial,
+    notBeforeMs: 0,
+    notAfterMs: 2e12,
+    spkiHash: new Uint8Array(32),
+  }) as CertificateIdentity;
+
+let cluster: FoundedCluster;
+let authority: StateAuthority;
+
+beforeEach(async () => {
+  cluster = await FoundedCluster.create();
+  authority = new StateAuthority({
+    replicated: cluster.replicated,
+    clock: cluster.time,
+    timers: cluster.time,
+    known: [KNOWN],
+  });
+});
+
+const isAccepted = (id: string, serial: string): boolean =>
+  authority.currentIdentity(holder(id, serial))?.isSerialCurrent === true;
+
+const renewal = (id: string, from: string, to: string): CommandBody => ({
+  kind: 'node.renew',
+  id,
+  usedSerial: from,
+  certificate: { serial: to, notAfterMs: 2e12, publicKeyHash: `key of ${id}` },
+  previousUntilMs: cluster.time.now() + 600_000,
+});
+
+describe('before there is any state', () => {
+  test('the managers of the join answer are managers, nobody else is anybody', () => {
+    expect(authority.currentIdentity(holder(FOUNDER_ID, 'any'))).toMatchObject({
+      role: 'manager',
+      isActive: true,
+      isSerialCurrent: true,
+    });
+    expect(authority.currentIdentity(holder('somebody', 'any'))).toBeUndefined();
+    expect(authority.currentIdentity(holder(FOUNDER_ID, 'any', 'admin'))).toBeUndefined();
+  });
+
+  test('they are asked for their serial once there is state', () => {
+    cluster.apply(cluster.founding.body);
+    expect(isAccepted(FOUNDER_ID, 'any')).toBe(false);
+    expect(isAccepted(FOUNDER_ID, cluster.founding.body.node.certificate.serial)).toBe(true);
+  });
+});
+
+describe('with state', () => {
+  let worker: string;
+  beforeEach(() => {
+    cluster.apply(cluster.founding.body);
+    worker = cluster.addWorker('one');
+  });
+
+  test('the role is that of the record, whatever the certificate says', () => {
+    expect(authority.currentIdentity(holder(worker, 'serial-one'))?.role).toBe('worker');
+    const founder = authority.currentIdentity(holder(FOUNDER_ID, 'x'));
+    expect(founder?.role).toBe('manager');
+  });
+
+  test('an unknown node is nobody, and so is one that was removed', () => {
+    expect(authority.currentIdentity(holder('unknown', 'serial-one'))).toBeUndefined();
+    cluster.apply({ kind: 'node.remove', id: worker, force: true });
+    expect(authority.currentIdentity(holder(worker, 'serial-one'))).toBeUndefined();
+  });
+
+  test('another serial than the recorded one is not current', () => {
+    expect(isAccepted(worker, 'serial-two')).toBe(false);
+    expect(isAccepted(worker, 'serial-one')).toBe(true);
+  });
+
+  test('a replaced certificate is accepted for the overlap and not a moment longer', async () => {
+    cluster.apply(renewal(worker, 'serial-one', 'serial-two'));
+    expect(isAccepted(worker, 'serial-two')).toBe(true);
+    await cluster.time.advance(600_000, settle);
+    expect(isAccepted(worker, 'serial-one')).toBe(true);
+    await cluster.time.advance(1, settle);
+    expect(isAccepted(worker, 'serial-one')).toBe(false);
+    expect(isAccepted(worker, 'serial-two')).toBe(true);
+  });
+
+  test('the certificate before the replaced one is not accepted any more', () => {
+    cluster.apply(renewal(worker, 'serial-one', 'serial-two'));
+    cluster.apply(renewal(worker, 'serial-two', 'serial-three'));
+    expect(isAccepted(worker, 'serial-one')).toBe(false);
+    expect(isAccepted(worker, 'serial-two')).toBe(true);
+  });
+});
+
+describe('open calls', () => {
+  test('are looked at for each change that may take a right away, and for no other', () => {
+    cluster.apply(cluster.founding.body);
+    let looks = 0;
+    const stop = authority.onChange(() => {
+      looks += 1;
+    });
+    const worker = cluster.addWorker('one');
+    cluster.apply({
+      kind: 'nodes.observe',
+      nodes: [{ id: worker, state: 'DOWN', message: 'gone', session: undefined }],
+    });
+    expect(looks).toBe(0);
+    cluster.apply(renewal(worker, 'serial-one', 'serial-two'));
+    expect(looks).toBe(1);
+    cluster.apply({ kind: 'node.remove', id: worker, force: true });
+    expect(looks).toBe(2);
+    stop();
+    cluster.addWorker('two');
+  });
+
+  test('are looked at each second: time takes rights away too', async () => {
+    let looks = 0;
+    const stop = authority.onChange(() => {
+      looks += 1;
+    });
+    await cluster.time.advance(3_000, settle);
+    expect(looks).toBe(3);
+    stop();
+    await cluster.time.advance(3_000, settle);
+    expect(looks).toBe(3);
+  });
+
+  test('are looked at when a snapshot replaced everything', async () => {
+    cluster.apply(cluster.founding.body);
+    let looks = 0;
+    authority.onChange(() => {
+      looks += 1;
+    });
+    const { data, index } = await cluster.replicated.snapshot();
+    await cluster.replicated.restore({
+      data,
+      metadata: { index, term: 1, confState: {} as never },
+    });
+    expect(looks).toBe(1);
+  });
+});

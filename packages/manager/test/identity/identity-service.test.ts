@@ -1,0 +1,155 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { SILENT_LOGGER } from '@conclave/kernel';
+import { generateNodeKey, identityOf, proveKey, verifyChain } from '@conclave/pki';
+import type { NodeKey } from '@conclave/pki';
+import { loadWire } from '@conclave/wire';
+import type { RenewRequest, RenewRequestInput } from '@conclave/wire';
+import { IdentityService } from '../../src/identity/identity-service.js';
+import { CERTIFICATE_OVERLAP_MS, certificateRow, Issuer } from '../../src/identity/issuer.js';
+import { encodeRenewTranscript } from '../../src/identity/join-transcript.js';
+import { callOf, callWith } from '../calls.js';
+import { CLUSTER_ID, FoundedCluster, FOUNDER_ID } from '../founded-cluster.js';
+
+let cluster: FoundedCluster;
+let service: IdentityService;
+let issuer: Issuer;
+let key: NodeKey;
+let worker: string;
+let certificate: Uint8Array;
+
+beforeEach(async () => {
+  cluster = await FoundedCluster.running();
+  const { time, random, keys, proposer } = cluster;
+  issuer = new Issuer(time, random);
+  service = new IdentityService({
+    state: () => cluster.state,
+    keys,
+    issuer,
+    proposer,
+    clock: time,
+    logger: SILENT_LOGGER,
+  });
+  key = generateNodeKey();
+  worker = 'one'.padEnd(26, 'a');
+  const row = cluster.state.cluster();
+  if (row === undefined) throw new Error('there is no cluster');
+  const subject = { nodeId: worker, role: 'worker' as const, spkiDer: key.spkiDer };
+  certificate = (await issuer.issue(row, keys.requireRing(), subject)).der;
+  cluster.addWorker('one', { certificate: certificateRow(certificate) });
+});
+
+const serialOf = (der: Uint8Array): string => identityOf(der).serial;
+
+/** As it comes from the wire. */
+function received(message: RenewRequestInput): RenewRequest {
+  const method = loadWire().Identity.Renew;
+  return method.decodeRequest(method.encodeRequest(message));
+}
+
+function request(asked: {
+  readonly with: Uint8Array;
+  readonly key: NodeKey;
+  readonly provenBy?: NodeKey;
+  readonly nodeId?: string;
+}): RenewRequest {
+  const transcript = encodeRenewTranscript({
+    clusterId: CLUSTER_ID,
+    nodeId: asked.nodeId ?? worker,
+    serial: serialOf(asked.with),
+    publicKey: asked.key.spkiDer,
+  });
+  const proof = proveKey((asked.provenBy ?? asked.key).privateKeyPem, transcript);
+  return received({ publicKey: asked.key.spkiDer, proof });
+}
+
+async function renew(held: Uint8Array, own: NodeKey = key): Promise<Uint8Array> {
+  const answer = await service.renew(callWith(held), request({ with: held, key: own }));
+  return answer.certificate as Uint8Array;
+}
+
+describe('a renewal', () => {
+  test('gives the same node a new certificate; the old one stays for the overlap', async () => {
+    const next = await renew(certificate);
+    const chain = { leafDer: next, rootDer: cluster.founding.rootCertificate };
+    expect(verifyChain({ ...chain, now: cluster.time.now(), usage: 'client' })).toMatchObject({
+      id: worker,
+      role: 'worker',
+    });
+    expect(cluster.state.nodeById(worker)).toMatchObject({
+      certificate: { serial: serialOf(next) },
+      previousCertificate: { serial: serialOf(certificate) },
+      previousUntilMs: cluster.time.now() + CERTIFICATE_OVERLAP_MS,
+    });
+  });
+
+  test('may bring a new key whose possession is proven', async () => {
+    const fresh = generateNodeKey();
+    const next = await renew(certificate, fresh);
+    expect(cluster.state.nodeById(worker)?.certificate).toEqual(certificateRow(next));
+  });
+
+  test('whose answer was lost can be asked for again with the certificate that is left', async () => {
+    await renew(certificate);
+    const next = await renew(certificate);
+    const node = cluster.state.nodeById(worker);
+    expect(node?.certificate.serial).toBe(serialOf(next));
+    expect(node?.previousCertificate?.serial).toBe(serialOf(certificate));
+  });
+
+  test('with a certificate that was replaced long ago is refused', async () => {
+    const second = await renew(certificate);
+    await renew(second);
+    await expect(renew(certificate)).rejects.toMatchObject({ code: 'CV_UNAUTHENTICATED' });
+  });
+
+  test.each(['a key of somebody else', 'another node', 'another certificate', 'garbage'])(
+    'with the proof of %s is refused',
+    async (kind) => {
+      const other = generateNodeKey();
+      const proofs = {
+        'a key of somebody else': request({ with: certificate, key, provenBy: other }),
+        'another node': request({ with: certificate, key, nodeId: FOUNDER_ID }),
+        'another certificate': request({ with: cluster.founding.certificate, key }),
+        garbage: received({ publicKey: new Uint8Array(91).fill(9), proof: new Uint8Array(64) }),
+      };
+      const asked = proofs[kind as keyof typeof proofs];
+      const before = cluster.state.nodeById(worker);
+      await expect(service.renew(callWith(certificate), asked)).rejects.toMatchObject({
+        code: 'CV_ARGUMENT_INVALID',
+      });
+      expect(cluster.state.nodeById(worker)).toBe(before);
+    },
+  );
+
+  test('to the key of another node is refused', async () => {
+    await expect(renew(certificate, cluster.founderKey)).rejects.toMatchObject({
+      code: 'CV_ARGUMENT_INVALID',
+    });
+  });
+
+  test('of a node that was removed is refused', async () => {
+    cluster.apply({ kind: 'node.remove', id: worker, force: true });
+    await expect(renew(certificate)).rejects.toMatchObject({ code: 'CV_NODE_NOT_FOUND' });
+  });
+
+  test('needs a certificate', async () => {
+    const asked = request({ with: certificate, key });
+    await expect(service.renew(callOf(), asked)).rejects.toMatchObject({
+      code: 'CV_UNAUTHENTICATED',
+    });
+  });
+});
+
+describe('leaving', () => {
+  test('removes the caller and nobody else', async () => {
+    await service.leave(callWith(certificate));
+    expect(cluster.state.nodeById(worker)).toBeUndefined();
+    expect(cluster.state.nodeById(FOUNDER_ID)).toBeDefined();
+  });
+
+  test('is not for managers, who are part of the quorum', async () => {
+    const leaving = service.leave(callWith(cluster.founding.certificate));
+    await expect(leaving).rejects.toMatchObject({ code: 'CV_ARGUMENT_INVALID' });
+    expect(cluster.state.nodeById(FOUNDER_ID)).toBeDefined();
+  });
+});
