@@ -9,6 +9,7 @@ export function socketPath(io: Io, asked: string | undefined): string {
   if (chosen !== '') return chosen;
   if (io.userId === 0) return '/run/conclave/conclave.sock';
   const runtime = io.env['XDG_RUNTIME_DIR'] ?? '';
-  const folder = runtime === '' ? `/run/user/${io.userId}` : runtime;
+  // The same folder as the daemon's own default.
+  const folder = runtime === '' ? `/dev/shm/conclave-${io.userId}` : runtime;
   return `${folder}/conclave/conclave.sock`;
 }

@@ -131,7 +131,7 @@ describe('the socket', () => {
     expect(await socket([], { XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe(
       '/run/user/7/conclave/conclave.sock',
     );
-    expect(await socket([], {}, 7)).toBe('/run/user/7/conclave/conclave.sock');
+    expect(await socket([], {}, 7)).toBe('/dev/shm/conclave-7/conclave/conclave.sock');
   });
 
   test('global options may stand before the command', async () => {

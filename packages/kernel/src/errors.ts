@@ -50,9 +50,20 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_TABLE, text);
 }
 
-/** The error as it is when it is ours, else a `CV_INTERNAL` that hides the text and keeps the cause. */
+/** Causes that are looked through for one of ours. */
+const CAUSE_DEPTH_MAX = 5;
+
+/**
+ * The error as it is when it is ours; one of ours that a library wrapped into its own; else a
+ * `CV_INTERNAL` that hides the text and keeps the cause.
+ */
 export function toConclaveError(error: unknown): ConclaveError {
-  if (isConclaveError(error)) return error;
+  let inner = error;
+  for (let depth = 0; depth < CAUSE_DEPTH_MAX; depth += 1) {
+    if (isConclaveError(inner)) return inner;
+    if (typeof inner !== 'object' || inner === null || !('cause' in inner)) break;
+    inner = inner.cause;
+  }
   return new ConclaveError('CV_INTERNAL', 'internal error', { cause: error });
 }
 

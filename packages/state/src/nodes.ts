@@ -161,10 +161,14 @@ export function removeNode(scope: Scope, command: CommandOf<'node.remove'>): Com
   const row = tables.nodes.get(command.id);
   if (row === undefined) return notFound();
   if (row.manager?.membership === 'voter' || row.manager?.membership === 'learner') {
-    return refused('CV_NODE_IN_USE', `the node is a member of the quorum: demote it first`, {
-      id: row.id,
-      membership: row.manager.membership,
-    });
+    return refused(
+      'CV_NODE_IN_USE',
+      'the node is a member of the quorum: force takes it out of the quorum first',
+      {
+        id: row.id,
+        membership: row.manager.membership,
+      },
+    );
   }
   if (row.state === 'READY' && !command.force) {
     return refused('CV_NODE_IN_USE', 'the node is READY: stop it first, or force the removal', {

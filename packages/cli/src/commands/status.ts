@@ -50,7 +50,7 @@ function localProblems(local: LocalStatus): readonly Finding[] {
 
 function quorumProblems(cluster: ClusterStatus | null): readonly Finding[] {
   if (cluster === null || cluster.hasQuorum) return [];
-  if (cluster.problems.some(({ code }) => code === 'CV_NO_LEADER')) return [];
+  if (cluster.problems.some(({ code }) => code === 'no-quorum')) return [];
   const message = 'the managers have no quorum; running tasks go on, changes have to wait';
   const next = 'Start the managers that are not reachable.';
   return [{ code: 'CV_NO_LEADER', message, next }];

@@ -48,7 +48,7 @@ function quorumProblems(consensus: ConsensusStatus, nodes: readonly NodeRow[]): 
     problems.push({
       code: 'even-managers',
       message: `${voters} managers vote: the last of them adds no safety`,
-      next: 'conclave token create --role manager',
+      next: 'conclave token create manager',
     });
   }
   return problems;
