@@ -1,11 +1,56 @@
 // Installs what `npm pack` makes into an empty folder and uses it there, for the command and for
-// the Raft library.
+// the Raft library: all of its entry points, and their types.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { ensureBuilt, root } from './lib/ensure.mjs';
+
+const USE = `import { MemoryStorage, message, RawNode } from 'raft-ts';
+import { decodeMessage, encodeMessage } from 'raft-ts/codec';
+import { Node } from 'raft-ts/node';
+import { runSimulation } from 'raft-ts/sim';
+import { setRandomizedElectionTimeout } from 'raft-ts/testing';
+
+const storage = new MemoryStorage();
+const node = new RawNode({
+  id: 1,
+  storage,
+  electionTick: 10,
+  heartbeatTick: 1,
+  maxInflightMsgs: 8,
+  random: () => 0,
+});
+node.bootstrap([{ id: 1 }]);
+setRandomizedElectionTimeout(node, 10);
+node.campaign();
+const heartbeat = decodeMessage(encodeMessage(message('MsgHeartbeat', { from: 1, to: 2, term: 1 })));
+const { failure, commit } = runSimulation({ seed: 1, parameters: { eventsMax: 1_000 } });
+if (!node.hasReady() || heartbeat.to !== 2 || failure !== undefined || commit < 2) {
+  throw new Error('raft-ts does not work when it is installed');
+}
+console.log('raft-ts:', typeof Node.start, 'every entry point works');
+`;
+
+/** What must not be forgotten and what nobody needs: a package is never taken back. */
+function checkContents(installed) {
+  const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+  if (manifest.private !== undefined) throw new Error('raft-ts is private');
+  if (manifest.dependencies !== undefined) throw new Error('raft-ts has dependencies');
+  const names = readdirSync(installed).toSorted();
+  const wanted = ['LICENSE', 'README.md', 'dist', 'docs', 'package.json'];
+  if (names.join() !== wanted.join()) throw new Error(`raft-ts contains ${names.join(', ')}`);
+  const files = readdirSync(join(installed, 'dist'), { recursive: true, withFileTypes: true });
+  const odd = files.find((file) => file.isFile() && !/\.(?:js|js\.map|d\.ts)$/.test(file.name));
+  if (odd !== undefined) throw new Error(`raft-ts contains ${odd.name}`);
+  for (const [name, { types, default: code }] of Object.entries(manifest.exports)) {
+    for (const path of [types, code]) {
+      if (!USE.includes(`'raft-ts${name.slice(1)}'`)) throw new Error(`${name} is not tried`);
+      readFileSync(join(installed, path));
+    }
+  }
+}
 
 ensureBuilt();
 const folder = mkdtempSync(join(tmpdir(), 'conclave-pack-'));
@@ -33,17 +78,19 @@ try {
   // The daemon refuses some variables of the environment, so it gets none of ours.
   const clean = { ...inFolder, env: { PATH: process.env.PATH, HOME: folder } };
   console.log(execFileSync(bin('conclaved'), ['--version'], clean).trim());
-  writeFileSync(
-    join(folder, 'use.mjs'),
-    `import { MemoryStorage, RawNode } from 'raft-ts';
-     import { Node } from 'raft-ts/node';
-     const storage = new MemoryStorage();
-     const node = new RawNode({ id: 1, storage, electionTick: 10, heartbeatTick: 1, maxInflightMsgs: 8, random: () => 0 });
-     node.bootstrap([{ id: 1 }]);
-     node.campaign();
-     console.log('raft-ts:', typeof Node.start, node.hasReady());`,
-  );
+  checkContents(join(folder, 'node_modules/raft-ts'));
+  writeFileSync(join(folder, 'use.mjs'), USE);
   console.log(execFileSync(process.execPath, ['use.mjs'], inFolder).trim());
+  // Without @types/node and without skipLibCheck: the declarations have to stand on their own.
+  writeFileSync(join(folder, 'use.ts'), USE);
+  const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
+  const lib = ['--lib', 'es2023,esnext.disposable,dom', '--types', ''];
+  execFileSync(process.execPath, [compiler, ...options, ...lib, 'use.ts'], {
+    ...inFolder,
+    stdio: 'inherit',
+  });
+  console.log('raft-ts: types of all entry points');
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -49,8 +49,10 @@ export async function write(node: Node, command: Uint8Array): Promise<unknown> {
   }
 }
 
+// #region read
 /** Reads what contains every write that was acknowledged before, on any member. */
 export async function read<T>(node: Node, query: () => T): Promise<T> {
   await node.linearizableRead({ signal: AbortSignal.timeout(5_000) });
   return query();
 }
+// #endregion
