@@ -25,4 +25,6 @@ export default {
   // Module graphs leak in ESM mode; recycled workers keep the peak bounded.
   workerIdleMemoryLimit: '512MB',
   maxWorkers: 2,
+  // Generous: a busy machine must not turn a slow test into a failing one.
+  testTimeout: 60_000,
 };

@@ -7,8 +7,8 @@ import {
   checkObjectName,
   checkSecretName,
   checkTarget,
-  ConclaveError,
 } from '../src/index.js';
+import type { ConclaveError } from '../src/index.js';
 
 const codeOf = (act: () => void): string => {
   try {

@@ -11,6 +11,7 @@ import type { KnownManager } from '../identity/authority.js';
 import { Leadership } from '../leadership.js';
 import { Peers } from '../peers.js';
 import { Proposer } from './proposer.js';
+import { checkQuorumWithout } from './quorum-check.js';
 import { RaftHost } from './raft-host.js';
 import type { ProposedResult } from './raft-host.js';
 import { RaftLinks } from './raft-links.js';
@@ -174,7 +175,7 @@ export class Consensus {
   async removeMember(nodeId: string): Promise<void> {
     const raftId = this.state.nodeById(nodeId)?.manager?.raftId;
     if (raftId === undefined) return;
-    this.#checkQuorumWithout(nodeId);
+    checkQuorumWithout(nodeId, this.state.nodes());
     await this.commitAs(
       { kind: 'node', id: this.#options.nodeId },
       { kind: 'node.membership', id: nodeId, membership: 'removing', ringGeneration: undefined },
@@ -233,18 +234,6 @@ export class Consensus {
       onUnreachable: (raftId) => this.#host?.reportUnreachable(raftId),
       onSnapshotSent: (raftId, status) => this.#host?.reportSnapshot(raftId, status),
     });
-  }
-
-  #checkQuorumWithout(nodeId: string): void {
-    const voters = [...this.state.nodes()].filter(
-      (node) => node.manager?.membership === 'voter' && node.id !== nodeId,
-    );
-    const alive = voters.filter((node) => node.state === 'READY');
-    if (voters.length > 0 && alive.length > voters.length / 2) return;
-    throw new ConclaveError(
-      'CV_LAST_MANAGER',
-      `without this manager ${alive.length} of ${voters.length} voters could be reached: no quorum`,
-    );
   }
 }
 

@@ -197,7 +197,7 @@ export class Liveness {
   #look(): void {
     const nowMs = this.#options.clock.monotonic();
     let nextMs = Infinity;
-    for (const [nodeId, atMs] of [...this.#deadlines]) {
+    for (const [nodeId, atMs] of this.#deadlines) {
       if (atMs > nowMs) {
         nextMs = Math.min(nextMs, atMs);
         continue;
