@@ -17,10 +17,8 @@ let cluster: Cluster;
 beforeAll(async () => {
   cluster = await Cluster.start({ tag: 'cfail', managers: 3, workers: 2 });
   await cluster.set('kept', 'kept value');
-  await cluster.seed.ok([
-    ...['service', 'create', 'kept', '--replicas', '2', '--secret', 'kept'],
-    ...['--', 'sleep', '100000'],
-  ]);
+  const service = ['kept', '--replicas', '2', '--secret', 'kept', '--', 'sleep', '100000'];
+  await cluster.seed.ok(['service', 'create', ...service]);
   await cluster.running('kept', 2);
 });
 afterAll(() => cluster?.close());
@@ -30,7 +28,7 @@ async function trace(tasks: readonly Task[]): Promise<string[]> {
   return Promise.all(
     tasks.map(async (task) => {
       const file = await stat(await cluster.fileOf(task, 'kept'));
-      const content = await cluster.contentOf(task, 'kept');
+      const content = String(await cluster.contentOf(task, 'kept'));
       return `${task.id} ${await cluster.pidOf(task)} ${file.ino} ${file.ctimeMs} ${content}`;
     }),
   );

@@ -1,6 +1,6 @@
 import { randomFillSync, randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { connectLocal } from '@conclave/client';
 import type { ClusterStatus, ConclaveClient, SetSecretOptions, Task } from '@conclave/client';
 import { openSealed, SecretBytes } from '@conclave/sealed';
@@ -120,8 +120,11 @@ export class Cluster {
       return hasQuorum && name !== undefined ? this.host(name) : undefined;
     };
     const look = async (): Promise<Host | undefined> => {
-      const asked = from.filter((host) => host.isRunning).map(ask);
-      return (await Promise.all(asked)).find((host) => host !== undefined && from.includes(host));
+      const asked = await Promise.allSettled(from.filter((host) => host.isRunning).map(ask));
+      const named = asked.map((answer) =>
+        answer.status === 'fulfilled' ? answer.value : undefined,
+      );
+      return named.find((host) => host !== undefined && from.includes(host));
     };
     return eventually('a leader', look, deadlineMs);
   }
@@ -239,7 +242,17 @@ export class Cluster {
     for (const client of clients) {
       if (client.status === 'fulfilled') await client.value.close();
     }
+    await this.#keepLogs();
     await this.farm.close();
+  }
+
+  /** For whoever looks for a cause: the logs of all daemons outlive the farm on demand. */
+  async #keepLogs(): Promise<void> {
+    const folder = process.env['CONCLAVE_TEST_LOGS'];
+    if (folder === undefined) return;
+    for (const { name, logFile } of this.farm.hosts) {
+      await cp(logFile, join(folder, basename(this.farm.folder), `${name}.log`));
+    }
   }
 
   async #form(): Promise<void> {

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { ConclaveError } from '@conclave/kernel';
 import { isAddress } from '@conclave/manager';
 import type { DaemonConfig } from './config.js';
@@ -11,10 +12,13 @@ export interface AdvertisedAddresses {
 }
 
 const FORM = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/;
+const LOOPBACK = /^(?:127\.[0-9.]+|\[::1\])$/;
+/** Where a listener may be bound, and nobody can connect to. */
+const UNSPECIFIED = new Set(['0.0.0.0', '[::]']);
 
 /** IPv6 addresses stand in brackets from here on. */
 function bracketed(text: string): string {
-  return text.includes('::') && !text.startsWith('[') ? `[${text}]` : text;
+  return isIPv6(text) ? `[${text}]` : text;
 }
 
 /**
@@ -25,16 +29,18 @@ function bracketed(text: string): string {
  */
 export function advertisedAddresses(text: string, config: DaemonConfig): AdvertisedAddresses {
   const { listenHost, clusterPort, joinPort } = config;
-  const isAny = listenHost === '0.0.0.0' || listenHost === '::';
-  const own = isAny ? (outwardAddress() ?? '127.0.0.1') : listenHost;
+  const isAny = UNSPECIFIED.has(bracketed(listenHost));
+  const own = isAny ? (outwardAddress(listenHost === '::') ?? '127.0.0.1') : listenHost;
   const match = FORM.exec(bracketed(text === '' ? own : text));
   const host = match?.[1] ?? '';
   const clusterAddress = `${host}:${Number(match?.[2] ?? clusterPort)}`;
-  if (!isAddress(clusterAddress)) {
-    throw new ConclaveError('CV_ARGUMENT_INVALID', 'the advertised address must be HOST[:PORT]');
+  if (!isAddress(clusterAddress) || UNSPECIFIED.has(host)) {
+    throw new ConclaveError('CV_ARGUMENT_INVALID', 'the advertised address must be HOST[:PORT]', {
+      hint: 'Name an address of this host that the others can reach.',
+    });
   }
   const notes: string[] = [];
   if (text === '') notes.push(`advertised address: ${clusterAddress}, taken from this host`);
-  if (host === '127.0.0.1') notes.push('only this host can reach the cluster at 127.0.0.1');
+  if (LOOPBACK.test(host)) notes.push(`only this host can reach the cluster at ${host}`);
   return { clusterAddress, joinAddress: `${host}:${joinPort}`, notes };
 }

@@ -1,11 +1,8 @@
 import { mkdir } from 'node:fs/promises';
-import { platform } from 'node:os';
 import { join } from 'node:path';
-import { ConclaveError, createId, EXIT_CODES, toConclaveError, VERSION } from '@conclave/kernel';
-import { createFreshKeys, foundCluster, isAddress, serveControl } from '@conclave/manager';
-import type { ControlApi } from '@conclave/manager';
-import { generateNodeKey } from '@conclave/pki';
-import { openSealed, parseToken } from '@conclave/sealed';
+import { ConclaveError, EXIT_CODES, toConclaveError, VERSION } from '@conclave/kernel';
+import { serveControl } from '@conclave/manager';
+import { openSealed } from '@conclave/sealed';
 import { listenLocal, serve } from '@conclave/transport';
 import type { Listener } from '@conclave/transport';
 import { openLog } from '@conclave/telemetry';
@@ -17,25 +14,22 @@ import type {
   JoinClusterResponseInput,
   LocalStatusInput,
 } from '@conclave/wire';
-import { advertisedAddresses } from './advertise.js';
+import { foundMember, joinMember, resumeMember } from './become-member.js';
+import type { Begun } from './become-member.js';
+import { closeAll } from './close-all.js';
 import type { DaemonConfig } from './config.js';
+import { controlOf } from './control-access.js';
 import { DataFolder } from './data-folder.js';
-import { holdPort } from './dial.js';
 import { describeSwap } from './hygiene.js';
 import { IdentityFile } from './identity-file.js';
-import { joinCluster } from './join-cluster.js';
-import type { JoinedHost } from './join-cluster.js';
+import type { MemberIdentity } from './identity-file.js';
 import { LocalService } from './local-service.js';
-import { ManagerMember } from './manager-member.js';
-import type { ManagerStart } from './manager-member.js';
 import type { Member, Surroundings } from './member.js';
 import { checkRunFolder } from './run-folder.js';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM, SYSTEM_TIMERS } from './platform.js';
-import { checkWorkerHost, WorkerMember } from './worker-member.js';
 
 type Phase = 'not-initialized' | 'joining' | 'ready' | 'stopping' | 'failed';
 
-const RAFT_ID_BELOW = 2 ** 52 - 1;
 const SOCKET_NAME = 'conclave.sock';
 /** Milliseconds in which a stop must be done. */
 const STOP_MS_MAX = 20_000;
@@ -52,6 +46,7 @@ export class Daemon {
   #local: Listener | undefined;
   #member: Member | undefined;
   #phase: Phase = 'not-initialized';
+  #isStopping = false;
   #message = '';
   #nodeId = '';
   #clusterId = '';
@@ -91,8 +86,14 @@ export class Daemon {
       logger,
     });
     try {
-      await daemon.#open();
+      // Commands that come while the host takes up its role wait for the end of that: one that
+      // found no member yet would clear away what the member is made of.
+      await daemon.#exclusively(async () => {
+        await daemon.#open();
+        await daemon.#resume();
+      });
     } catch (error) {
+      daemon.#phase = 'failed';
       await daemon.#close();
       throw error;
     }
@@ -101,7 +102,8 @@ export class Daemon {
 
   /** Begins an orderly stop; `ended` resolves with 0. May be called again. */
   requestStop(): void {
-    if (this.#phase === 'stopping') return;
+    if (this.#isStopping) return;
+    this.#isStopping = true;
     this.#phase = 'stopping';
     const { timers, logger } = this.#around;
     logger.info('daemon.stopping', {});
@@ -165,7 +167,7 @@ export class Daemon {
       services: [
         serve(loadWire().Local, new LocalService(this)),
         ...serveControl({
-          api: () => this.#control(),
+          api: () => controlOf(this.#member),
           selfNodeId: () => this.#nodeId,
           onAnswer: () => undefined,
         }),
@@ -174,126 +176,49 @@ export class Daemon {
       timers,
       logger,
     });
-    const identity = await this.#around.identityFile.read();
-    logger.info('daemon.started', { state: identity === undefined ? 'not-initialized' : 'member' });
-    if (identity === undefined) return;
-    const key = await this.#around.identityFile.readKey();
-    if (identity.role === 'manager') {
-      this.#become(
-        await ManagerMember.start(this.#around, identity, key, { kind: 'restarted' }),
-        identity,
-      );
-    } else {
-      this.#become(await WorkerMember.start(this.#around, identity, key), identity);
-    }
   }
 
-  #control(): ControlApi {
-    if (this.#member === undefined) {
-      throw new ConclaveError('CV_NOT_INITIALIZED', 'this host is not a member of a cluster');
-    }
-    if (this.#member.control !== undefined) return this.#member.control;
-    throw new ConclaveError('CV_NOT_MANAGER', 'this host is a worker: ask a manager');
+  /** Takes up the role of the stored identity again, when there is one. */
+  async #resume(): Promise<void> {
+    const { identityFile, logger } = this.#around;
+    const identity = await identityFile.read();
+    logger.info('daemon.started', { state: identity === undefined ? 'not-initialized' : 'member' });
+    if (identity === undefined) return;
+    this.#phase = 'joining';
+    this.#message = 'takes up its role again';
+    this.#become(await resumeMember(this.#around, identity));
   }
 
   async #init(request: InitRequest): Promise<InitResponseInput> {
-    const { clock, random, hostname, version, identityFile, config } = this.#around;
-    this.#demandFree();
-    if (request.autoUnlock !== '' && request.autoUnlock !== 'host') {
-      throw new ConclaveError('CV_UNSUPPORTED', 'auto-unlock knows only "host" in this version');
+    await this.#beginAnew();
+    try {
+      const { answer, ...begun } = await foundMember(request, this.#around);
+      this.#become(begun);
+      return answer;
+    } catch (error) {
+      await this.#forget();
+      throw error;
     }
-    const { clusterAddress, joinAddress, notes } = advertisedAddresses(request.advertise, config);
-    const clusterId = createId(random);
-    const nodeId = createId(random);
-    const raftId = 1 + random.below(RAFT_ID_BELOW);
-    const key = generateNodeKey();
-    const fresh = createFreshKeys(random);
-    const founding = await foundCluster(
-      {
-        clusterId,
-        nodeId,
-        raftId,
-        hostname,
-        platformOs: platform(),
-        version,
-        clusterAddress,
-        joinAddress,
-        publicKey: key.spkiDer,
-        keys: fresh,
-      },
-      clock,
-      random,
-    );
-    const identity = {
-      clusterId,
-      nodeId,
-      role: 'manager' as const,
-      raftId,
-      certificateDer: founding.certificate,
-      rootDer: founding.rootCertificate,
-      managers: [],
-    };
-    await this.#begin(async () => {
-      const start: ManagerStart = { kind: 'founder', founding, fresh };
-      const member = await ManagerMember.start(this.#around, identity, key.privateKeyPem, start);
-      // Last: a crash before this line leaves a host that is no member and can start over.
-      await identityFile.create(identity, key.privateKeyPem);
-      return { member, identity };
-    });
-    const atRest =
-      `keys at rest: opened by a file in ${config.dataDir} (--auto-unlock host); ` +
-      'anyone who copies this disk can open it';
-    return { clusterId, nodeId, clusterAddress, joinAddress, notes: [...notes, atRest] };
   }
 
   async #join(request: JoinClusterRequest): Promise<JoinClusterResponseInput> {
-    this.#demandFree();
-    const { identityFile, hostname, version } = this.#around;
-    if (!isAddress(request.address)) {
-      throw new ConclaveError('CV_ARGUMENT_INVALID', 'the address must be HOST:PORT', {
-        hint: 'Use the join address that `conclave token create` printed.',
-      });
-    }
-    const token = parseToken(Buffer.from(request.token).toString('latin1'));
-    const isManager = token.role === 'manager';
-    if (!isManager) await checkWorkerHost(this.#around);
-    const { clusterAddress, joinAddress } = advertisedAddresses(
-      request.advertise,
-      this.#around.config,
-    );
-    const host = { hostname, platformOs: platform(), version, clusterAddress, joinAddress };
-    let membership = '';
-    await this.#begin(async () => {
-      const joined = await this.#joinHolding(isManager, () =>
-        joinCluster(request.address, token, host, this.#around),
-      );
-      const { identity, privateKeyPem, fresh } = joined;
-      await identityFile.create(identity, privateKeyPem);
-      // From here on the cluster lists this host: a failure to start is no reason to forget it.
-      this.#phase = 'failed';
-      const member =
-        fresh === undefined
-          ? await WorkerMember.start(this.#around, identity, privateKeyPem)
-          : await ManagerMember.start(this.#around, identity, privateKeyPem, {
-              kind: 'joined',
-              fresh,
-            });
-      membership = member.membership();
-      return { member, identity };
-    }).finally(() => token.seed.wipe());
-    return { clusterId: this.#clusterId, nodeId: this.#nodeId, role: token.role, membership };
-  }
-
-  /** A joining manager keeps its port open meanwhile: the cluster checks that it can be reached. */
-  async #joinHolding(isManager: boolean, act: () => Promise<JoinedHost>): Promise<JoinedHost> {
-    if (!isManager) return act();
-    const { listenHost, clusterPort } = this.#around.config;
-    const held = await holdPort(listenHost, clusterPort);
+    await this.#beginAnew();
+    let identity: MemberIdentity;
     try {
-      return await act();
-    } finally {
-      await held.close();
+      identity = await joinMember(request, this.#around);
+    } catch (error) {
+      await this.#forget();
+      throw error;
     }
+    try {
+      this.#become(await resumeMember(this.#around, identity));
+    } catch (error) {
+      // The cluster lists this host already: the next start tries again.
+      this.#onFatal(toConclaveError(error));
+      throw error;
+    }
+    const { clusterId, nodeId, role } = identity;
+    return { clusterId, nodeId, role, membership: this.#member?.membership() ?? '' };
   }
 
   async #leave(force: boolean): Promise<{ nodeId: string }> {
@@ -304,50 +229,57 @@ export class Daemon {
     await member.leave(force);
     const nodeId = this.#nodeId;
     this.#member = undefined;
-    this.#phase = 'not-initialized';
-    await member.stop();
-    await this.#around.identityFile.destroy();
+    this.#setPhase('not-initialized');
+    await closeAll(
+      () => member.stop(),
+      () => this.#around.identityFile.destroy(),
+    );
     this.#nodeId = '';
     this.#clusterId = '';
     this.#around.logger.info('daemon.left', { nodeId });
     return { nodeId };
   }
 
-  async #begin(
-    act: () => Promise<{ member: Member; identity: { clusterId: string; nodeId: string } }>,
-  ): Promise<void> {
-    this.#phase = 'joining';
-    // What an attempt that was cut off left behind belongs to no member.
-    await this.#around.identityFile.destroy();
-    try {
-      const { member, identity } = await act();
-      this.#become(member, identity);
-    } catch (error) {
-      // A method may have changed it meanwhile; the compiler cannot see that.
-      if ((this.#phase as Phase) === 'failed') {
-        this.#onFatal(toConclaveError(error));
-      } else {
-        this.#phase = 'not-initialized';
-        await this.#around.identityFile.destroy();
-      }
-      throw error;
+  /** What an attempt that was cut off left behind belongs to no member. */
+  async #beginAnew(): Promise<void> {
+    if (this.#isStopping || this.#phase === 'failed') {
+      throw new ConclaveError('CV_CANCELLED', 'the daemon of this host is stopping');
     }
+    if (this.#member !== undefined) {
+      throw new ConclaveError(
+        'CV_ALREADY_INITIALIZED',
+        'this host is a member of a cluster already',
+      );
+    }
+    this.#setPhase('joining');
+    await this.#around.identityFile.destroy();
   }
 
-  #become(member: Member, identity: { readonly clusterId: string; readonly nodeId: string }): void {
+  async #forget(): Promise<void> {
+    this.#setPhase('not-initialized');
+    await this.#around.identityFile.destroy();
+  }
+
+  #become({ member, identity }: Begun): void {
     this.#member = member;
     this.#clusterId = identity.clusterId;
     this.#nodeId = identity.nodeId;
-    this.#phase = 'ready';
+    this.#message = '';
+    this.#setPhase('ready');
     void member.fatal.then((error) => {
       if (this.#member !== member) return;
       this.#onFatal(toConclaveError((error as { cause?: unknown }).cause ?? error));
     });
   }
 
+  /** A daemon that stops says so until the end. */
+  #setPhase(phase: Phase): void {
+    if (!this.#isStopping) this.#phase = phase;
+  }
+
   /** Says why and ends, so that whoever supervises the daemon starts it again. */
   #onFatal(failure: ConclaveError): void {
-    if (this.#phase === 'stopping') return;
+    if (this.#isStopping) return;
     this.#phase = 'failed';
     this.#message = failure.message;
     this.#around.logger.error('daemon.failed', { error: failure });
@@ -356,23 +288,19 @@ export class Daemon {
     this.#around.timers.after(LAST_WORDS_MS, () => this.#end(EXIT_CODES[failure.kind]));
   }
 
-  #demandFree(): void {
-    if (this.#member === undefined) return;
-    throw new ConclaveError('CV_ALREADY_INITIALIZED', 'this host is a member of a cluster already');
-  }
-
   #exclusively<T>(act: () => Promise<T>): Promise<T> {
     const next = this.#busy.then(act, act);
     this.#busy = next.catch(() => undefined);
     return next;
   }
 
+  /** A command that is under way is waited for: half a join would be left behind. */
   async #close(): Promise<void> {
-    try {
-      await this.#local?.close();
-      await this.#member?.stop();
-    } finally {
-      this.#around.folder.close();
-    }
+    await closeAll(
+      () => this.#local?.close(),
+      () => this.#busy,
+      () => this.#member?.stop(),
+      () => this.#around.folder.close(),
+    );
   }
 }

@@ -12,6 +12,8 @@ import type { FileVault } from '@conclave/manager';
 export class DataFolder implements FileVault {
   readonly path: string;
   readonly #lockDescriptor: number;
+  /** Changes happen one after the other: two of one file would share a draft, or end reversed. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, lockDescriptor: number) {
     this.path = path;
@@ -55,7 +57,33 @@ export class DataFolder implements FileVault {
   }
 
   /** Replaces a small file: written beside, synced, renamed, folder synced. Mode 0600. */
-  async write(name: string, content: Uint8Array): Promise<void> {
+  write(name: string, content: Uint8Array): Promise<void> {
+    return this.#inTurn(() => this.#write(name, content));
+  }
+
+  /** Removes a file or folder with all its content; no error when there is none. */
+  remove(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await rm(join(this.path, name), { recursive: true, force: true });
+      await syncFolder(this.path);
+    });
+  }
+
+  /** Names directly inside the folder, the lock left out. */
+  async list(): Promise<readonly string[]> {
+    return (await readdir(this.path)).filter((name) => name !== LOCK_NAME).sort();
+  }
+
+  /** Gives the lock back. Idempotent through the descriptor's own state. */
+  close(): void {
+    try {
+      closeSync(this.#lockDescriptor);
+    } catch {
+      // Closed before: nothing is held any more.
+    }
+  }
+
+  async #write(name: string, content: Uint8Array): Promise<void> {
     const target = join(this.path, name);
     const folder = dirname(target);
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -76,24 +104,10 @@ export class DataFolder implements FileVault {
     }
   }
 
-  /** Removes a file or folder with all its content; no error when there is none. */
-  async remove(name: string): Promise<void> {
-    await rm(join(this.path, name), { recursive: true, force: true });
-    await syncFolder(this.path);
-  }
-
-  /** Names directly inside the folder, the lock left out. */
-  async list(): Promise<readonly string[]> {
-    return (await readdir(this.path)).filter((name) => name !== LOCK_NAME).sort();
-  }
-
-  /** Gives the lock back. Idempotent through the descriptor's own state. */
-  close(): void {
-    try {
-      closeSync(this.#lockDescriptor);
-    } catch {
-      // Closed before: nothing is held any more.
-    }
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(act);
+    this.#last = next.catch(() => undefined);
+    return next;
   }
 }
 

@@ -19,34 +19,70 @@ export function dial(address: string, timeoutMs: number): Promise<boolean> {
   });
 }
 
+/** A port of this host that nobody else can take meanwhile. */
+export interface HeldPort {
+  close(): Promise<void>;
+}
+
 /**
  * Holds a port open without a service, so that a manager can see that it reaches this host before
  * this host has a certificate to serve with.
  * @throws CV_SOCKET_IN_USE when the port is taken
+ * @throws CV_ARGUMENT_INVALID when this host has no such address, or may not use the port
  */
-export async function holdPort(host: string, port: number): Promise<{ close(): Promise<void> }> {
-  const server = createServer((socket) => socket.destroy());
+export async function holdPort(host: string, port: number): Promise<HeldPort> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.destroy();
+  });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new ConclaveError('CV_SOCKET_IN_USE', `port ${port} is taken on this host`)
-          : error,
-      );
-    });
+    server.once('error', (error: NodeJS.ErrnoException) => reject(notHeld(port, error)));
     server.listen({ host, port }, resolve);
   });
-  return {
-    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= new Promise((resolve) => server.close(() => resolve()));
+    return closing;
   };
+  return { close };
 }
 
-/** An address of this host that others may reach; undefined when it has none but loopback. */
-export function outwardAddress(): string | undefined {
-  for (const addresses of Object.values(networkInterfaces())) {
-    for (const { address, family, internal } of addresses ?? []) {
-      if (!internal && family === 'IPv4') return address;
-    }
+/** Holds several ports, or none. @throws as {@link holdPort} */
+export async function holdPorts(host: string, ports: readonly number[]): Promise<HeldPort> {
+  const held: HeldPort[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(held.map((one) => one.close()));
+  };
+  try {
+    for (const port of ports) held.push(await holdPort(host, port));
+  } catch (error) {
+    await close();
+    throw error;
   }
-  return undefined;
+  return { close };
+}
+
+function notHeld(port: number, error: NodeJS.ErrnoException): ConclaveError {
+  if (error.code === 'EADDRINUSE') {
+    return new ConclaveError('CV_SOCKET_IN_USE', `port ${port} is taken on this host`);
+  }
+  const reason = error.code ?? 'unknown error';
+  return new ConclaveError('CV_ARGUMENT_INVALID', `port ${port} cannot be used: ${reason}`);
+}
+
+/**
+ * An address of this host that others may reach; undefined when it has none but loopback. One of
+ * version 4 is preferred; link-local ones need a zone that others do not have.
+ * @param withVersion6 whether an address of version 6 will do
+ */
+export function outwardAddress(
+  withVersion6: boolean,
+  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
+): string | undefined {
+  const outward = Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address));
+  const version4 = outward.find(({ family }) => family === 'IPv4');
+  const version6 = withVersion6 ? outward.find(({ family }) => family === 'IPv6') : undefined;
+  return (version4 ?? version6)?.address;
 }

@@ -1,14 +1,16 @@
+import { createHash } from 'node:crypto';
 import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import type { Clock, Random, Timers } from '@conclave/kernel';
 import { createFreshKeys, encodeJoinTranscript } from '@conclave/manager';
 import type { FreshKeys } from '@conclave/manager';
 import { generateNodeKey, proveKey, rootPin, verifyChain } from '@conclave/pki';
+import type { NodeKey } from '@conclave/pki';
 import { hash, signJoin } from '@conclave/sealed';
 import type { ParsedToken } from '@conclave/sealed';
 import { openJoinChannel } from '@conclave/transport';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
-import type { ChallengeResponse, JoinResponse } from '@conclave/wire';
+import type { ChallengeResponse, JoinRequestInput, JoinResponse } from '@conclave/wire';
 import type { MemberIdentity } from './identity-file.js';
 
 /** Milliseconds by which the clocks of this host and the cluster may differ. */
@@ -83,6 +85,28 @@ async function joinThrough(
   checkChallenge(challenge, channel.peerCertificateDer, clock.now());
   const key = generateNodeKey();
   const fresh = token.role === 'manager' ? createFreshKeys(random) : undefined;
+  try {
+    const request = joinRequest({ token, host, challenge, key, fresh });
+    const answer = await channel.unary(service.Join, request, { timeoutMs: CALL_MS });
+    const own = { spkiDer: key.spkiDer, now: clock.now() };
+    return { identity: checkAnswer(answer, token, own), privateKeyPem: key.privateKeyPem, fresh };
+  } catch (error) {
+    // Keys of a host that nobody admitted.
+    key.privateKeyPem.fill(0);
+    fresh?.static.privateKey.wipe();
+    fresh?.signing.privateKey.wipe();
+    throw error;
+  }
+}
+
+function joinRequest(parts: {
+  readonly token: ParsedToken;
+  readonly host: JoiningHost;
+  readonly challenge: ChallengeResponse;
+  readonly key: NodeKey;
+  readonly fresh: FreshKeys | undefined;
+}): JoinRequestInput {
+  const { token, host, challenge, key, fresh } = parts;
   const said = {
     tokenId: token.id,
     nonce: challenge.nonce,
@@ -100,20 +124,15 @@ async function joinThrough(
     clusterId: challenge.clusterId,
     serverCertificateHash: challenge.serverCertificateHash,
   });
-  const answer = await channel.unary(
-    service.Join,
-    {
-      ...said,
-      proof: proveKey(key.privateKeyPem, transcript),
-      signature: signJoin(token.seed, transcript),
-    },
-    { timeoutMs: CALL_MS },
-  );
-  const identity = checkAnswer(answer, token, { spkiDer: key.spkiDer, now: clock.now() });
-  return { identity, privateKeyPem: key.privateKeyPem, fresh };
+  return {
+    ...said,
+    proof: proveKey(key.privateKeyPem, transcript),
+    signature: signJoin(token.seed, transcript),
+  };
 }
 
-function checkChallenge(
+/** @throws CV_CA_MISMATCH, CV_CLOCK_SKEW */
+export function checkChallenge(
   challenge: ChallengeResponse,
   presented: Uint8Array | undefined,
   now: number,
@@ -133,9 +152,14 @@ function checkChallenge(
   );
 }
 
-function checkAnswer(
+/**
+ * Who this host is by the answer. What does not fit is refused before it is stored: a certificate
+ * for another key would be one that never starts.
+ * @throws CV_CA_MISMATCH, CV_CERTIFICATE_EXPIRED, CV_PROTOCOL
+ */
+export function checkAnswer(
   answer: JoinResponse,
-  token: ParsedToken,
+  token: Pick<ParsedToken, 'pin' | 'role'>,
   own: { readonly spkiDer: Uint8Array; readonly now: number },
 ): MemberIdentity {
   if (!equalBytes(rootPin(answer.rootCertificate), token.pin)) {
@@ -145,8 +169,9 @@ function checkAnswer(
   const rootDer = Uint8Array.from(answer.rootCertificate);
   const named = verifyChain({ leafDer: certificateDer, rootDer, now: own.now, usage: 'client' });
   const { clusterId, nodeId, role } = answer;
-  const isOurs = named.id === nodeId && named.clusterId === clusterId && named.role === role;
-  if (!isOurs || role !== token.role) {
+  const isNamed = named.id === nodeId && named.clusterId === clusterId && named.role === role;
+  const isOurKey = equalBytes(named.spkiHash, sha256(own.spkiDer));
+  if (!isNamed || !isOurKey || role !== token.role) {
     throw new ConclaveError('CV_PROTOCOL', 'the certificate in the answer names somebody else');
   }
   return {
@@ -164,3 +189,6 @@ function checkAnswer(
     })),
   };
 }
+
+const sha256 = (bytes: Uint8Array): Uint8Array =>
+  new Uint8Array(createHash('sha256').update(bytes).digest());

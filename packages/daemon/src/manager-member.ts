@@ -1,23 +1,18 @@
 import { join } from 'node:path';
 import { ConclaveError } from '@conclave/kernel';
 import { CERTIFICATE_OVERLAP_MS, Manager, ManagerKeys, serveControl } from '@conclave/manager';
-import type { ControlApi, Founding, FreshKeys } from '@conclave/manager';
+import type { ControlApi, Founding } from '@conclave/manager';
 import { LevelStore } from '@conclave/store';
 import { listenCluster, listenJoin, SERVED_BY } from '@conclave/transport';
 import type { Listener, ReplaceableIdentity } from '@conclave/transport';
-import { dial } from './dial.js';
+import { closeAll } from './close-all.js';
+import { dial, holdPorts } from './dial.js';
 import { DiskRoom } from './disk-room.js';
 import type { MemberIdentity } from './identity-file.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
 import { identitySource, tlsIdentityOf } from './tls-identity.js';
-
-/** How a manager begins: as the founder, with the keys of its join, or from its disk. */
-export type ManagerStart =
-  | { readonly kind: 'founder'; readonly founding: Founding; readonly fresh: FreshKeys }
-  | { readonly kind: 'joined'; readonly fresh: FreshKeys }
-  | { readonly kind: 'restarted' };
 
 /** This host as a manager: its store, its listeners and the manager between them. */
 export class ManagerMember implements Member {
@@ -48,61 +43,48 @@ export class ManagerMember implements Member {
     this.#renewal = new Renewal({
       ...parts.around,
       certificate: () => this.#member.certificateDer,
-      renew: () => this.#renew(),
+      renew: (signal) => this.#renew(signal),
     });
   }
 
-  /** Opens keys and store, starts the manager, then its listeners. */
+  /**
+   * Opens the stored keys and the store, starts the manager, then its listeners. A manager that
+   * nobody can reach must not vote: its ports are taken before anything else happens.
+   * @param founding the first entry, on the founder and the first time only
+   */
   static async start(
     around: Surroundings,
     member: MemberIdentity,
-    privateKeyPem: Uint8Array,
-    start: ManagerStart,
+    secrets: { readonly privateKeyPem: Uint8Array; readonly founding?: Founding['body'] },
   ): Promise<ManagerMember> {
-    const { folder, random, clock, timers, logger, version } = around;
-    const { clusterId, nodeId, raftId } = member;
-    const owner = { clusterId, nodeId };
-    const keys =
-      start.kind === 'restarted'
-        ? await ManagerKeys.open(folder, owner, random)
-        : await ManagerKeys.create(folder, owner, start.fresh, random);
-    if (start.kind === 'founder') await keys.saveRing(start.founding.ring);
-    const store = await LevelStore.open({
-      directory: join(folder.path, 'raft'),
-      clusterId,
-      nodeId,
-      epoch: keys.storageEpoch,
-      key: keys.storageKey,
-      random,
-    });
-    const identity = identitySource(member, privateKeyPem);
-    const room = new DiskRoom(folder.path, clock);
+    const { listenHost, clusterPort, joinPort } = around.config;
+    const held = await holdPorts(listenHost, [clusterPort, joinPort]);
+    const opened: { keys?: ManagerKeys; store?: LevelStore; manager?: Manager } = {};
     try {
-      const manager = await Manager.start({
-        clusterId,
-        nodeId,
-        raftId,
-        ...(start.kind === 'founder' ? { founding: start.founding.body } : {}),
-        identity,
+      const { keys, store } = await openStored(around, member, opened);
+      const identity = identitySource(member, secrets.privateKeyPem);
+      const manager = await startManager(around, member, {
         keys,
-        log: store.log,
-        snapshots: store.snapshots,
-        known: member.managers,
-        version,
-        dial,
-        checkRoom: () => room.check(),
-        clock,
-        timers,
-        random,
-        logger,
-        schedule: (run) => void setImmediate(run),
+        store,
+        identity,
+        founding: secrets.founding,
       });
+      opened.manager = manager;
       const self = new ManagerMember({ around, manager, store, keys, identity, member });
+      await held.close();
       await self.#listen();
+      self.#renewal.start();
       return self;
     } catch (error) {
-      await store.close();
+      const { manager, store, keys } = opened;
+      await closeAll(
+        () => manager?.stop(),
+        () => store?.close(),
+        () => keys?.wipe(),
+      ).catch((failure: unknown) => around.logger.warn('daemon.close-failed', { error: failure }));
       throw error;
+    } finally {
+      await held.close();
     }
   }
 
@@ -145,12 +127,14 @@ export class ManagerMember implements Member {
   }
 
   async stop(): Promise<void> {
-    this.#renewal.stop();
-    await this.#manager.handOver();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
-    await this.#manager.stop();
-    await this.#store.close();
-    this.#keys.wipe();
+    await closeAll(
+      () => this.#renewal.stop(),
+      () => this.#manager.handOver(),
+      () => Promise.all(this.#listeners.map((listener) => listener.close())),
+      () => this.#manager.stop(),
+      () => this.#store.close(),
+      () => this.#keys.wipe(),
+    );
   }
 
   async #listen(): Promise<void> {
@@ -169,31 +153,87 @@ export class ManagerMember implements Member {
       onAnswer: (call) => call.setTrailer(SERVED_BY, this.#manager.leaderNodeId || nodeId),
     });
     try {
-      this.#listeners.push(
-        await listenCluster({
-          ...shared,
-          port: config.clusterPort,
-          clusterId,
-          authority: this.#manager.authority,
-          services: [...this.#manager.clusterServices, ...control],
-        }),
-        await listenJoin({
-          ...shared,
-          port: config.joinPort,
-          services: this.#manager.joinServices,
-        }),
-      );
+      const cluster = await listenCluster({
+        ...shared,
+        port: config.clusterPort,
+        clusterId,
+        authority: this.#manager.authority,
+        services: [...this.#manager.clusterServices, ...control],
+      });
+      this.#listeners.push(cluster);
+      const join = await listenJoin({
+        ...shared,
+        port: config.joinPort,
+        services: this.#manager.joinServices,
+      });
+      this.#listeners.push(join);
     } catch (error) {
-      await this.#manager.stop();
+      await Promise.all(this.#listeners.map((listener) => listener.close()));
       throw error;
     }
   }
 
-  async #renew(): Promise<void> {
-    const key = await this.#around.identityFile.readKey();
-    const issued = await this.#manager.renewCertificate(spkiOfKey(key), CERTIFICATE_OVERLAP_MS);
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { privateKeyPem } = this.#identity.current();
+    const issued = await this.#manager.renewCertificate(spkiOfKey(privateKeyPem), {
+      overlapMs: CERTIFICATE_OVERLAP_MS,
+      signal,
+    });
     this.#member = { ...this.#member, certificateDer: issued.der };
     await this.#around.identityFile.write(this.#member);
-    this.#identity.replace(tlsIdentityOf(this.#member, key));
+    this.#identity.replace(tlsIdentityOf(this.#member, privateKeyPem));
   }
+}
+
+/** Keys and store as they lie on this host's disk; what was opened is noted in `opened`. */
+async function openStored(
+  { folder, random }: Surroundings,
+  { clusterId, nodeId }: MemberIdentity,
+  opened: { keys?: ManagerKeys; store?: LevelStore },
+): Promise<{ readonly keys: ManagerKeys; readonly store: LevelStore }> {
+  const keys = await ManagerKeys.open(folder, { clusterId, nodeId }, random);
+  opened.keys = keys;
+  const store = await LevelStore.open({
+    directory: join(folder.path, 'raft'),
+    clusterId,
+    nodeId,
+    epoch: keys.storageEpoch,
+    key: keys.storageKey,
+    random,
+  });
+  opened.store = store;
+  return { keys, store };
+}
+
+function startManager(
+  { folder, clock, timers, random, logger, version }: Surroundings,
+  { clusterId, nodeId, raftId, managers }: MemberIdentity,
+  parts: {
+    readonly keys: ManagerKeys;
+    readonly store: LevelStore;
+    readonly identity: ReplaceableIdentity;
+    readonly founding: Founding['body'] | undefined;
+  },
+): Promise<Manager> {
+  const { keys, store, identity, founding } = parts;
+  const room = new DiskRoom(folder.path, clock);
+  return Manager.start({
+    clusterId,
+    nodeId,
+    raftId,
+    ...(founding === undefined ? {} : { founding }),
+    identity,
+    keys,
+    log: store.log,
+    snapshots: store.snapshots,
+    known: managers,
+    version,
+    dial,
+    checkRoom: () => room.check(),
+    clock,
+    timers,
+    random,
+    logger,
+    schedule: (run) => void setImmediate(run),
+  });
 }

@@ -12,8 +12,8 @@ const WAIT_MS_MAX = 12 * 3_600_000;
 /** What renewing takes. */
 export interface RenewalOptions {
   readonly certificate: () => Uint8Array;
-  /** Gets a new certificate, stores it and puts it in force. */
-  readonly renew: () => Promise<void>;
+  /** Gets a new certificate, stores it and puts it in force; gives up with the signal. */
+  readonly renew: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -23,17 +23,24 @@ export interface RenewalOptions {
 /** Renews this host's certificate at a random moment between half and three quarters of its life. */
 export class Renewal {
   readonly #options: RenewalOptions;
+  readonly #stop = new AbortController();
   #timer: TimerHandle | undefined;
-  #isStopped = false;
+  #underWay: Promise<void> = Promise.resolve();
 
   constructor(options: RenewalOptions) {
     this.#options = options;
+  }
+
+  /** Begins. */
+  start(): void {
     this.#plan();
   }
 
-  stop(): void {
-    this.#isStopped = true;
+  /** Ends; resolves when no renewal is under way any more, so that none is stored later. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
     this.#timer?.cancel();
+    await this.#underWay;
   }
 
   #plan(): void {
@@ -49,19 +56,20 @@ export class Renewal {
     this.#timer = this.#options.timers.after(wait, () => {
       const leftMs = dueMs - this.#options.clock.now();
       if (leftMs > 0) this.#wait(leftMs, dueMs);
-      else void this.#renew(dueMs);
+      else this.#underWay = this.#renew(dueMs);
     });
   }
 
   async #renew(dueMs: number): Promise<void> {
     const { renew, logger } = this.#options;
     try {
-      await renew();
+      await renew(this.#stop.signal);
       logger.info('certificate.renewed', {});
-      if (!this.#isStopped) this.#plan();
+      if (!this.#stop.signal.aborted) this.#plan();
     } catch (error) {
+      if (this.#stop.signal.aborted) return;
       logger.warn('certificate.renewal-failed', { error });
-      if (!this.#isStopped) this.#wait(RETRY_MS, dueMs);
+      this.#wait(RETRY_MS, dueMs);
     }
   }
 }

@@ -1,16 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
-import { ConclaveError, isConclaveError } from '@conclave/kernel';
+import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import { Agent, FileRecords, ProcessExecutor, transportDialer } from '@conclave/agent';
 import type { ManagerPlace } from '@conclave/agent';
 import { encodeRenewTranscript } from '@conclave/manager';
 import { MountedTaskFiles, openMemoryAreas, SystemMountHost } from '@conclave/memfs';
 import type { MemoryAreas } from '@conclave/memfs';
-import { identityOf, proveKey } from '@conclave/pki';
+import { identityOf, proveKey, verifyChain } from '@conclave/pki';
 import { openChannel } from '@conclave/transport';
 import type { Channel, ReplaceableIdentity } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
+import { closeAll } from './close-all.js';
 import type { MemberIdentity } from './identity-file.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
@@ -27,9 +28,10 @@ export class WorkerMember implements Member {
   readonly fatal: Promise<Error> = new Promise(() => undefined);
   readonly control = undefined;
   readonly #around: Surroundings;
-  readonly #agent: Agent;
+  readonly #areas: MemoryAreas;
   readonly #identity: ReplaceableIdentity;
   readonly #renewal: Renewal;
+  #agent: Agent;
   #member: MemberIdentity;
   #isLeaving = false;
 
@@ -43,11 +45,12 @@ export class WorkerMember implements Member {
     this.#around = around;
     this.#identity = identity;
     this.#member = member;
-    this.#agent = this.#createAgent(areas);
+    this.#areas = areas;
+    this.#agent = this.#createAgent();
     this.#renewal = new Renewal({
       ...around,
       certificate: () => this.#member.certificateDer,
-      renew: () => this.#renew(),
+      renew: (signal) => this.#renew(signal),
     });
   }
 
@@ -60,7 +63,13 @@ export class WorkerMember implements Member {
     const areas = await openAreas(around);
     const identity = identitySource(member, privateKeyPem);
     const self = new WorkerMember({ around, areas, identity, member });
-    await self.#agent.start();
+    try {
+      await self.#agent.start();
+    } catch (error) {
+      await self.#agent.stop({ keepTasks: true });
+      throw error;
+    }
+    self.#renewal.start();
     return self;
   }
 
@@ -79,7 +88,10 @@ export class WorkerMember implements Member {
     return '';
   }
 
-  /** Tasks are stopped and wiped first; then the identity is given up. */
+  /**
+   * Tasks are stopped and wiped first; then the identity is given up. When no manager takes it back
+   * this host stays a member, and its tasks are started again.
+   */
   async leave(force: boolean): Promise<void> {
     this.#isLeaving = true;
     await this.#agent.stop({ keepTasks: false });
@@ -90,17 +102,29 @@ export class WorkerMember implements Member {
     } catch (error) {
       // The entry that removes this node also ends its connections, the answer's among them.
       const isOut = isConclaveError(error) && error.code === 'CV_UNAUTHENTICATED';
-      if (!force && !isOut) throw error;
+      if (!force && !isOut) {
+        await this.#stay();
+        throw error;
+      }
       if (!isOut) this.#around.logger.warn('daemon.left-alone', { error });
     }
   }
 
   async stop(): Promise<void> {
-    this.#renewal.stop();
-    if (!this.#isLeaving) await this.#agent.stop({ keepTasks: true });
+    await closeAll(
+      () => this.#renewal.stop(),
+      () => (this.#isLeaving ? undefined : this.#agent.stop({ keepTasks: true })),
+    );
   }
 
-  #createAgent(areas: MemoryAreas): Agent {
+  async #stay(): Promise<void> {
+    this.#agent = this.#createAgent();
+    this.#isLeaving = false;
+    await this.#agent.start();
+  }
+
+  #createAgent(): Agent {
+    const areas = this.#areas;
     const { clock, timers, random, logger, hostname, version } = this.#around;
     const files = new MountedTaskFiles({ areas, clock, logger });
     const executor = new ProcessExecutor({
@@ -153,24 +177,37 @@ export class WorkerMember implements Member {
     });
   }
 
-  async #renew(): Promise<void> {
+  async #renew(signal: AbortSignal): Promise<void> {
     const { identityFile } = this.#around;
     const { clusterId, nodeId, certificateDer } = this.#member;
-    const key = await identityFile.readKey();
-    const publicKey = spkiOfKey(key);
+    const { privateKeyPem } = this.#identity.current();
+    const publicKey = spkiOfKey(privateKeyPem);
     const { serial } = identityOf(certificateDer);
     const transcript = encodeRenewTranscript({ clusterId, nodeId, serial, publicKey });
     const { certificate } = await this.#callAny((channel) =>
       channel.unary(
         loadWire().Identity.Renew,
-        { publicKey, proof: proveKey(key, transcript) },
-        { timeoutMs: CALL_MS },
+        { publicKey, proof: proveKey(privateKeyPem, transcript) },
+        { timeoutMs: CALL_MS, signal },
       ),
     );
-    this.#member = { ...this.#member, certificateDer: Uint8Array.from(certificate) };
+    const certificateNew = Uint8Array.from(certificate);
+    this.#checkRenewed(certificateNew);
+    this.#member = { ...this.#member, certificateDer: certificateNew };
     await identityFile.write(this.#member);
-    this.#identity.replace(tlsIdentityOf(this.#member, key));
+    this.#identity.replace(tlsIdentityOf(this.#member, privateKeyPem));
     this.#agent.reconnect();
+  }
+
+  /** What is stored is what the next start depends on. */
+  #checkRenewed(certificateDer: Uint8Array): void {
+    const { rootDer, nodeId, clusterId } = this.#member;
+    const now = this.#around.clock.now();
+    const named = verifyChain({ leafDer: certificateDer, rootDer, now, usage: 'client' });
+    const { spkiHash } = identityOf(this.#member.certificateDer);
+    const isOurs = named.id === nodeId && named.clusterId === clusterId;
+    if (isOurs && equalBytes(named.spkiHash, spkiHash)) return;
+    throw new ConclaveError('CV_PROTOCOL', 'the renewed certificate names somebody else');
   }
 
   /** Makes a call to the first manager that answers. */

@@ -98,7 +98,10 @@ export class Manager {
   }
 
   /** A new certificate for this manager's own key, recorded in the log. */
-  async renewCertificate(spkiDer: Uint8Array, overlapMs: number): Promise<IssuedCertificate> {
+  async renewCertificate(
+    spkiDer: Uint8Array,
+    options: { readonly overlapMs: number; readonly signal?: AbortSignal },
+  ): Promise<IssuedCertificate> {
     const { nodeId, keys, clock } = this.#options;
     const cluster = this.state.cluster();
     if (cluster === undefined) throw new ConclaveError('CV_STATE_STALE', 'there is no state yet');
@@ -114,8 +117,9 @@ export class Manager {
         id: nodeId,
         usedSerial: identityOf(this.#certificate()).serial,
         certificate: issued.row,
-        previousUntilMs: clock.now() + overlapMs,
+        previousUntilMs: clock.now() + options.overlapMs,
       },
+      options,
     );
     return issued;
   }

@@ -47,6 +47,16 @@ function certifiedPeer(socket: TLSSocket, clusterId: string): Peer {
   return { kind: 'certificate', identity, address: socket.remoteAddress ?? '' };
 }
 
+/** A listener that could not bind must not go on watching for changes of rights. */
+async function openAcceptor(grpc: GrpcListener, options: TlsAcceptorOptions): Promise<TlsAcceptor> {
+  try {
+    return await TlsAcceptor.open(options);
+  } catch (error) {
+    await grpc.close(options.timers);
+    throw error;
+  }
+}
+
 async function listenTls(
   grpc: GrpcListener,
   options: Omit<TlsAcceptorOptions, 'onSecure'>,
@@ -65,7 +75,7 @@ async function listenTls(
     }
     grpc.adopt(peer, socket);
   };
-  const acceptor = await TlsAcceptor.open({ ...options, onSecure });
+  const acceptor = await openAcceptor(grpc, { ...options, onSecure });
   const { address, port, family } = acceptor.address;
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {

@@ -6,7 +6,10 @@ import type { World } from './world.js';
 import type { Workload } from './workload.js';
 
 /** Election timeouts without progress; one attempt to elect takes up to two of them. */
-const IDLE_ROUNDS_MAX = 40;
+const IDLE_ROUNDS_MAX = 100;
+/** Idle election timeouts after which removed members are silenced, and for how many of them. */
+const SILENCE_AT = 12;
+const SILENCE_ROUNDS = 45;
 /** Election timeouts until everything has come to rest. */
 const ROUNDS_MAX = 1000;
 
@@ -36,15 +39,16 @@ export class Liveness {
     this.#rounds++;
     const applied = this.#world.members.reduce((sum, member) => sum + (member?.applied ?? 0), 0);
     this.#idleRounds = applied > this.#applied ? 0 : this.#idleRounds + 1;
-    this.#applied = applied;
+    this.#applied = Math.max(applied, this.#applied);
     const leader = leaderOf(this.#world);
     const problem = this.#problem(leader);
     if (problem === undefined) return true;
     const isIdle = this.#idleRounds > IDLE_ROUNDS_MAX;
-    if (isIdle && leader === undefined && this.#isHeldByRemoved()) {
+    if (this.#idleRounds === SILENCE_AT && this.#isHeldByRemoved()) {
       this.#world.coverage.count('stuck: a removed voter holds the vote that is needed');
       return true;
     }
+    if (this.#idleRounds === SILENCE_AT) this.#silenceRemoved();
     if (isIdle || this.#rounds > ROUNDS_MAX) {
       const text = `${problem}, ${this.#rounds} election timeouts after the last fault`;
       throw new SimFailure('12 liveness', text);
@@ -102,14 +106,30 @@ export class Liveness {
   }
 
   /**
+   * Silences removed members for a while, as an operator would. Without pre-votes they raise the
+   * terms of others as fast as a candidate raises its own, and etcd's rule is that requests of
+   * earlier terms get no answer, so that the candidate may never catch up.
+   */
+  #silenceRemoved(): void {
+    const { members, parameters, coverage } = this.#world;
+    const running = members.filter((m): m is SimMember => m?.isUp === true);
+    const latest = running.reduce((a, b) => (b.applied > a.applied ? b : a));
+    for (const member of running) {
+      if (latest.core.tracker.progress.has(member.id)) continue;
+      coverage.count('removed member is silenced for a while');
+      member.downMicros = SILENCE_ROUNDS * parameters.electionTick * parameters.tickMicros;
+      member.crash();
+    }
+  }
+
+  /**
    * Shuts down members that are not part of the latest configuration, as soon as majorities know it:
    * they are not told, and could campaign for ever.
    */
   #retireRemoved({ core, applied, confState }: SimMember): void {
     const { members } = this.#world;
     const { voters, votersOutgoing } = confState;
-    const knows = (id: number): boolean =>
-      members[id]?.confState.voters.join() === voters.join();
+    const knows = (id: number): boolean => members[id]?.confState.voters.join() === voters.join();
     const isKnown = voters.filter(knows).length * 2 > voters.length;
     // A change on its way may be about somebody who is not part of it yet.
     if (!isKnown || votersOutgoing.length > 0 || core.pendingConfIndex > applied) return;

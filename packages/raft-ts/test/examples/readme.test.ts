@@ -41,7 +41,9 @@ function blocksOf(page: string): Block[] {
 /** A file, or a region of it without its indentation; markers of regions are left out. */
 function sourceOf({ page, source }: Block): string {
   const [file, region] = source.split('#') as [string, string?];
-  const lines = readFileSync(join(PACKAGE, dirname(page), file), 'utf8').trimEnd().split('\n');
+  const lines = readFileSync(join(PACKAGE, dirname(page), file), 'utf8')
+    .trimEnd()
+    .split('\n');
   const wanted: string[] = [];
   let isInside = region === undefined;
   for (const line of lines) {

@@ -68,6 +68,8 @@ export class Durability {
     if (!this.#isStrict || disk.hardState.term !== term) return;
     if (disk.hardState.vote !== id) fail(`${id} asks for votes before its own one is durable`);
     if (disk.term(index) === logTerm || index < disk.storage.firstIndex()) return;
+    // Somebody else was elected, and has replaced the log within the same write.
+    if (this.#elections.leaderOf(term) !== undefined) return;
     fail(`${id} claims ${logTerm}/${index} in a vote request, which is not durable`);
   }
 
