@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { Coverage, markNames, MarkReader, runSimulation } from 'raft-ts/sim';
 
 /** About half a minute on one core. */
-const SEEDS = 160;
+const SEEDS = 100;
 /** Reading log lines is slow: for a sample. */
 const MARKED_EVERY = 8;
 
