@@ -33,25 +33,25 @@ export async function namespaceNetwork(
   tag: string,
 ): Promise<HostNetwork | { readonly missing: string }> {
   if (process.getuid?.() !== 0) return { missing: 'network namespaces need root' };
-  const hub = `${tag}-hub`;
-  const nameOf = (host: number): string => `${tag}-${host + 1}`;
+  // Another run of the same test on this machine must not share them.
+  const own = `${tag}${process.pid}`;
+  const hub = `${own}-hub`;
+  const nameOf = (host: number): string => `${own}-${host + 1}`;
   const made: string[] = [];
   const close = async (): Promise<void> => {
     for (const name of made.splice(0)) await run(['ip', 'netns', 'del', name]);
   };
   try {
-    await runOk(['ip', 'netns', 'add', hub]);
-    made.push(hub);
+    await addNamespace(hub, made);
     const inHub = ['ip', '-n', hub];
     await runOk([...inHub, 'link', 'add', 'br0', 'type', 'bridge']);
     await runOk([...inHub, 'link', 'set', 'br0', 'up']);
     for (let host = 0; host < count; host += 1) {
-      await addHost(hub, nameOf(host), host);
-      made.push(nameOf(host));
+      await addNamespace(nameOf(host), made);
+      await connectHost(hub, nameOf(host), host);
     }
   } catch (error) {
-    await run(['ip', 'netns', 'del', hub]);
-    for (let host = 0; host < count; host += 1) await run(['ip', 'netns', 'del', nameOf(host)]);
+    await close();
     return { missing: error instanceof Error ? error.message : 'network namespaces do not work' };
   }
   return {
@@ -67,8 +67,12 @@ export async function namespaceNetwork(
   };
 }
 
-async function addHost(hub: string, name: string, host: number): Promise<void> {
+async function addNamespace(name: string, made: string[]): Promise<void> {
   await runOk(['ip', 'netns', 'add', name]);
+  made.push(name);
+}
+
+async function connectHost(hub: string, name: string, host: number): Promise<void> {
   const port = `port${host}`;
   await runOk([
     'ip',
