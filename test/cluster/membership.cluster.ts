@@ -54,7 +54,7 @@ async function stateOf(hostname: string): Promise<string | undefined> {
 
 /** Joins again after a leave, as somebody new. */
 async function rejoin(host: Host, role: 'worker' | 'manager', oldId: string): Promise<void> {
-  const from = cluster.seed === host ? cluster.host('m2') : cluster.seed;
+  const from = await cluster.leader(others(host));
   const token = (await from.ok(['token', 'create', role, '-q'])).trim();
   const result = await cluster.join(host, token, cluster.joinAddress(from));
   expect({ code: result.code, err: result.stderr }).toEqual({ code: 0, err: '' });
@@ -202,19 +202,33 @@ describe('a host leaves', () => {
     await cluster.level();
   });
 
-  test('the leader: another one takes over', async () => {
+  test('the leader: another one takes over while writes go on', async () => {
     const leader = await cluster.leader();
+    const rest = others(leader);
+    const [from = leader] = rest;
     const oldId = await nodeId(leader);
-    await leader.ok(['leave', '--yes']);
+    let hasLeft = false;
+    let written = 0;
+    const writer = async (): Promise<void> => {
+      for (let number = 0; !hasLeft; number += 1) {
+        await cluster.set('during/leave', `value ${number}`, { from });
+        written += 1;
+      }
+    };
+    const leaving = async (): Promise<void> => {
+      try {
+        await eventually('writes', () => (written > 10 ? true : undefined));
+        await leader.ok(['leave', '--yes']);
+        const count = written;
+        await eventually('writes after it', () => (written > count + 10 ? true : undefined));
+      } finally {
+        hasLeft = true;
+      }
+    };
+    await Promise.all([writer(), leaving()]);
     await expectNothingLeft(leader);
-    const successor = await cluster.leader(others(leader));
-    await cluster.set('after/leader', 'x', { from: successor });
-    const from = successor;
-    const token = (await from.ok(['token', 'create', 'manager', '-q'])).trim();
-    const joined = await cluster.join(leader, token, cluster.joinAddress(from));
-    expect({ code: joined.code, err: joined.stderr }).toEqual({ code: 0, err: '' });
-    expect(await nodeId(leader)).not.toBe(oldId);
-    await cluster.whole();
+    await cluster.leader(rest);
+    await rejoin(leader, 'manager', oldId);
     await cluster.level();
   });
 
