@@ -46,6 +46,8 @@ export interface AgentOptions {
 export interface AgentStatus {
   /** The manager of the session; empty: none is open. */
   readonly managerId: string;
+  /** True when the last manager that answered refused the identity: this node was removed. */
+  readonly isRefused: boolean;
   readonly position: Position;
   readonly tasks: readonly TaskRecord[];
   readonly heldVersionCount: number;
@@ -136,6 +138,7 @@ export class Agent {
     const { session } = this.#loop;
     return {
       managerId: session?.isOpen === true ? session.manager.nodeId : '',
+      isRefused: this.#loop.isRefused,
       position: this.#position,
       tasks: this.#reconciler.records(),
       heldVersionCount: this.#held.keys().length,

@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { ConclaveError } from '@conclave/kernel';
 import { openSealed } from '@conclave/sealed';
 import type { AssignmentChunk } from '@conclave/wire';
 
@@ -47,6 +48,25 @@ describe('the manager proves itself', () => {
     await bench.time.until('another attempt', () => bench.manager.sessions.length > 1);
     expect(first.isClosed).toBe(true);
     expect(first.all('heartbeat')).toEqual([]);
+  });
+
+  test('a node that the managers refuse knows it, also while they cannot be reached', async () => {
+    await bench.agent.start();
+    const attempt = (count: number) =>
+      bench.time.until('an attempt', () => bench.manager.sessions[count - 1]);
+    const refusal = new ConclaveError('CV_UNAUTHENTICATED', 'not accepted any more');
+    (await attempt(1)).end(new ConclaveError('CV_PEER_UNREACHABLE', 'nobody there'));
+    (await attempt(2)).end(refusal);
+    expect(bench.agent.status().isRefused).toBe(false);
+    (await attempt(3)).end(new ConclaveError('CV_PEER_UNREACHABLE', 'nobody there'));
+    expect(bench.agent.status().isRefused).toBe(true);
+    const fourth = await attempt(4);
+    expect(bench.agent.status().isRefused).toBe(true);
+    fourth.accept();
+    await bench.time.until('a session', () => bench.agent.status().managerId !== '');
+    fourth.end(new Error('unreachable'));
+    await attempt(5);
+    expect(bench.agent.status().isRefused).toBe(false);
   });
 
   test('a manager that never answers is left for another one', async () => {

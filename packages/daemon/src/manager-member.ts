@@ -9,6 +9,7 @@ import { closeAll } from './close-all.js';
 import { dial, holdPorts } from './dial.js';
 import { DiskRoom } from './disk-room.js';
 import type { MemberIdentity } from './identity-file.js';
+import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
@@ -98,12 +99,18 @@ export class ManagerMember implements Member {
 
   status(): RoleStatus {
     return {
-      message: this.#manager.isLeader ? 'leads the managers' : 'follows the leader',
+      message: this.#message(),
       connectedManager: '',
       runningTasks: 0,
       heldVersions: 0,
       medium: '',
     };
+  }
+
+  #message(): string {
+    if (this.#manager.isLeader) return 'leads the managers';
+    if (this.#manager.leaderNodeId !== '') return 'follows the leader';
+    return this.#manager.isRefused ? REMOVED : 'knows no leader';
   }
 
   membership(): string {

@@ -26,6 +26,10 @@ export interface RoleStatus {
   readonly medium: string;
 }
 
+/** What a host says of itself when the managers refuse its certificate. */
+export const REMOVED: string =
+  'was removed from the cluster: clean up with `conclave leave --force`';
+
 /** A host's part in the cluster while it is a member. */
 export interface Member {
   readonly role: 'manager' | 'worker';

@@ -13,6 +13,7 @@ import type { Channel, ReplaceableIdentity } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
 import { closeAll } from './close-all.js';
 import type { MemberIdentity } from './identity-file.js';
+import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
@@ -74,9 +75,11 @@ export class WorkerMember implements Member {
   }
 
   status(): RoleStatus {
-    const { managerId, tasks, heldVersionCount, medium, isSwapSafe } = this.#agent.status();
+    const { managerId, isRefused, tasks, heldVersionCount, medium, isSwapSafe } =
+      this.#agent.status();
+    const alone = isRefused ? REMOVED : 'no manager answers: tasks go on';
     return {
-      message: managerId === '' ? 'no manager answers: tasks go on' : 'has a session',
+      message: managerId === '' ? alone : 'has a session',
       connectedManager: managerId,
       runningTasks: tasks.filter((task) => task.state === 'RUNNING').length,
       heldVersions: heldVersionCount,

@@ -91,6 +91,11 @@ export class Manager {
     return this.state.nodeById(this.#options.nodeId)?.manager?.membership ?? 'joining';
   }
 
+  /** True when the other managers refuse the certificate of this one: it was removed. */
+  get isRefused(): boolean {
+    return this.#consensus.isRefused;
+  }
+
   /** Node id of the leader; empty when none is known. */
   get leaderNodeId(): string {
     const host = this.#consensus.startedHost;

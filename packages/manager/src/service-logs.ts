@@ -11,6 +11,7 @@ import type {
   ServiceLogsRequest,
 } from '@conclave/wire';
 import type { CallContext } from './control/dependencies.js';
+import { invalid } from './control/invalid.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
 import type { Peers } from './peers.js';
 
@@ -57,6 +58,7 @@ export class ServiceLogs {
       if (task === undefined) throw new ConclaveError('CV_TASK_NOT_FOUND', 'no task has this id');
       return [task];
     }
+    if (request.service === '') throw invalid('service', 'is missing: give an id or a name');
     const service = isId(request.service)
       ? state.serviceById(request.service)
       : state.serviceByName(request.service);

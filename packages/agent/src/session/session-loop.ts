@@ -27,6 +27,7 @@ export class SessionLoop {
   readonly #stop = new AbortController();
   #session: Session | undefined;
   #done: Promise<void> = Promise.resolve();
+  #isRefused = false;
 
   constructor(options: SessionLoopOptions) {
     this.#options = options;
@@ -35,6 +36,11 @@ export class SessionLoop {
   /** The session that is under way; undefined between attempts. */
   get session(): Session | undefined {
     return this.#session;
+  }
+
+  /** True when the last manager that answered did not accept the identity of this node. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** The managers that it turns to. */
@@ -93,6 +99,8 @@ export class SessionLoop {
     }
     this.#session = undefined;
     const { code, message } = failure === undefined ? ENDED : toConclaveError(failure);
+    // An attempt that reached nobody says nothing new.
+    if (wasOpen || code !== 'CV_PEER_UNREACHABLE') this.#isRefused = code === 'CV_UNAUTHENTICATED';
     logger.info('session.ended', { managerId: manager.nodeId, code, reason: message });
     return wasOpen;
   }

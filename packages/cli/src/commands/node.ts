@@ -109,8 +109,9 @@ const REMOVE: CommandSpec = {
   arguments: '<node>',
   summary: 'Take a node out of the cluster and end its identity',
   details: [
-    'Refused while the node is READY, and while it is a manager that votes. What it was ever given ' +
-      'is listed by `conclave node exposure` before it is removed.',
+    'Refused while the node is READY unless forced. A manager is removed by force and only while it ' +
+      'is DOWN; `conclave leave` takes out one that runs. What the node was ever given is listed by ' +
+      '`conclave node exposure` before it is removed.',
   ],
   examples: ['conclave node rm worker-2 --force --yes'],
   options: [FORCE_OPTION, YES_OPTION, IDEMPOTENCY_OPTION, ...DONE_OPTIONS],

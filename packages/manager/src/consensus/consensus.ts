@@ -90,7 +90,7 @@ export class Consensus {
       (leader, command, signal) => remote.propose(leader, command, signal),
       clock,
     );
-    this.status = { current: () => raftStatus(this.host, nodeId) };
+    this.status = { current: () => raftStatus(this.host, nodeId, this.#links) };
   }
 
   /** Loads what is stored, replays it and takes part; a founder also makes the cluster. */
@@ -189,6 +189,11 @@ export class Consensus {
       }
       await delay(this.#options.timers, LOOK_MS);
     }
+  }
+
+  /** True when the other managers refuse this one: it was removed from the cluster. */
+  get isRefused(): boolean {
+    return this.#links.isRefused;
   }
 
   /** Hands leadership over when this manager has it, so that a stop interrupts nobody. */

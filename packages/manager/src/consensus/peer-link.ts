@@ -1,5 +1,5 @@
 import { delay, jitter, toConclaveError } from '@conclave/kernel';
-import type { Logger, Random, Timers } from '@conclave/kernel';
+import type { ConclaveError, Logger, Random, Timers } from '@conclave/kernel';
 import type { BidiCall } from '@conclave/transport';
 import type { RaftAck, RaftBatchInput } from '@conclave/wire';
 
@@ -42,10 +42,16 @@ export class PeerLink {
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #wake: () => void = () => undefined;
+  #failure: ConclaveError | undefined;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
     void this.#run();
+  }
+
+  /** Why the last attempt to send failed; undefined once the peer answered again. */
+  get failure(): ConclaveError | undefined {
+    return this.#failure;
   }
 
   /** Queues a message. Never blocks, never throws. */
@@ -69,20 +75,18 @@ export class PeerLink {
 
   async #run(): Promise<void> {
     const { onUnreachable, logger, timers, random } = this.#options;
-    let wasReachable = true;
     while (!this.#end.signal.aborted) {
       await this.#untilWaiting();
       if (this.#end.signal.aborted) return;
       try {
         await this.#pump(() => {
-          wasReachable = true;
+          this.#failure = undefined;
         });
       } catch (error) {
         if (this.#end.signal.aborted) return;
-        if (wasReachable) {
-          logger.info('raft.peer-unreachable', { error: toConclaveError(error) });
-        }
-        wasReachable = false;
+        const failure = toConclaveError(error);
+        if (this.#failure === undefined) logger.info('raft.peer-unreachable', { error: failure });
+        this.#failure = failure;
         this.#drop();
         onUnreachable();
         await delay(timers, jitter(random, RETRY_MS, 0.3), this.#end.signal);

@@ -1,4 +1,4 @@
-import type { Logger, Random, Timers } from '@conclave/kernel';
+import type { ConclaveError, Logger, Random, Timers } from '@conclave/kernel';
 import { concatBytes } from '@conclave/kernel';
 import { RunningHash } from '@conclave/sealed';
 import type { Channel } from '@conclave/transport';
@@ -62,6 +62,19 @@ export class RaftLinks implements Transport {
       const link = encoded.length > LARGE_MESSAGE_BYTES ? peer.large : peer.small;
       link.send(encoded);
     }
+  }
+
+  /** Why the last small message did not reach a member; undefined when it may have. */
+  failureTo(raftId: number): ConclaveError | undefined {
+    return this.#peers.get(raftId)?.small.failure;
+  }
+
+  /** True when members were asked and each of them refused the certificate of this one. */
+  get isRefused(): boolean {
+    const peers = [...this.#peers.values()];
+    return (
+      peers.length > 0 && peers.every(({ small }) => small.failure?.code === 'CV_UNAUTHENTICATED')
+    );
   }
 
   /** Ends the links to members that are not there any more. */

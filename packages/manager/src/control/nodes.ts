@@ -1,4 +1,4 @@
-import { byteLength, checkLabels, limits } from '@conclave/kernel';
+import { byteLength, checkLabels, ConclaveError, limits } from '@conclave/kernel';
 import { compareNatural } from '@conclave/state';
 import type { ExposureRow, NodeRow, State } from '@conclave/state';
 import type {
@@ -118,9 +118,7 @@ async function removeNode(
   const id = idForRemoval({ reference: node, idempotencyKey }, (reference) =>
     nodeOf(deps.state(), reference, call.selfNodeId),
   );
-  const membership = deps.state().nodeById(id)?.manager?.membership;
-  // Without force apply refuses a member; with it, the quorum is asked to let go of it first.
-  if (force && (membership === 'voter' || membership === 'learner')) await deps.removeMember(id);
+  if (force) await takeOutOfQuorum(deps, id);
   const identity = { method: 'Nodes.Remove', idempotencyKey, asked: { node, force } };
   const done = await commit(deps, {
     call,
@@ -134,6 +132,21 @@ async function removeNode(
     heldCount: held.length,
     orphanedTasks: numberOf(done, 'orphaned'),
   };
+}
+
+/** Without force apply refuses a member; with it, the quorum is asked to let go of it first. */
+async function takeOutOfQuorum(deps: ControlDependencies, id: string): Promise<void> {
+  const row = deps.state().nodeById(id);
+  const membership = row?.manager?.membership;
+  if (membership !== 'voter' && membership !== 'learner') return;
+  // It may be the one that answers, which could not say any more what became of the removal.
+  if (row?.state === 'READY') {
+    throw new ConclaveError('CV_NODE_IN_USE', 'the node is a manager at work', {
+      hint: 'Run `conclave leave` there; when it does not react, stop it and wait until it is DOWN.',
+      details: { id, membership },
+    });
+  }
+  await deps.removeMember(id);
 }
 
 async function* nodeExposure(

@@ -125,8 +125,15 @@ describe('nodes', () => {
     expect(control.state.nodeById(id)).toBeUndefined();
   });
 
-  test('a member of the quorum is refused; by force the quorum lets go of it first', async () => {
+  test('a member of the quorum is refused; by force the quorum lets go of it when DOWN', async () => {
     const remove = { node: 'alpha', force: false, idempotencyKey: '' };
+    control.observe(CALL.selfNodeId, 'READY');
+    await expect(control.nodes.remove(remove, CALL)).rejects.toEqual(code('CV_NODE_IN_USE'));
+    await expect(control.nodes.remove({ ...remove, force: true }, CALL)).rejects.toEqual(
+      code('CV_NODE_IN_USE'),
+    );
+    expect(control.removedMembers).toEqual([]);
+    control.observe(CALL.selfNodeId, 'DOWN');
     await expect(control.nodes.remove(remove, CALL)).rejects.toEqual(code('CV_NODE_IN_USE'));
     expect(control.removedMembers).toEqual([]);
     await control.nodes.remove({ ...remove, force: true }, CALL);
