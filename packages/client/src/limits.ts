@@ -2,6 +2,11 @@
 export const READ_DEADLINE_MS: number = 15_000;
 /** Milliseconds for a write, all its attempts together: several elections long. */
 export const WRITE_DEADLINE_MS: number = 30_000;
+/**
+ * Milliseconds of answers that there is no leader, one after the other, before a call gives up: three
+ * of the longest elections. Without a quorum a person learns it now, not at the deadline of the call.
+ */
+export const NO_LEADER_MS_MAX: number = 6_000;
 /** Milliseconds for a change to reach every running task in `waitForDelivery`. */
 export const DELIVERY_DEADLINE_MS: number = 60_000;
 /** Upper end of the first pause between attempts; it doubles up to the maximum. */

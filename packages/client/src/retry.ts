@@ -1,6 +1,6 @@
 import { ConclaveError, delay, isConclaveError } from '@conclave/kernel';
 import type { ErrorCode } from '@conclave/kernel';
-import { ATTEMPTS_MAX, BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from './limits.js';
+import { ATTEMPTS_MAX, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, NO_LEADER_MS_MAX } from './limits.js';
 import type { ClientContext } from './context.js';
 
 /** Codes after which the same call may succeed; safe for writes because of their idempotency key. */
@@ -56,6 +56,7 @@ function finalError(error: ConclaveError, isUncertain: boolean, key?: string): C
 /**
  * Runs `attempt` until it answers, fails for good, or `deadlineMs` is over. Between attempts it
  * pauses at random within a ceiling that doubles, and at least as long as the answer asked for.
+ * Gives up earlier when every answer of {@link NO_LEADER_MS_MAX} was that there is no leader.
  * @throws CV_CANCELLED when `signal` fires
  * @throws CV_OUTCOME_UNKNOWN when an attempt of a write may have arrived and none answered
  * @throws the last error otherwise
@@ -69,6 +70,7 @@ export async function withRetry<T>(
   let ceilingMs = BACKOFF_FIRST_MS;
   const isWrite = options.idempotencyKey !== undefined;
   let isUncertain = false;
+  let leaderlessSince: number | undefined;
   for (let attemptCount = 1; ; attemptCount += 1) {
     if (isAborted(options.signal)) throw cancelled(isWrite && isUncertain);
     try {
@@ -78,7 +80,10 @@ export async function withRetry<T>(
       if (isAborted(options.signal)) throw cancelled(isWrite);
       isUncertain ||= UNCERTAIN.has(error.code);
       const pauseMs = Math.max(error.retryAfterMs ?? 0, 1 + context.random.below(ceilingMs));
-      const isLate = context.clock.monotonic() + pauseMs >= endsAt;
+      const now = context.clock.monotonic();
+      leaderlessSince = error.code === 'CV_NO_LEADER' ? (leaderlessSince ?? now) : undefined;
+      const isLate =
+        now + pauseMs >= Math.min(endsAt, (leaderlessSince ?? endsAt) + NO_LEADER_MS_MAX);
       if (!RETRIED.has(error.code)) {
         throw error.code === 'CV_DEADLINE'
           ? finalError(error, isUncertain, options.idempotencyKey)

@@ -74,6 +74,31 @@ describe('a write', () => {
     expect(time.nowMs).toBeLessThanOrEqual(5_000);
   });
 
+  test('gives up long before its deadline when nothing but "no leader" is heard', async () => {
+    const { client, time } = stage({
+      'Secrets/Remove': () => {
+        throw error('CV_NO_LEADER');
+      },
+    });
+    const work = time.finish(client.secrets.remove('a', { deadlineMs: 60_000 }));
+    await expect(work).rejects.toMatchObject({ code: 'CV_NO_LEADER' });
+    expect(time.nowMs).toBeGreaterThan(4_000);
+    expect(time.nowMs).toBeLessThanOrEqual(6_000);
+  });
+
+  test('goes on while managers answer differently, as during changes of the leader', async () => {
+    let count = 0;
+    const { client, time } = stage({
+      'Secrets/Remove': () => {
+        count += 1;
+        if (time.nowMs > 20_000) return { index: 1 };
+        throw error(count % 3 === 0 ? 'CV_NOT_LEADER' : 'CV_NO_LEADER');
+      },
+    });
+    await time.finish(client.secrets.remove('a', { deadlineMs: 30_000 }));
+    expect(time.nowMs).toBeGreaterThan(20_000);
+  });
+
   test('says that the outcome is open when an attempt may have arrived', async () => {
     let count = 0;
     const { client, time } = stage({
