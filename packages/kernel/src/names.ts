@@ -106,6 +106,7 @@ export function checkTarget(target: string): void {
   if (target.includes('/')) fail('may not contain "/"');
   if (target.includes('..')) fail('may not contain ".."');
   if (target.startsWith('.')) fail('may not begin with "."');
+  if (target.endsWith('.')) fail('may not end with "."');
   if (CONTROL.test(target)) fail('may not contain control characters');
   if (target !== target.trim()) fail('may not begin or end with white space');
 }

@@ -96,6 +96,7 @@ describe('targets and labels', () => {
   });
 
   test.each([
+    'db.',
     '',
     '.',
     '..',
