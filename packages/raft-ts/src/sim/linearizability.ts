@@ -68,6 +68,8 @@ class Search {
   readonly #head: Node = { id: -1, match: undefined, before: undefined, after: undefined };
   readonly #tried = new Set<string>();
   readonly #done: Uint32Array;
+  /** The same bits as characters, to make a key of them. */
+  readonly #characters: Uint16Array;
   #value: number;
   /** Operations with a return that are not explained yet. */
   #missing = 0;
@@ -76,6 +78,7 @@ class Search {
     this.#operations = operations;
     this.#value = initial;
     this.#done = new Uint32Array(Math.ceil(operations.length / 32));
+    this.#characters = new Uint16Array(this.#done.buffer);
     this.#link();
   }
 
@@ -130,7 +133,7 @@ class Search {
     const value = valueAfter(this.#operations[id] as HistoryOperation, this.#value);
     if (value === undefined) return undefined;
     this.#flip(id);
-    const key = `${this.#done.join()} ${value}`;
+    const key = `${value} ${String.fromCharCode(...this.#characters)}`;
     const isNew = !this.#tried.has(key);
     if (isNew) this.#tried.add(key);
     else this.#flip(id);
