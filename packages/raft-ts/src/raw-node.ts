@@ -75,8 +75,9 @@ export class RawNode {
   }
 
   /**
-   * Lets one tick of the logical clock pass. It may start an election, send heartbeats, or make a
-   * leader step down. After a pause the host makes up for at most one election timeout of ticks.
+   * Lets one tick of the logical clock pass, without waiting for anything. It may start an election,
+   * send heartbeats, or make a leader step down. After a pause the host makes up for at most one
+   * election timeout of ticks.
    */
   tick(): void {
     this.#enter();
@@ -191,7 +192,8 @@ export class RawNode {
   }
 
   /**
-   * Synchronous mode: everything the last Ready asked for is done, written and applied.
+   * Synchronous mode: everything the last Ready asked for is done, written and applied. Once for
+   * each Ready.
    *
    * @throws RaftInvariantError in asynchronous mode, where answers are stepped instead
    */

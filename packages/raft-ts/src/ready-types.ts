@@ -24,7 +24,11 @@ export interface Ready {
   readonly snapshot: Snapshot | undefined;
   /** To be applied in order; configuration changes through `applyConfChange`. */
   readonly committedEntries: readonly Entry[];
-  /** To be sent in order. A MsgSnap must be followed by `reportSnapshot`. */
+  /**
+   * To be sent in order. Synchronous mode: after the write, except by a leader. Asynchronous mode: at
+   * once, since what promises something is in `responses`. A MsgSnap must be followed by
+   * `reportSnapshot`.
+   */
   readonly messages: readonly Message[];
   /**
    * False: of `hardState` only the commit index changed and there are no `entries`, so that this
