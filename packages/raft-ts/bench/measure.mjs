@@ -10,7 +10,7 @@ const ROUND_MS = 1_500;
 
 const cluster = await start(Number(size), JSON.parse(options ?? '{}'));
 if (cluster === undefined) {
-  process.stdout.write('null\n');
+  process.stdout.write('{ "problem": "not possible" }\n');
   process.exit(0);
 }
 

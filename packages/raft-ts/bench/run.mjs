@@ -11,6 +11,7 @@ import process from 'node:process';
 const SIZES = [1, 3, 5];
 const OTHERS = ['@markwylde/liferaft'];
 const FLAGS = ['--expose-gc', '--max-semi-space-size=512'];
+const LIMIT_MS = 90_000;
 const scratch = existsSync('/dev/shm') ? '/dev/shm' : (process.env.TMPDIR ?? '/tmp');
 const say = (line) => process.stdout.write(`${line}\n`);
 
@@ -18,12 +19,16 @@ function measure(module, size, options) {
   const program = join(import.meta.dirname, 'measure.mjs');
   const path = join(import.meta.dirname, module);
   const args = [...FLAGS, program, path, String(size), JSON.stringify(options)];
-  const stdio = ['ignore', 'pipe', 'inherit'];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', stdio }));
+  const settings = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS };
+  try {
+    return JSON.parse(execFileSync(process.execPath, args, settings));
+  } catch (error) {
+    return { problem: error.code === 'ETIMEDOUT' ? 'came to a stop' : 'failed' };
+  }
 }
 
 function row(name, size, figures) {
-  if (figures === null) return say(`| ${name} | ${size} | not possible | | | |`);
+  if ('problem' in figures) return say(`| ${name} | ${size} | ${figures.problem} | | | |`);
   const { perSecond, p50, p99, perEntry } = figures;
   const bytes = perEntry === undefined ? 'not measured' : `${(perEntry / 1024).toFixed(1)} KiB`;
   const times = `${p50.toFixed(2)} ms | ${p99.toFixed(2)} ms`;
