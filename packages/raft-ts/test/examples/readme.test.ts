@@ -88,7 +88,7 @@ test('every entry point in the table of the README is exported, and the other wa
     exports: Record<string, { types?: string; default?: string }>;
   };
   const readme = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
-  const table = [...readme.matchAll(/^\| `raft-ts(\/\w+)?` \|/gm)].map(([, name]) => name ?? '');
+  const table = [...readme.matchAll(/^\| `raft-ts(\/\w+)?` +\|/gm)].map(([, name]) => name ?? '');
   const exported = Object.keys(manifest.exports).map((name) => name.slice(1));
   expect(table.toSorted()).toEqual(exported.toSorted());
   for (const [name, { types, default: code }] of Object.entries(manifest.exports)) {
