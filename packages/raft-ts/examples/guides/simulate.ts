@@ -53,10 +53,12 @@ export class StoreInSimulation implements SimStateMachine {
     return this.#store.state.values[key] ?? 0;
   }
 
+  /** Of the state itself, not of its snapshot: that one may lack something. */
   checksum(): number {
+    const text = JSON.stringify(this.#store.state);
     let hash = 0;
-    for (const byte of this.snapshot()) hash = Math.imul(hash ^ byte, 0x0100_0193) >>> 0;
-    return hash;
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+    return hash >>> 0;
   }
 
   snapshot(): Uint8Array {

@@ -38,14 +38,14 @@ test.each([
   ['a result that depends on the process', '4 same state', LocalStore],
 ])('the simulator notices %s', (_, invariant, Wrong) => {
   const createMachine = (): StoreInSimulation => new StoreInSimulation(new Wrong());
-  const failed = findFailure(createMachine, { from: 1, count: 30 });
+  const failed = findFailure(createMachine, { from: 1, count: 300 });
   expect(failed?.failure?.invariant).toContain(invariant);
   expect(failed!.lines.length).toBeGreaterThan(0);
 });
 
 test('a failure is explained by the faults and operations that lead to it', () => {
   const createMachine = (): StoreInSimulation => new StoreInSimulation(new LocalStore());
-  const failed = findFailure(createMachine, { from: 1, count: 30 })!;
+  const failed = findFailure(createMachine, { from: 1, count: 300 })!;
   const text = explain(failed, createMachine);
   expect(text).toContain('client 0: write');
   expect(text.split('\n').at(-1)).toContain(failed.failure!.invariant);
