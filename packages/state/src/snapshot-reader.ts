@@ -18,7 +18,8 @@ import type { ClusterRow } from './rows.js';
 import type { Parser } from './schema.js';
 import { count, fields, optional, ShapeError, text } from './schema.js';
 import { EMPTY_HISTORY } from './secret-packing.js';
-import { wholeSecret } from './secret-snapshot.js';
+import type { VersionPart } from './secret-snapshot.js';
+import { versionParts, wholeSecret } from './secret-snapshot.js';
 import { SNAPSHOT_FORMAT, SNAPSHOT_TABLES } from './snapshot.js';
 import type { Table } from './table.js';
 import type { Tables } from './tables.js';
@@ -45,6 +46,8 @@ export class SnapshotReader {
   readonly #digest: Digest;
   readonly #parsers: Readonly<Record<TableName, Parser<object>>>;
   readonly #specs: ServiceSpec[] = [];
+  /** Versions whose secret has not come yet. */
+  #versions: VersionPart[] = [];
   #pending: Uint8Array = new Uint8Array(0);
   #index: number | undefined;
   #recordCount = 0;
@@ -102,8 +105,10 @@ export class SnapshotReader {
     if (this.#isEnded) throw damaged('goes on behind its end');
     if (name === 'begin') this.#begin(value);
     else if (this.#index === undefined) throw damaged('has no beginning');
-    else if (name === 'spec') this.#spec(value);
+    else if (name === 'versions') this.#addVersions(value);
     else if (name === 'secret') this.#secret(value);
+    else if (this.#versions.length > 0) throw damaged('has versions of no secret');
+    else if (name === 'spec') this.#spec(value);
     else if (name === 'end') this.#end(value);
     else this.#row(name, value);
   }
@@ -129,8 +134,13 @@ export class SnapshotReader {
     this.#recordCount += 1;
   }
 
+  #addVersions(value: unknown): void {
+    for (const part of versionParts(value, false)) this.#versions.push(part);
+    this.#recordCount += 1;
+  }
+
   #secret(value: unknown): void {
-    const { row, versions, events } = wholeSecret(value, false);
+    const { row, versions, events } = wholeSecret(value, this.#versions.splice(0));
     const { secrets } = this.#tables;
     if (secrets.has(row.id) || secrets.getByName(row.name) !== undefined) {
       throw damaged('has a secret twice');

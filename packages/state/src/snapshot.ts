@@ -1,6 +1,6 @@
 import { encodeCbor } from './cbor.js';
 import type { ServiceSpec } from './rows.js';
-import { secretItem } from './secret-snapshot.js';
+import { secretRecords } from './secret-snapshot.js';
 import type { WholeSecret } from './secret-store.js';
 import type { Tables } from './tables.js';
 
@@ -65,8 +65,10 @@ function* items(
   yield ['begin', { format: SNAPSHOT_FORMAT, index: at.index }];
   let recordCount = 0;
   for (const secret of frozen.secrets) {
-    recordCount += 1;
-    yield ['secret', secretItem(secret)];
+    for (const record of secretRecords(secret)) {
+      recordCount += 1;
+      yield record;
+    }
   }
   // Thousands of tasks share the spec of their service: each goes in once, before its first use.
   const specs = new Map<ServiceSpec, number>();

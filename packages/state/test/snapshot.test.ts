@@ -109,6 +109,27 @@ describe('a snapshot', () => {
     expect(stateDigest(restored)).toBe(stateDigest(bench.state));
   });
 
+  test('holds a secret whose versions together are larger than any record may be', () => {
+    const bench = new Bench();
+    const size = 900_000;
+    const count = 12;
+    for (let number = 1; number <= count; number += 1) {
+      const envelope = new Uint8Array(size).fill(number);
+      const sealed = { keyId: 1, wrappedDek: valueBytes(number, 90), envelope, size };
+      bench.ok(bench.setCommand('large', number, { sealed }));
+      bench.set('small', number);
+    }
+    expect(count * size).toBeGreaterThan(
+      limits.SECRET_VALUE_BYTES_MAX + limits.SNAPSHOT_CHUNK_BYTES_MAX,
+    );
+    const restored = restoreState(bench.state.freeze().chunks());
+    expect(stateDigest(restored)).toBe(stateDigest(bench.state));
+    for (let number = 1; number <= count; number += 1) {
+      const { envelope } = restored.secretVersion('id-large', number)?.sealed ?? {};
+      expect([envelope?.length, envelope?.[0], envelope?.at(-1)]).toEqual([size, number, number]);
+    }
+  });
+
   test('may come in pieces of any size', () => {
     const { state } = furnished();
     const bytes = whole(state.freeze().chunks());
@@ -153,6 +174,33 @@ describe('a damaged snapshot', () => {
       recordCount += 1;
     }
     expect(recordCount).toBeGreaterThan(20);
+  });
+
+  test('whose versions come behind the last secret is refused', () => {
+    const bench = new Bench();
+    const envelope = new Uint8Array(700_000);
+    for (let number = 1; number <= 3; number += 1) {
+      const sealed = { keyId: 1, wrappedDek: valueBytes(number, 90), envelope, size: 700_000 };
+      bench.ok(bench.setCommand('large', number, { sealed }));
+    }
+    const parts = whole(bench.state.freeze().chunks());
+    const records: Uint8Array[] = [];
+    for (let offset = 0; offset < parts.length;) {
+      const end = offset + 4 + new DataView(parts.buffer, offset).getUint32(0);
+      records.push(parts.subarray(offset, end));
+      offset = end;
+    }
+    const [begin, first, second, secret, ...rest] = records as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      ...Uint8Array[],
+    ];
+    expect(code([begin, first, second, secret, ...rest])).toBe(
+      `restored ${stateDigest(bench.state)}`,
+    );
+    expect(code([begin, first, secret, second, ...rest])).toBe('CV_SNAPSHOT_DAMAGED');
   });
 
   test('with any byte changed is refused', () => {
