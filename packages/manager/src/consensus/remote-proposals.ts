@@ -1,4 +1,4 @@
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import { encodeCommand } from '@conclave/state';
 import type { Command } from '@conclave/state';
 import type { Channel } from '@conclave/transport';
@@ -54,7 +54,8 @@ export class RemoteProposals {
    * Proposes through `leader`.
    * @throws CV_NOT_LEADER, CV_QUEUE_FULL: certainly not done
    * @throws CV_CANCELLED when `signal` fires; once under way it may be done all the same
-   * @throws what the leader or the connection to it answers
+   * @throws CV_OUTCOME_UNKNOWN when the call to the leader was cut off: done, or not, or later
+   * @throws what the leader answers
    */
   propose(leader: number, command: Command, signal?: AbortSignal): Promise<ProposedResult> {
     return new Promise((resolve, reject) => {
@@ -120,9 +121,10 @@ export class RemoteProposals {
         waiting.settle(() => decodeOutcome(outcomes[place]));
       }
     } catch (error) {
+      const failure = asOutcome(error);
       for (const waiting of batch) {
         waiting.settle(() => {
-          throw error;
+          throw failure;
         });
       }
     } finally {
@@ -148,6 +150,16 @@ function takeBatch(lane: Lane): Waiting[] {
   }
   lane.waiting.splice(0, taken);
   return batch;
+}
+
+/** A call that was late, cut off or never answered says nothing of what became of its commands. */
+function asOutcome(error: unknown): unknown {
+  if (!isConclaveError(error) || error.kind !== 'unavailable') return error;
+  return new ConclaveError(
+    'CV_OUTCOME_UNKNOWN',
+    `the leader did not answer, the write may or may not be done: ${error.message}`,
+    { retryAfterMs: 300, details: { reason: error.code }, cause: error },
+  );
 }
 
 const cancelled = (): ConclaveError => new ConclaveError('CV_CANCELLED', 'the caller gave up');

@@ -99,7 +99,7 @@ describe('commands on their way to the leader', () => {
     const first = [bench.propose('a'), bench.propose('b')];
     await bench.pass();
     bench.calls[0]?.fail(new ConclaveError('CV_PEER_UNREACHABLE', 'gone'));
-    expect(await Promise.all(first)).toEqual(['CV_PEER_UNREACHABLE', 'CV_PEER_UNREACHABLE']);
+    expect(await Promise.all(first)).toEqual(['CV_OUTCOME_UNKNOWN', 'CV_OUTCOME_UNKNOWN']);
     const later = bench.propose('c');
     await bench.pass();
     bench.calls[1]?.answer([done(9)]);
