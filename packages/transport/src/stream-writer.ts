@@ -59,7 +59,8 @@ export class BoundedWriter<T> implements StreamWriter<T> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     const bytes = encode(message);
     const isFull = this.#queuedBytes + bytes.length > limits.STREAM_QUEUE_BYTES_MAX;
-    if (isFull && this.#queuedBytes > 0) {
+    // Whoever waited for room may send one message of any size: it is bounded on its own.
+    if (isFull && this.#queuedBytes > limits.STREAM_WINDOW_BYTES) {
       const error = new ConclaveError('CV_QUEUE_FULL', 'the reader of the stream is too slow');
       fail(error);
       return Promise.reject(error);

@@ -64,6 +64,16 @@ describe('a bounded writer', () => {
     expect(sent).toHaveLength(2);
   });
 
+  test('a large message may follow a small one whose writer did not have to wait', async () => {
+    const { writer, failures, take } = bench();
+    await writer.write(limits.STREAM_WINDOW_BYTES);
+    const large = writer.write(limits.STREAM_QUEUE_BYTES_MAX);
+    take();
+    take();
+    await large;
+    expect(failures).toEqual([]);
+  });
+
   test('one message may be larger than the queue', async () => {
     const { writer, take, failures } = bench();
     const write = writer.write(limits.STREAM_QUEUE_BYTES_MAX + 1);
