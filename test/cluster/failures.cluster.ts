@@ -161,7 +161,8 @@ describe('two of three managers are gone', () => {
       error: expect.stringMatching(/leader|quorum/),
     });
     expect(status.code).toBe(75);
-    expect(status.stdout).toMatch(/CV_NO_LEADER/);
+    expect(status.stdout).toMatch(/^leader +none$/m);
+    expect(status.stdout).toMatch(/^message +knows no leader/m);
     expect(await trace(tasks)).toEqual(before);
 
     await restart(...gone);

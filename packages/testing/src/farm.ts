@@ -1,6 +1,6 @@
 import { chown, mkdtemp, mkdir, readFile, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Host } from './host.js';
 import { loopbackNetwork, namespaceNetwork } from './network.js';
 import type { HostNetwork } from './network.js';
@@ -113,8 +113,9 @@ export class Farm {
       if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
       const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
       const mounts = await readFile(`/proc/${name}/mountinfo`, 'utf8').catch(() => '');
-      const isTask = mounts.includes(' /run/secrets ') && mounts.includes(this.memoryFolder);
-      if (line.includes(this.memoryFolder) || isTask) found.push(Number(name));
+      if (line.includes(this.memoryFolder) || isTaskBelow(mounts, this.memoryFolder)) {
+        found.push(Number(name));
+      }
     }
     return found;
   }
@@ -175,6 +176,24 @@ async function memoryRoot(): Promise<string> {
     }
   }
   throw new Error('no writable folder in memory: mount a tmpfs at /dev/shm');
+}
+
+/**
+ * True when `/run/secrets` of a process comes from below the folder. That the folder occurs among
+ * its mounts says nothing: a task of another farm has a copy of every mount of the machine.
+ */
+function isTaskBelow(mountInfo: string, folder: string): boolean {
+  const mounts = mountInfo.split('\n').map((line) => line.split(' '));
+  const secrets = mounts.filter(([, , , , point]) => point === '/run/secrets');
+  const devices = new Set(
+    mounts
+      .filter(([, , , , point]) => point?.startsWith(`${folder}/`))
+      .map(([, , device]) => device),
+  );
+  return secrets.some(
+    ([, , device, root]) =>
+      devices.has(device) || root?.startsWith(`/${basename(folder)}/`) === true,
+  );
 }
 
 async function mountsBelow(folder: string): Promise<string[]> {
