@@ -56,7 +56,11 @@ ${codes.join('\n')}`;
 }
 
 const CALLERS = {
-  admin: 'administrator with a certificate',
+  viewer: '`viewer`',
+  operator: '`operator`',
+  'secret-writer': '`secret-writer`',
+  auditor: '`auditor`',
+  admin: '`admin`',
   local: 'administrator of this host',
   manager: 'manager',
   'forwarding-manager': 'manager on behalf of an administrator',
@@ -125,11 +129,10 @@ a secret: a value comes in sealed to the cluster, and goes out sealed to the ses
 
 Workers listen on no port. TLS sessions are never resumed, and compressed messages are refused. A
 call whose caller is not in the row of its method is answered with \`CV_ROLE_FORBIDDEN\`. Open streams
-are checked again after each committed change of a node.
+are checked again after each committed change of a node or administrator.
 
-Administrators with a certificate and calls that a manager passes on for one have rows in the table,
-but this version issues no such certificate and passes no calls on: administrators use the local
-socket of a manager.
+Words in \`code\` are roles of administrators with a certificate. Rows name managers that pass on the
+call of an administrator, but this version passes no calls on.
 
 ## Services
 

@@ -1,3 +1,5 @@
+export { ADMIN_ROLES } from './admin-roles.js';
+export type { AdminRole } from './admin-roles.js';
 export { decodeBase32, encodeBase32 } from './base32.js';
 export { concatBytes, equalBytes, toHex } from './bytes.js';
 export {

@@ -1,6 +1,8 @@
+import type { AdminRole } from '@conclave/kernel';
+
 /** Who makes a call, in the words of the table below. */
 export type Caller =
-  | 'admin' // holds an administrator's certificate
+  | AdminRole // holds an administrator's certificate, and has this role in committed state
   | 'local' // came through the unix socket of this host
   | 'manager' // acts for itself
   | 'forwarding-manager' // passes on the call of an administrator, whom it names
@@ -13,8 +15,21 @@ export type ListenerKind = 'cluster' | 'join' | 'local';
 /** Who may make a call on which listener; a listener that is absent does not serve it. */
 export type Row = Readonly<Partial<Record<ListenerKind, readonly Caller[]>>>;
 
-/** What administrators ask any manager, on the network or on its socket. */
-const CONTROL: Row = { cluster: ['admin', 'forwarding-manager'], local: ['local'] };
+/** What administrators ask any manager; on its socket whoever may open it is one with all rights. */
+function control(...roles: readonly AdminRole[]): Row {
+  return { cluster: [...roles, 'admin', 'forwarding-manager'], local: ['local'] };
+}
+
+/** Names, states and history; no answer has a value. */
+const READ: Row = control('viewer', 'operator', 'secret-writer', 'auditor');
+/** Who was ever given what. */
+const AUDIT: Row = control('auditor');
+/** What runs, and where. To bind a secret is a right apart, which the tables decide on. */
+const OPERATE: Row = control('operator');
+/** New values and what becomes of old ones. */
+const WRITE_SECRETS: Row = control('secret-writer');
+/** Who belongs to the cluster. */
+const ADMINISTER: Row = control();
 /** What members do for their own identity and tasks. Managers run an agent as well. */
 const MEMBERS: Row = { cluster: ['worker', 'manager'] };
 const MANAGERS: Row = { cluster: ['manager'] };
@@ -27,9 +42,9 @@ const HOST: Row = { local: ['local'] };
  * table with the descriptors, so that a new method needs a decision.
  */
 export const AUTHORISATION: Readonly<Record<string, Row>> = {
-  '/conclave.v1.Cluster/GetInfo': CONTROL,
-  '/conclave.v1.Cluster/GetStatus': CONTROL,
-  '/conclave.v1.Cluster/Watch': CONTROL,
+  '/conclave.v1.Cluster/GetInfo': READ,
+  '/conclave.v1.Cluster/GetStatus': READ,
+  '/conclave.v1.Cluster/Watch': READ,
   '/conclave.v1.Dispatcher/Session': MEMBERS,
   '/conclave.v1.Identity/Leave': MEMBERS,
   '/conclave.v1.Identity/Renew': MEMBERS,
@@ -43,35 +58,35 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Managers/GetRing': MANAGERS,
   '/conclave.v1.Managers/Propose': MANAGERS,
   '/conclave.v1.Managers/TaskLogs': MANAGERS,
-  '/conclave.v1.Nodes/Exposure': CONTROL,
-  '/conclave.v1.Nodes/Get': CONTROL,
-  '/conclave.v1.Nodes/List': CONTROL,
-  '/conclave.v1.Nodes/Remove': CONTROL,
-  '/conclave.v1.Nodes/Update': CONTROL,
+  '/conclave.v1.Nodes/Exposure': AUDIT,
+  '/conclave.v1.Nodes/Get': READ,
+  '/conclave.v1.Nodes/List': READ,
+  '/conclave.v1.Nodes/Remove': ADMINISTER,
+  '/conclave.v1.Nodes/Update': OPERATE,
   '/conclave.v1.Raft/Entries': MANAGERS,
   '/conclave.v1.Raft/Messages': MANAGERS,
   '/conclave.v1.Raft/Snapshot': MANAGERS,
-  '/conclave.v1.Secrets/DestroyVersion': CONTROL,
-  '/conclave.v1.Secrets/Get': CONTROL,
-  '/conclave.v1.Secrets/History': CONTROL,
-  '/conclave.v1.Secrets/List': CONTROL,
-  '/conclave.v1.Secrets/Remove': CONTROL,
-  '/conclave.v1.Secrets/Rollback': CONTROL,
-  '/conclave.v1.Secrets/Set': CONTROL,
-  '/conclave.v1.Secrets/Status': CONTROL,
-  '/conclave.v1.Secrets/Update': CONTROL,
-  '/conclave.v1.Services/Create': CONTROL,
-  '/conclave.v1.Services/Get': CONTROL,
-  '/conclave.v1.Services/List': CONTROL,
-  '/conclave.v1.Services/Logs': CONTROL,
-  '/conclave.v1.Services/Remove': CONTROL,
-  '/conclave.v1.Services/Scale': CONTROL,
-  '/conclave.v1.Services/Update': CONTROL,
-  '/conclave.v1.Tasks/Get': CONTROL,
-  '/conclave.v1.Tasks/List': CONTROL,
-  '/conclave.v1.Tokens/Create': CONTROL,
-  '/conclave.v1.Tokens/List': CONTROL,
-  '/conclave.v1.Tokens/Revoke': CONTROL,
+  '/conclave.v1.Secrets/DestroyVersion': WRITE_SECRETS,
+  '/conclave.v1.Secrets/Get': READ,
+  '/conclave.v1.Secrets/History': READ,
+  '/conclave.v1.Secrets/List': READ,
+  '/conclave.v1.Secrets/Remove': WRITE_SECRETS,
+  '/conclave.v1.Secrets/Rollback': WRITE_SECRETS,
+  '/conclave.v1.Secrets/Set': WRITE_SECRETS,
+  '/conclave.v1.Secrets/Status': READ,
+  '/conclave.v1.Secrets/Update': WRITE_SECRETS,
+  '/conclave.v1.Services/Create': OPERATE,
+  '/conclave.v1.Services/Get': READ,
+  '/conclave.v1.Services/List': READ,
+  '/conclave.v1.Services/Logs': OPERATE,
+  '/conclave.v1.Services/Remove': OPERATE,
+  '/conclave.v1.Services/Scale': OPERATE,
+  '/conclave.v1.Services/Update': OPERATE,
+  '/conclave.v1.Tasks/Get': READ,
+  '/conclave.v1.Tasks/List': READ,
+  '/conclave.v1.Tokens/Create': ADMINISTER,
+  '/conclave.v1.Tokens/List': READ,
+  '/conclave.v1.Tokens/Revoke': ADMINISTER,
 };
 
 /** The row of `path`, when it has one. */

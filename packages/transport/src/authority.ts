@@ -1,5 +1,5 @@
 import { ConclaveError } from '@conclave/kernel';
-import type { Clock } from '@conclave/kernel';
+import type { AdminRole, Clock } from '@conclave/kernel';
 import type { CertificateIdentity } from '@conclave/pki';
 import { authorisationRow } from './authorisation.js';
 import type { Caller, ListenerKind } from './authorisation.js';
@@ -11,6 +11,8 @@ export interface CurrentIdentity {
   readonly id: string;
   /** Of a node. An administrator has none. */
   readonly role?: 'manager' | 'worker' | undefined;
+  /** Of an administrator; a call is allowed when any of them allows it. A node has none. */
+  readonly adminRoles?: readonly AdminRole[] | undefined;
   /** Listed and not removed. */
   readonly isActive: boolean;
   /** The serial of the certificate is one that the record of the node accepts. */
@@ -22,15 +24,16 @@ export interface Authority {
   /** `undefined`: nobody that this cluster knows. */
   currentIdentity(identity: CertificateIdentity): CurrentIdentity | undefined;
   /**
-   * Calls `listener` after each committed change that may take a right away: a node removed, demoted
-   * or with another serial. Open calls are checked again then. Returns how to stop.
+   * Calls `listener` after each committed change that may take a right away: a node or administrator
+   * removed, demoted or with another serial. Open calls are checked again then. Returns how to stop.
    */
   onChange(listener: () => void): () => void;
 }
 
-function callerOf(current: CurrentIdentity, isForwarded: boolean): Caller | undefined {
-  if (isForwarded) return current.role === 'manager' ? 'forwarding-manager' : undefined;
-  return current.kind === 'admin' ? 'admin' : current.role;
+function callersOf(current: CurrentIdentity, isForwarded: boolean): readonly Caller[] {
+  if (isForwarded) return current.role === 'manager' ? ['forwarding-manager'] : [];
+  if (current.kind === 'admin') return current.adminRoles ?? [];
+  return current.role === undefined ? [] : [current.role];
 }
 
 function refuse(path: string): never {
@@ -55,11 +58,11 @@ export interface AuthorityView {
   readonly clock: Clock;
 }
 
-function currentCaller(request: CallRequest, view: AuthorityView): Caller {
+function currentCallers(request: CallRequest, view: AuthorityView): readonly Caller[] {
   const { peer, path } = request;
   if (request.isForwarded && peer.kind !== 'certificate') refuse(path);
-  if (peer.kind === 'local') return 'local';
-  if (peer.kind === 'anonymous') return 'anonymous';
+  if (peer.kind === 'local') return ['local'];
+  if (peer.kind === 'anonymous') return ['anonymous'];
   if (view.clock.now() > peer.identity.notAfterMs) {
     throw new ConclaveError('CV_CERTIFICATE_EXPIRED', 'the certificate has expired');
   }
@@ -69,7 +72,7 @@ function currentCaller(request: CallRequest, view: AuthorityView): Caller {
   }
   const { kind, id } = peer.identity;
   if (current.kind !== kind || current.id !== id) refuse(path);
-  return callerOf(current, request.isForwarded) ?? refuse(path);
+  return callersOf(current, request.isForwarded);
 }
 
 /**
@@ -80,7 +83,7 @@ function currentCaller(request: CallRequest, view: AuthorityView): Caller {
  * @throws CV_ROLE_FORBIDDEN for a method that has no row or whose row does not name the caller.
  */
 export function authorise(request: CallRequest, view: AuthorityView): void {
-  const caller = currentCaller(request, view);
-  const row = authorisationRow(request.path);
-  if (row?.[request.listener]?.includes(caller) !== true) refuse(request.path);
+  const callers = currentCallers(request, view);
+  const allowed = authorisationRow(request.path)?.[request.listener] ?? [];
+  if (!callers.some((caller) => allowed.includes(caller))) refuse(request.path);
 }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { ADMIN_ROLES } from '@conclave/kernel';
+import type { AdminRole } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
 import type { AnyMethod } from '@conclave/wire';
 import { AUTHORISATION } from '../src/index.js';
@@ -43,6 +45,73 @@ describe('the table of rights', () => {
       expect(row.cluster ?? []).not.toContain('local');
       expect(row.local ?? ['local']).toEqual(['local']);
       expect(row.join ?? ['anonymous']).toEqual(['anonymous']);
+    }
+  });
+});
+
+describe('the roles of administrators', () => {
+  const callsOf = (role: AdminRole): string[] =>
+    Object.keys(AUTHORISATION)
+      .filter((path) => AUTHORISATION[path]?.cluster?.includes(role))
+      .map((path) => path.replace('/conclave.v1.', ''));
+  const READS = [
+    'Cluster/GetInfo',
+    'Cluster/GetStatus',
+    'Cluster/Watch',
+    'Nodes/Get',
+    'Nodes/List',
+    'Secrets/Get',
+    'Secrets/History',
+    'Secrets/List',
+    'Secrets/Status',
+    'Services/Get',
+    'Services/List',
+    'Tasks/Get',
+    'Tasks/List',
+    'Tokens/List',
+  ];
+
+  test.each<[AdminRole, string[]]>([
+    ['viewer', []],
+    ['auditor', ['Nodes/Exposure']],
+    [
+      'operator',
+      [
+        'Nodes/Update',
+        'Services/Create',
+        'Services/Logs',
+        'Services/Remove',
+        'Services/Scale',
+        'Services/Update',
+      ],
+    ],
+    [
+      'secret-writer',
+      [
+        'Secrets/DestroyVersion',
+        'Secrets/Remove',
+        'Secrets/Rollback',
+        'Secrets/Set',
+        'Secrets/Update',
+      ],
+    ],
+  ])('%s: the reads and its own calls, nothing else', (role, own) => {
+    expect(callsOf(role).sort()).toEqual([...READS, ...own].sort());
+  });
+
+  test('admin may whatever any role may; none may what members do among themselves', () => {
+    const ofAdmin = new Set(callsOf('admin'));
+    for (const role of ADMIN_ROLES) {
+      for (const path of callsOf(role)) expect(ofAdmin).toContain(path);
+    }
+    for (const path of ofAdmin) {
+      expect(path).not.toMatch(/^(?:Dispatcher|Identity|Join|Local|Managers|Raft)\//);
+    }
+  });
+
+  test('on the socket of the host everything is allowed that an admin may', () => {
+    for (const path of callsOf('admin')) {
+      expect(AUTHORISATION[`/conclave.v1.${path}`]?.local).toEqual(['local']);
     }
   });
 });

@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { SILENT_LOGGER } from '@conclave/kernel';
-import type { Clock, Random, Timers } from '@conclave/kernel';
+import type { AdminRole, Clock, Random, Timers } from '@conclave/kernel';
 import { createRoot, generateNodeKey, issueCertificate, toPem } from '@conclave/pki';
 import type { CertificateIdentity, CertificateSubject, CreatedRoot } from '@conclave/pki';
 import { loadWire } from '@conclave/wire';
@@ -135,8 +135,11 @@ export class TestCluster {
     return this.issue({ kind: 'node', role, id }, options);
   }
 
-  async admin(id: string): Promise<TlsIdentity> {
-    this.authority.set(id, { kind: 'admin', id, isActive: true, isSerialCurrent: true });
+  /** An administrator that committed state knows. */
+  async admin(id: string, ...adminRoles: AdminRole[]): Promise<TlsIdentity> {
+    const roles = adminRoles.length === 0 ? (['admin'] as const) : adminRoles;
+    const current = { kind: 'admin', id, isActive: true, isSerialCurrent: true } as const;
+    this.authority.set(id, { ...current, adminRoles: roles });
     return this.issue({ kind: 'admin', id });
   }
 

@@ -1,0 +1,8 @@
+/**
+ * What an administrator may be. Each role is a fixed set of calls, which the table of rights in
+ * `transport` names; what no role names, nobody may do.
+ */
+export const ADMIN_ROLES = ['viewer', 'operator', 'secret-writer', 'auditor', 'admin'] as const;
+
+/** One of {@link ADMIN_ROLES}. */
+export type AdminRole = (typeof ADMIN_ROLES)[number];
