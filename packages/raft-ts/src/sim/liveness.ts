@@ -1,7 +1,7 @@
 import { LEAVE_JOINT } from '../codec/conf-change.js';
-import type { SimMember } from './member.js';
 import { leaderOf } from './nemesis.js';
 import { SimFailure } from './failure.js';
+import type { Subject } from './subject.js';
 import type { World } from './world.js';
 import type { Workload } from './workload.js';
 
@@ -62,8 +62,8 @@ export class Liveness {
    * than all who may, so that it does not vote for them, but they do not know and need its vote.
    */
   #isHeldByRemoved(): boolean {
-    const running = this.#world.members.filter((m): m is SimMember => m?.isUp === true);
-    const isVoter = ({ id, core }: SimMember): boolean => core.tracker.isVoter(id);
+    const running = this.#world.members.filter((m): m is Subject => m?.isUp === true);
+    const isVoter = ({ id, core }: Subject): boolean => core.tracker.isVoter(id);
     const able = running.filter(isVoter);
     return running.some(
       (removed) =>
@@ -73,7 +73,7 @@ export class Liveness {
     );
   }
 
-  #problem(leader: SimMember | undefined): string | undefined {
+  #problem(leader: Subject | undefined): string | undefined {
     if (leader === undefined) return 'nobody leads';
     this.#retireRemoved(leader);
     const { tracker, log } = leader.core;
@@ -112,7 +112,7 @@ export class Liveness {
    */
   #silenceRemoved(): void {
     const { members, parameters, coverage } = this.#world;
-    const running = members.filter((m): m is SimMember => m?.isUp === true);
+    const running = members.filter((m): m is Subject => m?.isUp === true);
     const latest = running.reduce((a, b) => (b.applied > a.applied ? b : a));
     for (const member of running) {
       if (latest.core.tracker.progress.has(member.id)) continue;
@@ -126,7 +126,7 @@ export class Liveness {
    * Shuts down members that are not part of the latest configuration, as soon as majorities know it:
    * they are not told, and could campaign for ever.
    */
-  #retireRemoved({ core, applied, confState }: SimMember): void {
+  #retireRemoved({ core, applied, confState }: Subject): void {
     const { members } = this.#world;
     const { voters, votersOutgoing } = confState;
     const knows = (id: number): boolean => members[id]?.confState.voters.join() === voters.join();

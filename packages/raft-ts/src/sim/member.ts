@@ -13,6 +13,7 @@ import { EVENT } from './events.js';
 import type { SimStateMachine } from './machine.js';
 import { Prng } from './prng.js';
 import type { Micros } from './scheduler.js';
+import type { ProposalWatcher, Subject } from './subject.js';
 import type { World } from './world.js';
 
 /** Readys in a row before a member is taken for stuck. */
@@ -25,7 +26,7 @@ export const CRASH_POINT = { none: 0, beforeWrite: 1, beforeResponses: 2 } as co
  * A member in bare mode: a RawNode, a model of its disk and its state machine, without promises. It
  * does what a host has to do, in either storage mode, and dies and comes back.
  */
-export class SimMember {
+export class SimMember implements Subject {
   readonly id: NodeId;
   readonly disk: SimDisk = new SimDisk();
   readonly machine: SimStateMachine;
@@ -36,6 +37,8 @@ export class SimMember {
   isUp = false;
   /** Whether it was shut down for good. */
   isRetired = false;
+  readonly isLost = false;
+  readonly answersProposals = false;
   pausedUntil: Micros = 0;
   /** The disk does nothing before this time. */
   stalledUntil: Micros = 0;
@@ -164,6 +167,15 @@ export class SimMember {
     }
     this.settle();
     return outcome;
+  }
+
+  propose(data: Uint8Array, watcher: ProposalWatcher): void {
+    if (this.call((node) => node.propose(data)) === 'dropped') watcher.refused();
+  }
+
+  /** Its disk is a model without faults of its own. */
+  harmDisk(): boolean {
+    return false;
   }
 
   #step(message: Message): void {
@@ -343,6 +355,15 @@ export class SimMember {
     if (term === undefined) return false;
     const metadata = { index, term, confState };
     return this.disk.saveSnapshot({ data: this.machine.snapshot(), metadata });
+  }
+
+  compact(y: number, z: number): boolean {
+    if (y % 4 !== 0) this.saveSnapshot();
+    const { memory } = this.disk.storage;
+    const first = memory.firstIndex();
+    const last = memory.snapshot().metadata.index;
+    if (last >= first) memory.compact(first + (z % (last - first + 1)));
+    return true;
   }
 
   /** A follower would refuse a snapshot that does not know it, so that a new one is made. */

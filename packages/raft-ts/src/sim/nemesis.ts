@@ -3,17 +3,17 @@ import { describeConfChange } from '../describe-config.js';
 import type { NodeId } from '../numbers.js';
 import type { ConfChange, ConfChangeSingle } from '../types.js';
 import { EVENT } from './events.js';
-import type { SimMember } from './member.js';
 import { CRASH_POINT } from './member.js';
 import { IDS_MAX } from './network.js';
 import type { PlanAction } from './plan.js';
 import type { Micros } from './scheduler.js';
+import type { Subject } from './subject.js';
 import type { World } from './world.js';
 
 /** What a nemesis needs beside the world. */
 export interface NemesisPowers {
   /** Creates a member with an empty disk. @returns undefined if there are enough */
-  create(): SimMember | undefined;
+  create(): Subject | undefined;
 }
 
 /** Carries out faults, from the raw numbers of a plan and the state at the time. */
@@ -33,7 +33,7 @@ export class Nemesis {
 
   /** Carries out one fault; nothing if it makes no sense now. */
   act(action: PlanAction): void {
-    const running = this.#world.members.filter((m): m is SimMember => m?.isUp === true);
+    const running = this.#world.members.filter((m): m is Subject => m?.isUp === true);
     const member = running[action.x % running.length];
     if (action.kind === 'partition') this.#cut(action);
     else if (action.kind === 'membership') this.#changeMembers(action);
@@ -41,7 +41,7 @@ export class Nemesis {
     else if (member !== undefined) this.#harm(member, action, running);
   }
 
-  #harm(member: SimMember, action: PlanAction, running: readonly SimMember[]): void {
+  #harm(member: Subject, action: PlanAction, running: readonly Subject[]): void {
     const { scheduler, parameters, coverage } = this.#world;
     const { kind, y, z } = action;
     switch (kind) {
@@ -75,7 +75,7 @@ export class Nemesis {
         this.#explain(member, 'has a disk that stands still for', this.#duration(y));
         break;
       case 'compaction':
-        compact(member, y, z);
+        if (!member.compact(y, z)) return;
         this.#explain(member, 'compacts its log');
         break;
       default:
@@ -84,7 +84,7 @@ export class Nemesis {
     coverage.count(kind);
   }
 
-  #ask(member: SimMember, { kind, y, z }: PlanAction): boolean {
+  #ask(member: Subject, { kind, y, z }: PlanAction): boolean {
     if (member.pausedUntil > this.#world.scheduler.now) return false;
     switch (kind) {
       case 'campaign':
@@ -109,7 +109,7 @@ export class Nemesis {
     }
   }
 
-  #explain({ id }: SimMember, what: string, duration?: Micros): void {
+  #explain({ id }: Subject, what: string, duration?: Micros): void {
     const text = `member ${id} ${what}`;
     this.#world.explain(() => (duration === undefined ? text : `${text} ${inMs(duration)}`));
   }
@@ -163,7 +163,7 @@ export class Nemesis {
     }
   }
 
-  #changeFor(leader: SimMember, { x, y, z }: PlanAction): ConfChange | undefined {
+  #changeFor(leader: Subject, { x, y, z }: PlanAction): ConfChange | undefined {
     const { tracker } = leader.core;
     const { coverage } = this.#world;
     if (tracker.isJoint && x % 4 !== 0) {
@@ -191,7 +191,7 @@ export class Nemesis {
     return { version: 2, transition, changes };
   }
 
-  #singleFor(leader: SimMember, raw: number): ConfChangeSingle | undefined {
+  #singleFor(leader: Subject, raw: number): ConfChangeSingle | undefined {
     const { ids } = leader.core.tracker;
     const known = ids[(raw >>> 4) % ids.length] as NodeId;
     switch (raw % 6) {
@@ -258,19 +258,11 @@ function cutOf(
 }
 
 /** The running leader of the highest term. */
-export function leaderOf({ members }: World): SimMember | undefined {
-  let leader: SimMember | undefined;
+export function leaderOf({ members }: World): Subject | undefined {
+  let leader: Subject | undefined;
   for (const member of members) {
     if (member?.isUp !== true || member.core.role !== 'StateLeader') continue;
     if (leader === undefined || member.core.term > leader.core.term) leader = member;
   }
   return leader;
-}
-
-function compact(member: SimMember, y: number, z: number): void {
-  if (y % 4 !== 0) member.saveSnapshot();
-  const { memory } = member.disk.storage;
-  const first = memory.firstIndex();
-  const last = memory.snapshot().metadata.index;
-  if (last >= first) memory.compact(first + (z % (last - first + 1)));
 }

@@ -19,8 +19,16 @@ export const FAULT_CLASSES = [
 /** A kind of fault. */
 export type FaultClass = (typeof FAULT_CLASSES)[number];
 
+/** Kinds of faults of disks, which only full mode has. */
+export const DISK_FAULTS = ['failDisk', 'fillDisk', 'loseDisk'] as const;
+
+/** A kind of fault of a disk. */
+export type DiskFault = (typeof DISK_FAULTS)[number];
+
 /** How often each kind of fault comes, relative to the others; 0: never. */
-export type FaultWeights = { readonly [K in FaultClass]: number };
+export type FaultWeights = { readonly [K in FaultClass]: number } & {
+  readonly [K in DiskFault]?: number;
+};
 
 /** What a run is made of. All of it is drawn from the seed; each value can be overridden. */
 export interface SimParameters {

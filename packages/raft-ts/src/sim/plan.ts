@@ -1,5 +1,5 @@
-import type { FaultClass, SimParameters } from './parameters.js';
-import { FAULT_CLASSES } from './parameters.js';
+import type { DiskFault, FaultClass, SimParameters } from './parameters.js';
+import { DISK_FAULTS, FAULT_CLASSES } from './parameters.js';
 import { Prng } from './prng.js';
 import type { Micros } from './scheduler.js';
 
@@ -14,7 +14,7 @@ export type OperationKind = 'write' | 'swap' | 'read' | 'burst';
 export interface PlanAction {
   /** When it is due. */
   readonly at: Micros;
-  readonly kind: FaultClass | OperationKind;
+  readonly kind: FaultClass | DiskFault | OperationKind;
   /** Whom, what, how: 0..2^32-1 each. */
   readonly x: number;
   readonly y: number;
@@ -34,7 +34,7 @@ export class DrawnActions implements ActionSource {
   readonly #parameters: SimParameters;
   readonly #operations: Prng;
   readonly #faults: Prng;
-  readonly #kinds: readonly FaultClass[];
+  readonly #kinds: readonly (FaultClass | DiskFault)[];
   #operationAt: Micros = 0;
   #faultAt: Micros = 0;
 
@@ -47,8 +47,8 @@ export class DrawnActions implements ActionSource {
     this.#parameters = parameters;
     this.#operations = prng.split('operations');
     this.#faults = prng.split('faults');
-    this.#kinds = FAULT_CLASSES.flatMap((kind) =>
-      Array.from<FaultClass>({ length: parameters.faults[kind] }).fill(kind),
+    this.#kinds = [...FAULT_CLASSES, ...DISK_FAULTS].flatMap((kind) =>
+      Array.from<FaultClass | DiskFault>({ length: parameters.faults[kind] ?? 0 }).fill(kind),
     );
     this.#operationAt = interval(this.#operations, parameters.operationMicros);
     this.#faultAt = interval(this.#faults, parameters.faultMicros);

@@ -1,6 +1,6 @@
 import type { Logger } from '../config.js';
 import type { Message } from '../message-types.js';
-import type { ConfState, Entry, ReadState, Snapshot } from '../types.js';
+import type { ConfState, Entry, ReadState } from '../types.js';
 import { Checker } from './checks/checker.js';
 import type { Coverage } from './coverage.js';
 import { EVENT } from './events.js';
@@ -17,6 +17,7 @@ import { isOperation } from './plan.js';
 import type { SimEvent } from './scheduler.js';
 import { Scheduler } from './scheduler.js';
 import { Recorder } from './recorder.js';
+import type { Subject } from './subject.js';
 import type { World } from './world.js';
 import { Workload } from './workload.js';
 
@@ -31,6 +32,12 @@ export interface SimulationParts {
   readonly script?: string[] | undefined;
   /** Default: registers. The clients need their form of commands. */
   readonly createMachine?: (() => SimStateMachine) | undefined;
+  /**
+   * Creates a member, without starting it. Default: one in bare mode.
+   *
+   * @param founders the configuration the cluster starts with; undefined: the disk is empty
+   */
+  readonly createMember?: ((id: number, world: World, founders?: ConfState) => Subject) | undefined;
 }
 
 /** A cluster in virtual time, with clients, faults, and a checker. One run. */
@@ -42,7 +49,7 @@ export class Simulation implements World {
   readonly scheduler: Scheduler = new Scheduler();
   readonly network: SimNetwork;
   readonly checker: Checker;
-  readonly members: (SimMember | undefined)[] = [undefined];
+  readonly members: (Subject | undefined)[] = [undefined];
   readonly recorder: Recorder;
   /** All actions that were due. */
   readonly executed: PlanAction[] = [];
@@ -51,6 +58,7 @@ export class Simulation implements World {
   isCalm = false;
 
   readonly createMachine: () => SimStateMachine;
+  readonly #createMember: (id: number, world: World, founders?: ConfState) => Subject;
   readonly #actions: ActionSource;
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
@@ -67,9 +75,10 @@ export class Simulation implements World {
     this.coverage = coverage;
     this.logger = logger;
     this.createMachine = createMachine ?? ((): SimStateMachine => new RegisterMachine());
+    this.#createMember = parts.createMember ?? createBareMember;
     const { scheduler, members } = this;
     this.network = new SimNetwork({ seed, parameters, scheduler, coverage });
-    this.checker = new Checker({ parameters, members, start: 1 });
+    this.checker = new Checker({ parameters, members, start: START.index });
     this.#actions = actions;
     this.#workload = new Workload(this);
     this.#nemesis = new Nemesis(this, { create: () => this.#create() });
@@ -83,23 +92,35 @@ export class Simulation implements World {
    */
   run(): void {
     try {
-      this.#found();
-      this.#scheduleAction();
-      while (!this.#isAtRest) {
-        const event = this.scheduler.next();
-        if (event === undefined) break;
-        this.events++;
-        this.recorder.note(event);
-        this.#dispatch(event);
-        this.scheduler.release(event);
-        if (this.events === this.parameters.eventsMax) this.#calm();
-      }
-      this.#workload.finish();
+      this.begin();
+      while (this.step());
+      this.finish();
     } catch (error) {
-      if (error instanceof SimFailure) throw error;
-      const text = error instanceof Error ? error.message : String(error);
-      throw new SimFailure('0 assertions of the core', text, { cause: error });
+      throw asSimFailure(error);
     }
+  }
+
+  /** Creates the cluster and the first action. */
+  begin(): void {
+    this.#found();
+    this.#scheduleAction();
+  }
+
+  /** Lets one event happen. @returns false if nothing is left to happen */
+  step(): boolean {
+    const event = this.scheduler.next();
+    if (event === undefined) return false;
+    this.events++;
+    this.recorder.note(event);
+    this.#dispatch(event);
+    this.scheduler.release(event);
+    if (this.events === this.parameters.eventsMax) this.#calm();
+    return !this.#isAtRest;
+  }
+
+  /** Checks what can only be checked at the end. */
+  finish(): void {
+    this.#workload.finish();
   }
 
   /** Creates and starts the first members, all with the same snapshot. */
@@ -113,20 +134,14 @@ export class Simulation implements World {
       learnersNext: [],
       autoLeave: false,
     };
-    const data = this.createMachine().snapshot();
-    const snapshot: Snapshot = { data, metadata: { index: 1, term: 1, confState } };
-    for (const id of ids) {
-      const member = new SimMember(id, this);
-      member.disk.format(snapshot);
-      this.members[id] = member;
-    }
+    for (const id of ids) this.members[id] = this.#createMember(id, this, confState);
     for (const id of ids) this.members[id]?.start();
   }
 
-  #create(): SimMember | undefined {
+  #create(): Subject | undefined {
     const id = this.members.length;
     if (id > this.parameters.membersMax) return undefined;
-    const member = new SimMember(id, this);
+    const member = this.#createMember(id, this);
     this.members.push(member);
     member.start();
     return member;
@@ -191,7 +206,7 @@ export class Simulation implements World {
     }
   }
 
-  #dispatchToMember(event: SimEvent, member: SimMember | undefined): void {
+  #dispatchToMember(event: SimEvent, member: Subject | undefined): void {
     if (member === undefined || member.isRetired) return;
     if (event.kind === EVENT.restart) {
       if (!member.isUp && member.life === event.a) member.start();
@@ -228,7 +243,7 @@ export class Simulation implements World {
     }
   }
 
-  #deliver(event: SimEvent, member: SimMember): void {
+  #deliver(event: SimEvent, member: Subject): void {
     const message = event.message as Message;
     if (!member.isUp) {
       if (message.type === 'MsgSnap') this.network.reportSnapshot(message, false);
@@ -246,26 +261,44 @@ export class Simulation implements World {
     this.recorder.explain(text);
   }
 
-  applied(member: SimMember, entry: Entry, result: number): void {
+  applied(member: Subject, entry: Entry, result: number): void {
     this.#workload.applied(member, entry, result);
   }
 
-  progressed(member: SimMember): void {
+  progressed(member: Subject): void {
     this.#workload.progressed(member);
   }
 
-  readable(member: SimMember, states: readonly ReadState[]): void {
+  readable(member: Subject, states: readonly ReadState[]): void {
     this.#workload.readable(member, states);
   }
 
-  crashed(member: SimMember): void {
+  crashed(member: Subject): void {
     this.#workload.crashed(member);
     if (member.isRetired) return;
     this.scheduler.after(member.downMicros, EVENT.restart, member.id).a = member.life;
   }
 }
 
-function report(member: SimMember, { a: peer, b: what }: SimEvent): void {
+/** All that a run can throw is a broken invariant. */
+export function asSimFailure(error: unknown): SimFailure {
+  if (error instanceof SimFailure) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new SimFailure('0 assertions of the core', text, { cause: error });
+}
+
+/** Index and term of the snapshot a cluster starts with. */
+export const START = { index: 1, term: 1 } as const;
+
+function createBareMember(id: number, world: World, founders?: ConfState): SimMember {
+  const member = new SimMember(id, world);
+  if (founders === undefined) return member;
+  const data = world.createMachine().snapshot();
+  member.disk.format({ data, metadata: { ...START, confState: founders } });
+  return member;
+}
+
+function report(member: Subject, { a: peer, b: what }: SimEvent): void {
   member.call((node) => {
     if (what === REPORT.unreachable) node.reportUnreachable(peer);
     else node.reportSnapshot(peer, what === REPORT.snapshotArrived ? 'finish' : 'failure');

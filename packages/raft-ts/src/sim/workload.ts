@@ -5,10 +5,10 @@ import { SimFailure } from './failure.js';
 import type { HistoryOperation } from './linearizability.js';
 import { checkLinearizable } from './linearizability.js';
 import { encodeCommand, WRITTEN } from './machine.js';
-import type { SimMember } from './member.js';
 import type { OperationKind, PlanAction } from './plan.js';
 import { Prng } from './prng.js';
 import type { Micros } from './scheduler.js';
+import type { Subject } from './subject.js';
 import type { World } from './world.js';
 
 const ATTEMPTS_MAX = 3;
@@ -36,8 +36,8 @@ interface Operation {
   attempt: number;
   /** The member asked last. */
   member: NodeId;
-  /** Whether some attempt was not refused for certain. */
-  isAccepted: boolean;
+  /** Attempts that are not refused for certain. */
+  possible: number;
 }
 
 interface Session {
@@ -108,7 +108,7 @@ export class Workload {
       outcome: 'open',
       attempt: 0,
       member: 0,
-      isAccepted: false,
+      possible: 0,
     };
     const { value, expected } = operation;
     this.#world.explain(() => {
@@ -124,7 +124,7 @@ export class Workload {
   /** Proposals of many sizes, which fill windows and make logs differ where nobody is heard. */
   #burst({ x, y, z }: PlanAction): void {
     const { members, scheduler } = this.#world;
-    const leaders = members.filter((m): m is SimMember => m?.isUp === true && isLeader(m));
+    const leaders = members.filter((m): m is Subject => m?.isUp === true && isLeader(m));
     const member = leaders[x % leaders.length];
     if (member === undefined || member.pausedUntil > scheduler.now) return;
     const count = 1 + (y % 8);
@@ -160,17 +160,22 @@ export class Workload {
     const isSwap = operation.kind === 'swap' ? 1 : 0;
     const data = encodeCommand({ client, sequence, operation: isSwap, key, value, expected });
     // Noted first: the entry may be applied before the call returns.
-    const wasAccepted = operation.isAccepted;
-    operation.isAccepted = true;
-    const outcome = member.call((node) => node.propose(data));
-    operation.isAccepted = wasAccepted || outcome === 'accepted';
+    operation.possible++;
+    member.propose(data, {
+      refused: () => {
+        operation.possible--;
+      },
+      applied: (result) => {
+        this.#answer(operation, result);
+      },
+    });
   }
 
   /** A member that takes requests; after the faults, one that leads. */
-  #choose({ start, attempt }: Operation): SimMember | undefined {
+  #choose({ start, attempt }: Operation): Subject | undefined {
     const { members, scheduler, isCalm } = this.#world;
     const able = members.filter(
-      (member): member is SimMember =>
+      (member): member is Subject =>
         member?.isUp === true &&
         member.pausedUntil <= scheduler.now &&
         (!isCalm || isLeader(member)),
@@ -178,7 +183,7 @@ export class Workload {
     return able[(start + attempt * 7919) % able.length];
   }
 
-  #read(operation: Operation, member: SimMember): void {
+  #read(operation: Operation, member: Subject): void {
     const number = ++this.#readCount;
     this.#reads.set(number, {
       operation,
@@ -192,7 +197,7 @@ export class Workload {
   }
 
   /** A member was told that reads may be served. */
-  readable(member: SimMember, states: readonly ReadState[]): void {
+  readable(member: Subject, states: readonly ReadState[]): void {
     for (const { index, requestCtx } of states) {
       const view = new DataView(requestCtx.buffer, requestCtx.byteOffset, 4);
       const number = view.getUint32(0, true);
@@ -210,7 +215,7 @@ export class Workload {
   }
 
   /** The applied index of a member has grown: some reads can be answered. */
-  progressed(member: SimMember): void {
+  progressed(member: Subject): void {
     if (this.#waiting.length === 0) return;
     const isReady = (read: OpenRead): boolean =>
       read.member === member.id && read.life === member.life && member.applied >= read.index;
@@ -223,25 +228,28 @@ export class Workload {
   }
 
   /** A member has died, and with it what it knew of clients. */
-  crashed({ id }: SimMember): void {
+  crashed({ id }: Subject): void {
     this.#waiting = this.#waiting.filter(({ member }) => member !== id);
     for (const [number, read] of this.#reads) if (read.member === id) this.#reads.delete(number);
   }
 
   /** A member has applied an entry: the client may wait for it there. */
-  applied(member: SimMember, { data, type }: Entry, result: number): void {
+  applied(member: Subject, { data, type }: Entry, result: number): void {
     if (type !== 'EntryNormal' || data.length !== COMMAND_SIZE) return;
     const view = new DataView(data.buffer, data.byteOffset, COMMAND_SIZE);
     const session = this.#sessions[view.getUint32(0, true)];
     const operation = session?.writes[view.getUint32(4, true)];
     if (operation === undefined) return;
-    if (operation.outcome === 'rejected') {
+    if (operation.possible === 0) {
       const text = `operation ${operation.id} was refused, but ${member.id} applies it`;
       throw new SimFailure('11 refused is refused', text);
     }
-    if (session?.open === operation && operation.member === member.id) {
-      this.#reply(operation, result);
-    }
+    if (member.answersProposals || operation.member !== member.id) return;
+    this.#answer(operation, result);
+  }
+
+  #answer(operation: Operation, result: number): void {
+    if (this.#sessions[operation.client]?.open === operation) this.#reply(operation, result);
   }
 
   #reply(operation: Operation, result: number): void {
@@ -273,7 +281,7 @@ export class Workload {
       return;
     }
     this.#world.coverage.count('client gives up');
-    this.#end(operation, operation.isAccepted ? 'unknown' : 'rejected');
+    this.#end(operation, operation.possible > 0 ? 'unknown' : 'rejected');
   }
 
   #end(operation: Operation, outcome: Outcome): Session {
@@ -295,7 +303,7 @@ export class Workload {
   }
 }
 
-function isLeader({ core }: SimMember): boolean {
+function isLeader({ core }: Subject): boolean {
   return core.role === 'StateLeader';
 }
 

@@ -3,10 +3,10 @@ import type { ReadState, Entry } from '../types.js';
 import type { Checker } from './checks/checker.js';
 import type { Coverage } from './coverage.js';
 import type { SimStateMachine } from './machine.js';
-import type { SimMember } from './member.js';
 import type { SimNetwork } from './network.js';
 import type { SimParameters } from './parameters.js';
 import type { Scheduler } from './scheduler.js';
+import type { Subject } from './subject.js';
 
 /** What members, clients and faults share. */
 export interface World {
@@ -18,7 +18,7 @@ export interface World {
   readonly coverage: Coverage;
   readonly logger: Logger | undefined;
   /** All that ever existed, by id. */
-  readonly members: readonly (SimMember | undefined)[];
+  readonly members: readonly (Subject | undefined)[];
   /** Whether the faults have ended. */
   readonly isCalm: boolean;
   /** A fresh state machine. */
@@ -27,11 +27,11 @@ export interface World {
   /** Puts what the present event does into words, for people. */
   explain(text: () => string): void;
   /** A member has applied an entry. */
-  applied(member: SimMember, entry: Entry, result: number): void;
+  applied(member: Subject, entry: Entry, result: number): void;
   /** The applied index of a member has grown. */
-  progressed(member: SimMember): void;
+  progressed(member: Subject): void;
   /** A member may serve reads. */
-  readable(member: SimMember, states: readonly ReadState[]): void;
+  readable(member: Subject, states: readonly ReadState[]): void;
   /** A member has died. */
-  crashed(member: SimMember): void;
+  crashed(member: Subject): void;
 }

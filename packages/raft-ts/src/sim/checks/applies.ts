@@ -2,7 +2,7 @@ import { describeConfState } from '../../describe-config.js';
 import type { Index } from '../../numbers.js';
 import type { ConfState, Entry, Snapshot } from '../../types.js';
 import { SimFailure } from '../failure.js';
-import type { SimMember } from '../member.js';
+import type { Subject } from '../subject.js';
 import type { Logs } from './logs.js';
 
 /**
@@ -22,12 +22,12 @@ export class Applies {
   }
 
   /** A member has started from a snapshot. */
-  started(member: SimMember): void {
+  started(member: Subject): void {
     if (member.applied > 0) this.#checkState(member, member.applied);
   }
 
   /** A member is about to apply an entry. */
-  applying({ id, applied }: SimMember, { index, term }: Entry): void {
+  applying({ id, applied }: Subject, { index, term }: Entry): void {
     if (index !== applied + 1) {
       throw new SimFailure('4 applied once', `${id} applies ${index} after ${applied}`);
     }
@@ -38,12 +38,12 @@ export class Applies {
   }
 
   /** A member has applied an entry. */
-  applied(member: SimMember, { index }: Entry): void {
+  applied(member: Subject, { index }: Entry): void {
     this.#checkState(member, index);
   }
 
   /** A member has replaced its state by a snapshot. */
-  restored(member: SimMember, { metadata }: Snapshot): void {
+  restored(member: Subject, { metadata }: Snapshot): void {
     this.#checkState(member, metadata.index);
     const { term, index } = metadata;
     if (this.#logs.termOf(index) === term) return;
@@ -51,7 +51,7 @@ export class Applies {
     throw new SimFailure('4 applied once', text);
   }
 
-  #checkState({ id, machine, confState }: SimMember, index: Index): void {
+  #checkState({ id, machine, confState }: Subject, index: Index): void {
     const checksum = machine.checksum();
     const other = this.#checksums[index];
     if (other === undefined) this.#checksums[index] = checksum;

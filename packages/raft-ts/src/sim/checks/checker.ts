@@ -2,7 +2,7 @@ import type { Message } from '../../message-types.js';
 import type { Index } from '../../numbers.js';
 import type { Ready } from '../../ready-types.js';
 import type { Entry, Snapshot } from '../../types.js';
-import type { SimMember } from '../member.js';
+import type { Subject } from '../subject.js';
 import type { SimParameters } from '../parameters.js';
 import { Applies } from './applies.js';
 import { Durability } from './durability.js';
@@ -13,7 +13,7 @@ import { Logs } from './logs.js';
 /** What a checker looks at. */
 export interface CheckerParts {
   readonly parameters: SimParameters;
-  readonly members: readonly (SimMember | undefined)[];
+  readonly members: readonly (Subject | undefined)[];
   /** Index of the snapshot a cluster starts with. */
   readonly start: Index;
 }
@@ -35,7 +35,7 @@ export class Checker {
   }
 
   /** A member has started. */
-  started(member: SimMember): void {
+  started(member: Subject): void {
     const { core } = member;
     member.seenRole = core.role;
     member.seenTerm = core.term;
@@ -45,7 +45,7 @@ export class Checker {
   }
 
   /** A member has handled some input. */
-  stepped(member: SimMember): void {
+  stepped(member: Subject): void {
     const { core } = member;
     if (core.role !== member.seenRole || core.term !== member.seenTerm) {
       this.#leaders.roleChanged(member);
@@ -66,7 +66,7 @@ export class Checker {
   }
 
   /** A member hands out work. */
-  ready(member: SimMember, ready: Ready): void {
+  ready(member: Subject, ready: Ready): void {
     if (ready.entries.length > 0) {
       this.logs.appended(member, ready.entries);
       this.#leaders.appended(member, ready.entries);
@@ -75,22 +75,22 @@ export class Checker {
   }
 
   /** A message leaves a member. */
-  sent(member: SimMember, message: Message): void {
+  sent(member: Subject, message: Message): void {
     this.#durability.sent(member, message);
   }
 
   /** A member is about to apply an entry. */
-  applying(member: SimMember, entry: Entry): void {
+  applying(member: Subject, entry: Entry): void {
     this.#applies.applying(member, entry);
   }
 
   /** A member has applied an entry. */
-  applied(member: SimMember, entry: Entry): void {
+  applied(member: Subject, entry: Entry): void {
     this.#applies.applied(member, entry);
   }
 
   /** A member has replaced its state by a snapshot. */
-  restored(member: SimMember, snapshot: Snapshot): void {
+  restored(member: Subject, snapshot: Snapshot): void {
     this.#applies.restored(member, snapshot);
   }
 }

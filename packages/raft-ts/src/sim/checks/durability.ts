@@ -1,7 +1,7 @@
 import type { Message } from '../../message-types.js';
 import type { Index, NodeId, Term } from '../../numbers.js';
 import { SimFailure } from '../failure.js';
-import type { SimMember } from '../member.js';
+import type { Subject } from '../subject.js';
 import { IDS_MAX } from '../network.js';
 import type { Elections } from './elections.js';
 
@@ -10,7 +10,7 @@ import type { Elections } from './elections.js';
  * everything that was promised is still there.
  */
 export class Durability {
-  readonly #members: readonly (SimMember | undefined)[];
+  readonly #members: readonly (Subject | undefined)[];
   readonly #elections: Elections;
   readonly #isStrict: boolean;
   /** By member: the highest term it named in a promise, and the highest index in that term. */
@@ -23,18 +23,14 @@ export class Durability {
    * @param elections who leads which term
    * @param isStrict whether messages are held against what is durable
    */
-  constructor(
-    members: readonly (SimMember | undefined)[],
-    elections: Elections,
-    isStrict: boolean,
-  ) {
+  constructor(members: readonly (Subject | undefined)[], elections: Elections, isStrict: boolean) {
     this.#members = members;
     this.#elections = elections;
     this.#isStrict = isStrict;
   }
 
   /** A message leaves its sender. */
-  sent(member: SimMember, message: Message): void {
+  sent(member: Subject, message: Message): void {
     switch (message.type) {
       case 'MsgVote':
         this.#checkTerm(member, message);
@@ -57,14 +53,14 @@ export class Durability {
     }
   }
 
-  #checkTerm({ id, disk }: SimMember, { type, term }: Message): void {
+  #checkTerm({ id, disk }: Subject, { type, term }: Message): void {
     if (term > (this.#terms[id] as number)) this.#terms[id] = term;
     if (disk.hardState.term >= term || !this.#isStrict) return;
     fail(`${id} sends ${type} of term ${term}, durable is ${disk.hardState.term}`);
   }
 
   /** A vote request claims a vote for itself, and a log. */
-  #checkClaim({ id, disk }: SimMember, { term, logTerm, index }: Message): void {
+  #checkClaim({ id, disk }: Subject, { term, logTerm, index }: Message): void {
     if (!this.#isStrict || disk.hardState.term !== term) return;
     if (disk.hardState.vote !== id) fail(`${id} asks for votes before its own one is durable`);
     if (disk.term(index) === logTerm || index < disk.storage.firstIndex()) return;
@@ -73,7 +69,7 @@ export class Durability {
     fail(`${id} claims ${logTerm}/${index} in a vote request, which is not durable`);
   }
 
-  #checkVote({ id, disk }: SimMember, { to, term }: Message): void {
+  #checkVote({ id, disk }: Subject, { to, term }: Message): void {
     const { hardState } = disk;
     if (this.#isStrict && hardState.term === term && hardState.vote !== to) {
       fail(`${id} tells ${to} of a vote in term ${term}, durable is one for ${hardState.vote}`);
@@ -81,7 +77,7 @@ export class Durability {
     this.#elections.voted(id, to, term);
   }
 
-  #checkAcknowledgment(member: SimMember, { to, term, index }: Message): void {
+  #checkAcknowledgment(member: Subject, { to, term, index }: Message): void {
     const { id, disk } = member;
     // A leader of a later term may have replaced the entries within the same write, which comes to
     // the same as an instant later.
@@ -111,7 +107,7 @@ export class Durability {
   }
 
   /** A member has read its disk. */
-  started({ id, disk }: SimMember): void {
+  started({ id, disk }: Subject): void {
     if (!this.#isStrict) return;
     const { term } = disk.hardState;
     const promised = this.#terms[id] as number;

@@ -1,6 +1,6 @@
 import type { NodeId, Term } from '../../numbers.js';
 import { SimFailure } from '../failure.js';
-import type { SimMember } from '../member.js';
+import type { Subject } from '../subject.js';
 import { IDS_MAX } from '../network.js';
 
 /** Invariant 1: one leader per term, elected by majorities; one vote per term and member. */
@@ -25,7 +25,7 @@ export class Elections {
   }
 
   /** A member leads. */
-  elected(member: SimMember): void {
+  elected(member: Subject): void {
     const { id, core } = member;
     const other = this.#leaders[core.term];
     if (other !== undefined && other !== id) {
@@ -38,7 +38,7 @@ export class Elections {
     for (const voters of core.tracker.config.voters) this.#checkMajority(member, voters);
   }
 
-  #checkMajority({ id, core }: SimMember, voters: ReadonlySet<NodeId>): void {
+  #checkMajority({ id, core }: Subject, voters: ReadonlySet<NodeId>): void {
     if (voters.size === 0) return;
     let votes = 0;
     for (const voter of voters) {

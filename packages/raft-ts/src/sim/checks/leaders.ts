@@ -2,7 +2,7 @@ import type { Index, NodeId } from '../../numbers.js';
 import type { Ready } from '../../ready-types.js';
 import type { Entry } from '../../types.js';
 import { SimFailure } from '../failure.js';
-import type { SimMember } from '../member.js';
+import type { Subject } from '../subject.js';
 import type { SimParameters } from '../parameters.js';
 
 /** Work a member may have open at a time; far above what a run can produce by itself. */
@@ -13,26 +13,26 @@ const MEMORY_MAX = 20_000;
  * durable on majorities, its bookkeeping fits to what followers have, and nothing grows.
  */
 export class Leaders {
-  readonly #members: readonly (SimMember | undefined)[];
+  readonly #members: readonly (Subject | undefined)[];
   readonly #parameters: SimParameters;
 
   /**
    * @param members by id
    * @param parameters of the run
    */
-  constructor(members: readonly (SimMember | undefined)[], parameters: SimParameters) {
+  constructor(members: readonly (Subject | undefined)[], parameters: SimParameters) {
     this.#members = members;
     this.#parameters = parameters;
   }
 
   /** Role or term have changed; the values before are still noted in the member. */
-  roleChanged({ id, core, seenTerm }: SimMember): void {
+  roleChanged({ id, core, seenTerm }: Subject): void {
     if (core.term >= seenTerm) return;
     throw new SimFailure('1 election safety', `${id} goes back from ${seenTerm} to ${core.term}`);
   }
 
   /** The commit index of a member has changed. */
-  committed(member: SimMember, before: Index): void {
+  committed(member: Subject, before: Index): void {
     const { core, id } = member;
     const { committed } = core.log;
     if (committed < before) {
@@ -60,7 +60,7 @@ export class Leaders {
   }
 
   /** A leader has handled some input. */
-  stepped(member: SimMember): void {
+  stepped(member: Subject): void {
     const { core } = member;
     for (const id of core.tracker.ids) {
       const progress = core.tracker.progress.get(id);
@@ -81,7 +81,7 @@ export class Leaders {
   }
 
   /** A member has put entries into its log. */
-  appended({ id, core }: SimMember, entries: readonly Entry[]): void {
+  appended({ id, core }: Subject, entries: readonly Entry[]): void {
     if (core.role !== 'StateLeader') return;
     for (const entry of entries) {
       if (entry.type === 'EntryNormal' || entry.term !== core.term) continue;
@@ -98,7 +98,7 @@ export class Leaders {
   }
 
   /** A member hands out work. */
-  ready({ id, core }: SimMember, ready: Ready): void {
+  ready({ id, core }: Subject, ready: Ready): void {
     const { messages, readStates } = ready;
     const open = Math.max(
       messages.length,

@@ -1,7 +1,7 @@
 import type { Index, NodeId, Term } from '../../numbers.js';
 import type { Entry } from '../../types.js';
 import { SimFailure } from '../failure.js';
-import type { SimMember } from '../member.js';
+import type { Subject } from '../subject.js';
 
 interface KnownEntry {
   readonly entry: Entry;
@@ -26,7 +26,7 @@ export class Logs {
   }
 
   /** Entries were put into a log. */
-  appended(member: SimMember, entries: readonly Entry[]): void {
+  appended(member: Subject, entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
     let previousTerm = member.core.log.termOrZero(first.index - 1);
@@ -52,7 +52,7 @@ export class Logs {
   }
 
   /** The commit index of a member has grown. */
-  committed(member: SimMember, before: Index): void {
+  committed(member: Subject, before: Index): void {
     const { core } = member;
     const { log } = core;
     for (let index = before + 1; index <= log.committed; index++) {
@@ -71,7 +71,7 @@ export class Logs {
   }
 
   /** A member leads: everything committed in earlier terms is in its log. */
-  elected({ id, core }: SimMember): void {
+  elected({ id, core }: Subject): void {
     let index = this.commit;
     while (index > 0 && (this.#seenIn[index] as Term) >= core.term) index--;
     const term = core.log.term(index);
