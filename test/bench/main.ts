@@ -29,6 +29,12 @@ const wanted = new Set((values.only ?? ['W1,R1,D1,C1,F1']).flatMap((one) => one.
 
 await openSealed();
 const cluster = await startCluster(2);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    // Five daemons and their tasks would outlive this process.
+    void cluster.farm.close().finally(() => process.exit(130));
+  });
+}
 const figures: Figure[] = [];
 const measure = async (id: string, act: () => Promise<Figure[]>): Promise<void> => {
   if (!wanted.has(id)) return;
