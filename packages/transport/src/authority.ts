@@ -58,18 +58,39 @@ export interface AuthorityView {
   readonly clock: Clock;
 }
 
+/**
+ * Returns what committed state says about the holder, when its certificate counts at all.
+ * @throws CV_CERTIFICATE_EXPIRED when the connection has outlived its certificate.
+ * @throws CV_UNAUTHENTICATED for an unknown, removed or replaced identity.
+ */
+function authenticate(
+  identity: CertificateIdentity,
+  { authority, clock }: AuthorityView,
+): CurrentIdentity {
+  if (clock.now() > identity.notAfterMs) {
+    throw new ConclaveError('CV_CERTIFICATE_EXPIRED', 'the certificate has expired');
+  }
+  const current = authority?.currentIdentity(identity);
+  if (current?.isActive === true && current.isSerialCurrent) return current;
+  throw new ConclaveError('CV_UNAUTHENTICATED', 'the certificate is not accepted any more');
+}
+
+/** True unless the certificate of the peer does not count any more. */
+export function isAccepted(peer: Peer, view: AuthorityView): boolean {
+  if (peer.kind !== 'certificate') return true;
+  try {
+    authenticate(peer.identity, view);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function currentCallers(request: CallRequest, view: AuthorityView): readonly Caller[] {
   const { peer, path } = request;
   if (request.isForwarded && peer.kind !== 'certificate') refuse(path);
-  if (peer.kind === 'local') return ['local'];
-  if (peer.kind === 'anonymous') return ['anonymous'];
-  if (view.clock.now() > peer.identity.notAfterMs) {
-    throw new ConclaveError('CV_CERTIFICATE_EXPIRED', 'the certificate has expired');
-  }
-  const current = view.authority?.currentIdentity(peer.identity);
-  if (current === undefined || !current.isActive || !current.isSerialCurrent) {
-    throw new ConclaveError('CV_UNAUTHENTICATED', 'the certificate is not accepted any more');
-  }
+  if (peer.kind !== 'certificate') return [peer.kind];
+  const current = authenticate(peer.identity, view);
   const { kind, id } = peer.identity;
   if (current.kind !== kind || current.id !== id) refuse(path);
   return callersOf(current, request.isForwarded);

@@ -36,6 +36,7 @@ export class Connection {
   readonly #timers: Timers;
   readonly #calls = new Set<OpenCall>();
   #firstCall: TimerHandle | undefined;
+  #farewell: TimerHandle | undefined;
   readonly #ending = new Map<OpenCall, TimerHandle>();
 
   constructor(peer: Peer, socket: Socket, timers: Timers) {
@@ -45,6 +46,7 @@ export class Connection {
     this.#firstCall = timers.after(limits.FIRST_CALL_MS_MAX, () => socket.destroy());
     socket.once('close', () => {
       this.#firstCall?.cancel();
+      this.#farewell?.cancel();
       for (const timer of this.#ending.values()) timer.cancel();
     });
   }
@@ -65,8 +67,11 @@ export class Connection {
     this.#ending.delete(call);
   }
 
-  /** Cuts the calls that may not go on. */
-  recheck(): void {
+  /**
+   * Cuts the calls that may not go on. A peer that `isAccepted` does not know any more loses the
+   * connection too: at once when it is idle, else when its calls have had time to end.
+   */
+  recheck(isAccepted: (peer: Peer) => boolean): void {
     for (const call of this.#calls) {
       try {
         call.recheck();
@@ -74,6 +79,9 @@ export class Connection {
         this.cut(call, toConclaveError(error));
       }
     }
+    if (isAccepted(this.peer)) return;
+    if (this.#calls.size === 0) this.destroy();
+    else this.#farewell ??= this.#timers.after(limits.CUT_GRACE_MS, () => this.destroy());
   }
 
   /** Cuts what would go on for ever. */

@@ -58,9 +58,9 @@ export class Connections {
     return key === undefined ? undefined : this.#byKey.get(key);
   }
 
-  /** Checks every open call again. */
-  recheck(): void {
-    for (const connection of this.#byKey.values()) connection.recheck();
+  /** Checks every open call and every peer again. */
+  recheck(isAccepted: (peer: Peer) => boolean): void {
+    for (const connection of this.#byKey.values()) connection.recheck(isAccepted);
   }
 
   /** Cuts the streams of all connections; other calls go on. */

@@ -6,6 +6,7 @@ import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/
 import type { ConnectionInjector } from '@grpc/grpc-js';
 import { admissionInterceptor } from './admission.js';
 import type { AdmittedCalls } from './admission.js';
+import { isAccepted } from './authority.js';
 import type { Authority } from './authority.js';
 import { authorisationRow } from './authorisation.js';
 import type { ListenerKind } from './authorisation.js';
@@ -85,7 +86,10 @@ export class GrpcListener {
     });
     for (const served of methods) this.#register(served, { admitted, timers });
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#stopWatching = authority?.onChange(() => this.connections.recheck());
+    const { view } = admission;
+    this.#stopWatching = authority?.onChange(() =>
+      this.connections.recheck((peer) => isAccepted(peer, view)),
+    );
   }
 
   /** Takes over a socket; destroys it when it is closed already. */

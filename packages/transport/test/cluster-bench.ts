@@ -17,6 +17,8 @@ export interface Bench {
   readonly listener: Listener;
   /** What handlers did. */
   readonly calls: string[];
+  /** Resolves once a handler did this. */
+  until(call: string): Promise<void>;
   /** The signals of sessions. */
   readonly signals: AbortSignal[];
   services(): ServedService[];
@@ -122,6 +124,9 @@ export async function openBench(): Promise<Bench> {
     channel,
     raw,
     rawSession,
+    until: async (call) => {
+      while (!calls.includes(call)) await new Promise((resolve) => setImmediate(resolve));
+    },
     later: (close) => opened.push(close),
     reset: () => {
       for (const close of opened.splice(0)) close();

@@ -85,6 +85,11 @@ export class FakeAuthority implements Authority {
   set(id: string, current: CurrentIdentity | undefined): void {
     if (current === undefined) this.known.delete(id);
     else this.known.set(id, current);
+    this.look();
+  }
+
+  /** As the clock of the real one does now and then. */
+  look(): void {
     for (const listener of this.#listeners) listener();
   }
 }

@@ -13,9 +13,10 @@ export interface KnownManager {
 
 /**
  * Milliseconds between two checks of all open calls: a certificate that runs out, or whose overlap
- * with its successor is over, ends them within this time although nothing is committed.
+ * with its successor is over, ends them although nothing is committed. With the grace of a cut call
+ * that has to be within a second.
  */
-const RECHECK_MS = 1_000;
+const RECHECK_MS = 500;
 
 /**
  * Who may do what right now, from committed state: the node exists, has this role, and the serial
@@ -65,7 +66,7 @@ export class StateAuthority implements Authority {
     };
   }
 
-  /** Calls at once for a committed change, and each second for rights that time takes away. */
+  /** Calls at once for a committed change, and twice a second for rights that time takes away. */
   onChange(listener: () => void): () => void {
     const unlisten = this.#replicated.listen((event) => {
       if (event.kind === 'replaced' || event.batch.changes.some(mayTakeAway)) listener();
