@@ -106,8 +106,9 @@ function simulate(folder) {
   return { seed: 0, message: result.signal === null ? 'does not run' : 'does not end' };
 }
 
+/** Runs test files until one fails. @returns the first test that fails */
 function jest(folder, paths) {
-  const args = [join(root, 'node_modules/jest/bin/jest.js'), ...paths, '--json', '--runInBand'];
+  const args = [join(root, 'node_modules/jest/bin/jest.js'), ...paths, '--runInBand', '--bail'];
   const result = spawnSync(process.execPath, [...args, '--testPathIgnorePatterns', LEFT_OUT], {
     cwd: folder,
     encoding: 'utf8',
@@ -118,13 +119,9 @@ function jest(folder, paths) {
       NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
     },
   });
-  if (result.signal !== null) return { count: 1, first: 'does not end' };
-  const report = JSON.parse(result.stdout);
-  const failed = report.testResults
-    .flatMap(({ assertionResults }) => assertionResults)
-    .filter(({ status }) => status === 'failed');
-  const count = failed.length + report.numRuntimeErrorTestSuites;
-  return count === 0 ? undefined : { count, first: failed[0]?.title ?? 'a file does not load' };
+  if (result.signal !== null) return { first: 'does not end' };
+  if (result.status === 0) return undefined;
+  return { first: /^ *● (.+)$/m.exec(result.stderr)?.[1] ?? 'does not run' };
 }
 
 function withMistake(folder, { patches }, work) {
@@ -168,9 +165,8 @@ function tableOf(results) {
     const { simulator, test, transcript } = results[name];
     const found =
       simulator === undefined ? '' : `seed ${simulator.seed}: ${cell(simulator.message)}`;
-    const tests = test === undefined ? '' : `${test.count}: ${cell(test.first)}`;
-    const scripts =
-      transcript === undefined ? '' : `${transcript.count}: ${cell(transcript.first)}`;
+    const tests = test === undefined ? '' : cell(test.first);
+    const scripts = transcript === undefined ? '' : cell(transcript.first);
     return `| ${name} | ${isSafety ? 'yes' : ''} | ${found} | ${scripts} | ${tests} |`;
   });
   const isNoticed = ({ name }) => Object.keys(results[name]).length > 0;
@@ -183,7 +179,7 @@ function tableOf(results) {
 
 Written by \`node scripts/mutate.mjs\`: each mistake of \`scripts/mutations.mjs\` is put into a copy of
 raft-ts, and it is noted who notices it. The simulator runs seeds 1 to ${values.seeds} and stops at the
-first failure; of transcripts and tests the failing ones are counted, and the first one is named.
+first failure; of transcripts and tests the first one that fails is named.
 ${values.all ? '' : 'They are asked only about mistakes that nobody before them has noticed.\n'}
 ${noticed.length} of ${mutations.length} mistakes are noticed; of the ${safety.length} that concern safety,
 ${safety.filter(isNoticed).length} are noticed, ${bySimulator.length} by the simulator.
@@ -211,8 +207,8 @@ try {
       continue;
     }
     results[name] = JSON.parse(JSON.stringify(result));
-    const seen = Object.entries(results[name]).map(([who, { seed, count, message, first }]) =>
-      cell(`${who} ${seed ?? count}: ${message ?? first}`),
+    const seen = Object.entries(results[name]).map(([who, { seed, message, first }]) =>
+      cell(first === undefined ? `${who} ${seed}: ${message}` : `${who}: ${first}`),
     );
     console.log(`${name}\n  ${seen.length === 0 ? 'NOT NOTICED' : seen.join('\n  ')}`);
     if (values.results !== undefined) writeFileSync(values.results, JSON.stringify(results));

@@ -104,10 +104,13 @@ class Search {
   run(stepsMax: number): Verdict {
     const chosen: { readonly node: Node; readonly value: number }[] = [];
     let node = this.#head.after;
+    // An operation without an answer is taken only where no answered one goes on: it may well have
+    // had no effect, and trying all of them everywhere would double the work for each.
+    let isAmongOpen = false;
     for (let steps = 0; this.#missing > 0; steps++) {
       if (steps >= stepsMax) return 'undecided';
       if (node?.match !== undefined) {
-        const value = this.#try(node.id);
+        const value = this.#isOpen(node.id) === isAmongOpen ? this.#try(node.id) : undefined;
         if (value === undefined) {
           node = node.after;
           continue;
@@ -116,6 +119,12 @@ class Search {
         this.#value = value;
         this.#lift(node);
         node = this.#head.after;
+        isAmongOpen = false;
+        continue;
+      }
+      if (!isAmongOpen) {
+        node = this.#head.after;
+        isAmongOpen = true;
         continue;
       }
       // A return: its call has to be explained before; something chosen earlier was wrong.
@@ -124,14 +133,19 @@ class Search {
       this.#value = last.value;
       this.#unlift(last.node);
       node = last.node.after;
+      isAmongOpen = this.#isOpen(last.node.id);
     }
     return 'linearizable';
+  }
+
+  #isOpen(id: number): boolean {
+    return (this.#operations[id] as HistoryOperation).returnedAt === Number.POSITIVE_INFINITY;
   }
 
   /** The value after taking an operation next; undefined if that cannot be, or was tried. */
   #try(id: number): number | undefined {
     const value = valueAfter(this.#operations[id] as HistoryOperation, this.#value);
-    if (value === undefined) return undefined;
+    if (value === undefined || (value === this.#value && this.#isOpen(id))) return undefined;
     this.#flip(id);
     const key = `${value} ${String.fromCharCode(...this.#characters)}`;
     const isNew = !this.#tried.has(key);
@@ -159,8 +173,7 @@ class Search {
   }
 
   #note(id: number, change: number): void {
-    const { returnedAt } = this.#operations[id] as HistoryOperation;
-    if (returnedAt !== Number.POSITIVE_INFINITY) this.#missing += change;
+    if (!this.#isOpen(id)) this.#missing += change;
   }
 }
 
