@@ -1,6 +1,6 @@
 import { chown, mkdtemp, mkdir, readFile, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Host } from './host.js';
 import { loopbackNetwork, namespaceNetwork } from './network.js';
 import type { HostNetwork } from './network.js';
@@ -113,7 +113,7 @@ export class Farm {
       if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
       const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
       const mounts = await readFile(`/proc/${name}/mountinfo`, 'utf8').catch(() => '');
-      if (line.includes(this.memoryFolder) || isTaskBelow(mounts, this.memoryFolder)) {
+      if (line.includes(this.memoryFolder) || isTaskOf(this.hosts, mounts)) {
         found.push(Number(name));
       }
     }
@@ -179,21 +179,13 @@ async function memoryRoot(): Promise<string> {
 }
 
 /**
- * True when `/run/secrets` of a process comes from below the folder. That the folder occurs among
- * its mounts says nothing: a task of another farm has a copy of every mount of the machine.
+ * True for a task of one of the hosts: its own view of the machine covers the run folder of its
+ * host. That a run folder occurs among the mounts otherwise says nothing: a task of another farm
+ * has a copy of every mount of the machine.
  */
-function isTaskBelow(mountInfo: string, folder: string): boolean {
-  const mounts = mountInfo.split('\n').map((line) => line.split(' '));
-  const secrets = mounts.filter(([, , , , point]) => point === '/run/secrets');
-  const devices = new Set(
-    mounts
-      .filter(([, , , , point]) => point?.startsWith(`${folder}/`))
-      .map(([, , device]) => device),
-  );
-  return secrets.some(
-    ([, , device, root]) =>
-      devices.has(device) || root?.startsWith(`/${basename(folder)}/`) === true,
-  );
+function isTaskOf(hosts: readonly Host[], mountInfo: string): boolean {
+  const points = new Set(mountInfo.split('\n').map((line) => line.split(' ')[4]));
+  return points.has('/run/secrets') && hosts.some(({ runDir }) => points.has(runDir));
 }
 
 async function mountsBelow(folder: string): Promise<string[]> {
