@@ -11,6 +11,7 @@ import { LogService } from './session/log-service.js';
 import { ManagerBook } from './session/manager-book.js';
 import type { ManagerPlace } from './session/manager-book.js';
 import { SessionLoop } from './session/session-loop.js';
+import type { Standing } from './session/session-loop.js';
 import type { NodeDescription, SessionContext } from './session/session.js';
 import { HeldValues } from './tasks/held-values.js';
 import { Reconciler } from './tasks/reconciler.js';
@@ -30,6 +31,8 @@ export interface AgentOptions {
   readonly managers: readonly ManagerPlace[];
   /** Called with each new list, to be kept for the next start. */
   readonly saveManagers: (managers: readonly ManagerPlace[]) => void;
+  /** Called once most managers say that this node was removed; its tasks are being ended then. */
+  readonly onRemoved?: () => void;
   /** Called with what each session says of the cluster: roots, availability. */
   readonly onInfo?: (info: SessionInfo) => void;
   readonly files: TaskFiles;
@@ -46,8 +49,7 @@ export interface AgentOptions {
 export interface AgentStatus {
   /** The manager of the session; empty: none is open. */
   readonly managerId: string;
-  /** True when the last manager that answered refused the identity: this node was removed. */
-  readonly isRefused: boolean;
+  readonly standing: Standing;
   readonly position: Position;
   readonly tasks: readonly TaskRecord[];
   readonly heldVersionCount: number;
@@ -62,7 +64,7 @@ const NOWHERE: Position = { epoch: 0, index: 0 };
 /**
  * The agent of a node: holds a session with any manager, keeps the values that its tasks use in
  * memory, writes them into the tasks' files and runs the tasks. Without any manager everything
- * that runs goes on.
+ * that runs goes on. Once it knows that the node was removed it ends all of it and stays idle.
  */
 export class Agent {
   readonly #options: AgentOptions;
@@ -96,6 +98,7 @@ export class Agent {
       dialer: options.dialer,
       book: new ManagerBook({ managers: options.managers, save: options.saveManagers, random }),
       context: () => this.#sessionContext(),
+      onRemoved: () => this.#endAll(),
       random,
       timers,
       logger,
@@ -138,7 +141,7 @@ export class Agent {
     const { session } = this.#loop;
     return {
       managerId: session?.isOpen === true ? session.manager.nodeId : '',
-      isRefused: this.#loop.isRefused,
+      standing: this.#loop.standing,
       position: this.#position,
       tasks: this.#reconciler.records(),
       heldVersionCount: this.#held.keys().length,
@@ -184,6 +187,12 @@ export class Agent {
     this.#position = assignment.position;
     this.#options.records.savePosition(assignment.position);
     this.#reconciler.apply(assignment);
+  }
+
+  /** Nothing is assigned to a node that was removed: every task is stopped and forgotten. */
+  #endAll(): void {
+    this.#reconciler.apply({ tasks: new Map(), values: new Map() });
+    this.#options.onRemoved?.();
   }
 
   #takeInfo(info: SessionInfo): void {

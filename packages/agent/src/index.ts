@@ -22,6 +22,7 @@ export type { ProcessExecutorOptions } from './executors/process/process-executo
 export type { AgentUser } from './executors/process/task-user.js';
 export type { ManagerConnection, ManagerDialer } from './session/connection.js';
 export type { ManagerPlace } from './session/manager-book.js';
+export type { Standing } from './session/session-loop.js';
 export type { NodeDescription } from './session/session.js';
 export { transportDialer } from './session/transport-dialer.js';
 export { FileRecords } from './tasks/file-records.js';

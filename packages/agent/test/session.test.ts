@@ -5,7 +5,7 @@ import type { AssignmentChunk } from '@conclave/wire';
 
 import { Bench } from './agent-support.js';
 import { FakeManager, taskMessage } from './fake-manager.js';
-import type { FakeAssignment, FakeTask } from './fake-manager.js';
+import type { FakeAssignment, FakeSession, FakeTask } from './fake-manager.js';
 
 beforeAll(openSealed);
 
@@ -50,25 +50,6 @@ describe('the manager proves itself', () => {
     expect(first.all('heartbeat')).toEqual([]);
   });
 
-  test('a node that the managers refuse knows it, also while they cannot be reached', async () => {
-    await bench.agent.start();
-    const attempt = (count: number) =>
-      bench.time.until('an attempt', () => bench.manager.sessions[count - 1]);
-    const refusal = new ConclaveError('CV_UNAUTHENTICATED', 'not accepted any more');
-    (await attempt(1)).end(new ConclaveError('CV_PEER_UNREACHABLE', 'nobody there'));
-    (await attempt(2)).end(refusal);
-    expect(bench.agent.status().isRefused).toBe(false);
-    (await attempt(3)).end(new ConclaveError('CV_PEER_UNREACHABLE', 'nobody there'));
-    expect(bench.agent.status().isRefused).toBe(true);
-    const fourth = await attempt(4);
-    expect(bench.agent.status().isRefused).toBe(true);
-    fourth.accept();
-    await bench.time.until('a session', () => bench.agent.status().managerId !== '');
-    fourth.end(new Error('unreachable'));
-    await attempt(5);
-    expect(bench.agent.status().isRefused).toBe(false);
-  });
-
   test('a manager that never answers is left for another one', async () => {
     bench = new Bench(2);
     await bench.agent.start();
@@ -79,6 +60,115 @@ describe('the manager proves itself', () => {
       bench.managers.every((manager) => manager.sessions.length > 0),
     );
     expect(first.isClosed).toBe(true);
+  });
+});
+
+describe('a node that the managers refuse', () => {
+  const answered = (count: number) =>
+    bench.time.until('an attempt', () => bench.manager.sessions[count - 1]);
+  const gone = () => new ConclaveError('CV_PEER_UNREACHABLE', 'nobody there');
+  const removed = () => new ConclaveError('CV_NODE_REMOVED', 'removed');
+
+  test('knows it, also while they cannot be reached', async () => {
+    await bench.agent.start();
+    const standing = () => bench.agent.status().standing;
+    (await answered(1)).end(gone());
+    (await answered(2)).end(new ConclaveError('CV_UNAUTHENTICATED', 'not accepted any more'));
+    expect(standing()).toBe('member');
+    (await answered(3)).end(gone());
+    expect(standing()).toBe('refused');
+    const fourth = await answered(4);
+    expect(standing()).toBe('refused');
+    fourth.accept();
+    await bench.time.until('a session', () => bench.agent.status().managerId !== '');
+    fourth.end(new Error('unreachable'));
+    await answered(5);
+    expect(standing()).toBe('member');
+  });
+
+  /** An agent of several managers whose task runs by an assignment of one of them. */
+  async function runAmong(count: number): Promise<FakeSession> {
+    bench = new Bench(count);
+    await bench.agent.start();
+    const first = await bench.time.until('Hello', () =>
+      bench.managers
+        .flatMap(({ sessions }) => sessions)
+        .find((session) => session.all('hello').length > 0),
+    );
+    first.accept();
+    first.assign(good());
+    await bench.time.until('RUNNING', () => first.states.includes(`${task} RUNNING`));
+    return first;
+  }
+
+  let ended: Set<FakeSession>;
+  beforeEach(() => {
+    ended = new Set();
+  });
+
+  /** Lets every manager answer each attempt of some rounds; none takes the node. */
+  async function refuseAll(answerOf: (manager: FakeManager) => ConclaveError): Promise<void> {
+    for (let round = 0; round < 6 * bench.managers.length; round += 1) {
+      const isOver = () => bench.agent.status().standing === 'removed';
+      const next = await bench.time.until('an attempt', () => {
+        const all = bench.managers.flatMap(({ sessions }) => sessions);
+        return all.find((session) => !ended.has(session)) ?? isOver();
+      });
+      if (next === true) return;
+      ended.add(next);
+      const manager = bench.managers.find(({ sessions }) => sessions.includes(next));
+      next.end(answerOf(manager!));
+    }
+  }
+
+  const sum = () => bench.managers.reduce((count, { sessions }) => count + sessions.length, 0);
+
+  test.each([1, 2, 3, 5])(
+    'ends its tasks once most of %d say that it was removed',
+    async (count) => {
+      await runAmong(count);
+      const liars = Math.floor(count / 2);
+      const few = new Set(bench.managers.slice(0, liars));
+      await refuseAll((manager) => (few.has(manager) ? removed() : gone()));
+      expect(bench.agent.status().standing).toBe(liars === 0 ? 'member' : 'refused');
+      expect(bench.executor.running).toEqual([task]);
+      expect(bench.textOf(task, 'password')).toBe('one');
+
+      const most = new Set(bench.managers.slice(0, liars + 1));
+      await refuseAll((manager) => (most.has(manager) ? removed() : gone()));
+      await bench.time.until('ended', () => bench.agent.status().tasks.length === 0);
+      expect(bench.agent.status()).toMatchObject({ standing: 'removed', heldVersionCount: 0 });
+      expect(bench.executor.running).toEqual([]);
+      expect(bench.files.list()).toEqual([]);
+      expect(bench.records.load()).toEqual([]);
+      const attempts = sum();
+      bench.time.advance(600_000);
+      await bench.time.settle();
+      expect(sum()).toBe(attempts);
+    },
+  );
+
+  test('takes nobody’s word for it who only does not accept its certificate', async () => {
+    await runAmong(3);
+    await refuseAll(() => new ConclaveError('CV_UNAUTHENTICATED', 'unknown here'));
+    expect(bench.agent.status().standing).toBe('refused');
+    expect(bench.executor.running).toEqual([task]);
+  });
+
+  test('forgets what was said before a session opened', async () => {
+    await runAmong(3);
+    const [first, second] = bench.managers;
+    await refuseAll((manager) => (manager === first ? removed() : gone()));
+    const open = await bench.time.until('another Hello', () =>
+      bench.managers
+        .flatMap(({ sessions }) => sessions)
+        .find((session) => !ended.has(session) && session.all('hello').length > 0),
+    );
+    open.accept();
+    await bench.time.until('a session', () => bench.agent.status().managerId !== '');
+    await refuseAll((manager) => (manager === second ? removed() : gone()));
+    expect(bench.agent.status().standing).toBe('refused');
+    expect(bench.executor.running).toEqual([task]);
   });
 });
 

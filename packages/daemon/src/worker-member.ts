@@ -3,7 +3,7 @@ import { platform } from 'node:os';
 import { join } from 'node:path';
 import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import { Agent, FileRecords, ProcessExecutor, transportDialer } from '@conclave/agent';
-import type { ManagerPlace } from '@conclave/agent';
+import type { ManagerPlace, Standing } from '@conclave/agent';
 import { encodeRenewTranscript } from '@conclave/manager';
 import { MountedTaskFiles, openMemoryAreas, SystemMountHost } from '@conclave/memfs';
 import type { MemoryAreas } from '@conclave/memfs';
@@ -21,6 +21,16 @@ import { identitySource, tlsIdentityOf } from './tls-identity.js';
 
 /** Milliseconds for one call to a manager. */
 const CALL_MS = 10_000;
+
+/** What managers answer to who is not a member any more. */
+const OUT: ReadonlySet<string> = new Set(['CV_NODE_REMOVED', 'CV_UNAUTHENTICATED']);
+
+/** What a worker without a session says of itself. */
+const ALONE: Readonly<Record<Standing, string>> = {
+  member: 'no manager answers: tasks go on',
+  refused: 'a manager refuses this host: tasks go on unless most managers say that it was removed',
+  removed: REMOVED,
+};
 
 /** This host as a worker: its agent, its tasks' memory, and its certificate. */
 export class WorkerMember implements Member {
@@ -75,11 +85,10 @@ export class WorkerMember implements Member {
   }
 
   status(): RoleStatus {
-    const { managerId, isRefused, tasks, heldVersionCount, medium, isSwapSafe } =
+    const { managerId, standing, tasks, heldVersionCount, medium, isSwapSafe } =
       this.#agent.status();
-    const alone = isRefused ? REMOVED : 'no manager answers: tasks go on';
     return {
-      message: managerId === '' ? alone : 'has a session',
+      message: managerId === '' ? ALONE[standing] : 'has a session',
       connectedManager: managerId,
       runningTasks: tasks.filter((task) => task.state === 'RUNNING').length,
       heldVersions: heldVersionCount,
@@ -104,7 +113,7 @@ export class WorkerMember implements Member {
       );
     } catch (error) {
       // The entry that removes this node also ends its connections, the answer's among them.
-      const isOut = isConclaveError(error) && error.code === 'CV_UNAUTHENTICATED';
+      const isOut = isConclaveError(error) && OUT.has(error.code);
       if (!force && !isOut) {
         await this.#stay();
         throw error;
@@ -159,6 +168,7 @@ export class WorkerMember implements Member {
       }),
       managers: this.#member.managers,
       saveManagers: (managers) => this.#saveManagers(managers),
+      onRemoved: () => void this.#renewal.stop(),
       files,
       executors: [executor],
       records: new FileRecords({ folder: join(areas.runDir, 'records'), bootId }),

@@ -194,6 +194,12 @@ export const ERROR_TABLE = {
     when: 'No node has this id or name.',
     next: 'List them with `conclave node ls`.',
   },
+  CV_NODE_REMOVED: {
+    kind: 'denied',
+    status: 'UNAUTHENTICATED',
+    when: 'This host was removed from the cluster; its identity has ended.',
+    next: 'Run `conclave leave --force` there; it may join anew with a token.',
+  },
   CV_NO_LEADER: {
     kind: 'not-ready',
     status: 'UNAVAILABLE',

@@ -77,5 +77,10 @@ export const SECRET_HISTORY_COUNT_MAX: number = 1_000;
 export const SECRET_VERSIONS_KEPT: number = 100;
 /** Records of which node was given which version; the ones longest without renewal go. */
 export const EXPOSURE_COUNT_MAX: number = 250_000;
+/**
+ * Removed nodes on record, so that they can be told; the oldest go. A certificate of a worker ends
+ * after a day, and the largest cluster may be replaced within one.
+ */
+export const REMOVED_NODES_MAX: number = 5_000;
 /** Join tokens on record; those that admit nobody any more make room. */
 export const TOKEN_COUNT_MAX: number = 1_000;

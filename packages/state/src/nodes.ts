@@ -21,7 +21,9 @@ export function joinNode(scope: Scope, command: CommandOf<'node.join'>): Command
   if (token === undefined || fault !== undefined) {
     return refused('CV_TOKEN_INVALID', `the join token ${fault ?? 'is unknown'}`);
   }
-  if (tables.nodes.has(node.id)) return invalid('id', 'a node with this id exists');
+  if (tables.nodes.has(node.id) || tables.removedNodes.has(node.id)) {
+    return invalid('id', 'a node has or had this id');
+  }
   const refusal =
     refuseCertificate(tables, node.id, node.certificate) ?? refuseManager(tables, token, node);
   if (refusal !== undefined) return refusal;
@@ -154,7 +156,7 @@ function observe(scope: Scope, seen: NodeObservation): 'applied' | 'unchanged' |
 
 /**
  * Removes a node with its certificates in one entry, so that it is refused from here on. Its live
- * tasks become ORPHANED; what it was exposed to and its Raft id stay on record.
+ * tasks become ORPHANED; that it was removed, what it was exposed to and its Raft id stay on record.
  */
 export function removeNode(scope: Scope, command: CommandOf<'node.remove'>): CommandResult {
   const { tables, journal } = scope;
@@ -188,9 +190,17 @@ export function removeNode(scope: Scope, command: CommandOf<'node.remove'>): Com
     });
   }
   journal.remove(tables.nodes, row.id);
+  noteRemoval(scope, row.id);
   return done(scope, {
     id: row.id,
     orphaned: live.length,
     exposures: exposureByNode.count(row.id),
   });
+}
+
+function noteRemoval({ tables, journal, index }: Scope, nodeId: string): void {
+  journal.put(tables.removedNodes, { nodeId, index });
+  if (tables.removedNodes.size <= limits.REMOVED_NODES_MAX) return;
+  const oldest = tables.removedNodes.takeOldestKey();
+  if (oldest !== undefined) journal.remove(tables.removedNodes, oldest);
 }

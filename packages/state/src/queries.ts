@@ -168,6 +168,11 @@ export class Queries {
     return this.#tables.raftIds.has(String(raftId));
   }
 
+  /** True for a node that was removed, as long as that is on record; never for any other. */
+  isRemovedNode(id: string): boolean {
+    return this.#tables.removedNodes.has(id);
+  }
+
   tokenById(id: string): TokenRow | undefined {
     return this.#tables.tokens.get(id);
   }

@@ -35,7 +35,7 @@ import {
   whole,
   yes,
 } from './schema.js';
-import type { RaftIdRow } from './tables.js';
+import type { RaftIdRow, RemovedNodeRow } from './tables.js';
 
 /** Texts by name: labels, environment. */
 export const labels: Parser<Readonly<Record<string, string>>> = record(text);
@@ -200,6 +200,12 @@ export const nodeFields: Fields<NodeRow> = {
 
 /** A {@link RaftIdRow}. */
 export const raftIdRow: Parser<RaftIdRow> = fields<RaftIdRow>({ raftId: count, nodeId: text });
+
+/** A {@link RemovedNodeRow}. */
+export const removedNodeRow: Parser<RemovedNodeRow> = fields<RemovedNodeRow>({
+  nodeId: text,
+  index: count,
+});
 
 /** The fields of a {@link TokenRow}. */
 export const tokenFields: Fields<TokenRow> = {

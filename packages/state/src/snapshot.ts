@@ -20,6 +20,7 @@ export const SNAPSHOT_TABLES = [
   'tasks',
   'nodes',
   'raftIds',
+  'removedNodes',
   'tokens',
   'receipts',
   'exposure',

@@ -19,6 +19,13 @@ export interface RaftIdRow {
   readonly nodeId: string;
 }
 
+/** A node that was removed, so that managers can tell it so for certain. */
+export interface RemovedNodeRow {
+  readonly nodeId: string;
+  /** Log index of the removal. */
+  readonly index: number;
+}
+
 const STATE_RANKS: Readonly<Record<string, number>> = Object.fromEntries(
   TASK_STATES.map((state, rank) => [state, rank]),
 );
@@ -119,6 +126,10 @@ export class Tables {
   readonly raftIds: Table<RaftIdRow> = new Table({
     name: 'raft-id',
     keyOf: (row) => String(row.raftId),
+  });
+  readonly removedNodes: Table<RemovedNodeRow> = new Table({
+    name: 'removed-node',
+    keyOf: (row) => row.nodeId,
   });
   readonly tokens: Table<TokenRow> = new Table({
     name: 'token',

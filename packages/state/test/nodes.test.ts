@@ -116,6 +116,30 @@ describe('joining', () => {
     bench.no('CV_ARGUMENT_INVALID', join('m3', 'tm', { manager: managerFields(2) }));
   });
 
+  test('an id is never used again; that its node was removed stays on record', () => {
+    const bench = clusterBench();
+    bench.ok(join('w1', 'tw'));
+    expect(bench.state.isRemovedNode('w1')).toBe(false);
+    bench.ok({ kind: 'node.remove', id: 'w1', force: false });
+    expect(bench.state.isRemovedNode('w1')).toBe(true);
+    expect(bench.state.isRemovedNode('w2')).toBe(false);
+    bench.no('CV_ARGUMENT_INVALID', join('w1', 'tw'));
+  });
+
+  test('the record of removed nodes is bounded; the oldest go', () => {
+    const bench = clusterBench();
+    const total = limits.REMOVED_NODES_MAX + 1;
+    for (let number = 0; number < total; number += 1) {
+      const token = `t${Math.floor(number / 50)}`;
+      if (number % 50 === 0) bench.ok({ kind: 'token.create', token: tokenFields(token) });
+      bench.apply(join(`w${number}`, token));
+      bench.apply({ kind: 'node.remove', id: `w${number}`, force: false });
+    }
+    expect([...bench.state.nodes()]).toHaveLength(1);
+    const kept = (number: number): boolean => bench.state.isRemovedNode(`w${number}`);
+    expect([kept(0), kept(1), kept(total - 1)]).toEqual([false, true, true]);
+  });
+
   test('manager data and role have to fit; managers are bounded', () => {
     const bench = clusterBench();
     bench.no('CV_ARGUMENT_INVALID', join('w1', 'tw', { manager: managerFields(9) }));

@@ -27,6 +27,7 @@ function furnished(): Bench {
   const rest = { outcome: 'failed', detail: 'why', atMs: 1 } as const;
   bench.ok({ kind: 'receipts.report', receipts: [{ ...receipt, ...rest }] });
   bench.ok(bench.setCommand('c', 1), { request: { key: 'k', fingerprint: 'f' } });
+  bench.ok({ kind: 'node.remove', id: 'n1', force: true });
   return bench;
 }
 
@@ -58,6 +59,7 @@ describe('a snapshot', () => {
     expect(restored.secretHistory('id-a')).toEqual(state.secretHistory('id-a'));
     expect(restored.exposureOfNode('n0')).toEqual(state.exposureOfNode('n0'));
     expect(restored.isRetiredRaftId(1)).toBe(true);
+    expect(restored.isRemovedNode('n1')).toBe(true);
     expect(restored.changesSince(0)).toBe('compacted');
     expect(restored.changesSince(state.appliedIndex)).toEqual([]);
   });

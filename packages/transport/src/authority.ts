@@ -13,7 +13,7 @@ export interface CurrentIdentity {
   readonly role?: 'manager' | 'worker' | undefined;
   /** Of an administrator; a call is allowed when any of them allows it. A node has none. */
   readonly adminRoles?: readonly AdminRole[] | undefined;
-  /** Listed and not removed. */
+  /** False only for one whose removal is committed; who is not known yet has no answer at all. */
   readonly isActive: boolean;
   /** The serial of the certificate is one that the record of the node accepts. */
   readonly isSerialCurrent: boolean;
@@ -61,7 +61,8 @@ export interface AuthorityView {
 /**
  * Returns what committed state says about the holder, when its certificate counts at all.
  * @throws CV_CERTIFICATE_EXPIRED when the connection has outlived its certificate.
- * @throws CV_UNAUTHENTICATED for an unknown, removed or replaced identity.
+ * @throws CV_NODE_REMOVED for a node whose removal is on record.
+ * @throws CV_UNAUTHENTICATED for an unknown or replaced identity.
  */
 function authenticate(
   identity: CertificateIdentity,
@@ -72,6 +73,9 @@ function authenticate(
   }
   const current = authority?.currentIdentity(identity);
   if (current?.isActive === true && current.isSerialCurrent) return current;
+  if (current?.kind === 'node' && !current.isActive) {
+    throw new ConclaveError('CV_NODE_REMOVED', 'this node was removed from the cluster');
+  }
   throw new ConclaveError('CV_UNAUTHENTICATED', 'the certificate is not accepted any more');
 }
 
@@ -100,7 +104,8 @@ function currentCallers(request: CallRequest, view: AuthorityView): readonly Cal
  * Returns when the call may go on. The role is that of committed state, never that of the
  * certificate alone.
  * @throws CV_CERTIFICATE_EXPIRED when the connection has outlived its certificate.
- * @throws CV_UNAUTHENTICATED for an unknown, removed or replaced identity.
+ * @throws CV_NODE_REMOVED for a node whose removal is on record.
+ * @throws CV_UNAUTHENTICATED for an unknown or replaced identity.
  * @throws CV_ROLE_FORBIDDEN for a method that has no row or whose row does not name the caller.
  */
 export function authorise(request: CallRequest, view: AuthorityView): void {

@@ -231,16 +231,16 @@ describe('who may call what', () => {
   });
 
   test.each([
-    ['unknown', undefined],
-    ['removed', { isActive: false, isSerialCurrent: true }],
-    ['replaced', { isActive: true, isSerialCurrent: false }],
-  ])('a certificate that is %s is refused', async (id, state) => {
+    ['unknown', undefined, 'CV_UNAUTHENTICATED'],
+    ['removed', { isActive: false, isSerialCurrent: true }, 'CV_NODE_REMOVED'],
+    ['replaced', { isActive: true, isSerialCurrent: false }, 'CV_UNAUTHENTICATED'],
+  ])('a certificate that is %s is refused', async (id, state, code) => {
     const identity = await cluster.node('worker', id);
     const current = { kind: 'node', id, role: 'worker' } as const;
     cluster.authority.set(id, state === undefined ? undefined : { ...current, ...state });
     const call = bench.channel(identity).bidi(loadWire().Dispatcher.Session);
     const next = call.responses[Symbol.asyncIterator]().next();
-    expect(await failureOf(next)).toMatchObject({ code: 'CV_UNAUTHENTICATED' });
+    expect(await failureOf(next)).toMatchObject({ code });
     expect(bench.calls).toEqual([]);
   });
 

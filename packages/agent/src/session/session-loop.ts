@@ -4,8 +4,17 @@ import type { Logger, Random, Timers } from '@conclave/kernel';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from '../limits.js';
 import type { ManagerDialer } from './connection.js';
 import type { ManagerBook } from './manager-book.js';
+import { RemovalWords } from './removal-words.js';
 import { Session } from './session.js';
 import type { SessionContext } from './session.js';
+
+/**
+ * What the managers make of this node: `refused` when the last one that answered did not accept its
+ * identity, `removed` once most of them say so.
+ */
+export type Standing = 'member' | 'refused' | 'removed';
+
+const REFUSALS: ReadonlySet<string> = new Set(['CV_UNAUTHENTICATED', 'CV_NODE_REMOVED']);
 
 /** What a {@link SessionLoop} needs. */
 export interface SessionLoopOptions {
@@ -13,6 +22,8 @@ export interface SessionLoopOptions {
   readonly book: ManagerBook;
   /** Asked for each session anew. */
   readonly context: () => SessionContext;
+  /** Called once: this node was removed, for certain. No session follows. */
+  readonly onRemoved: () => void;
   readonly random: Random;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -20,14 +31,15 @@ export interface SessionLoopOptions {
 
 /**
  * Keeps a session with some manager: tries one after the other in random order, and waits between
- * attempts, longer and longer and never as long as other agents.
+ * attempts, longer and longer and never as long as other agents. Ends when the node was removed.
  */
 export class SessionLoop {
   readonly #options: SessionLoopOptions;
   readonly #stop = new AbortController();
   #session: Session | undefined;
   #done: Promise<void> = Promise.resolve();
-  #isRefused = false;
+  readonly #removal = new RemovalWords();
+  #standing: Standing = 'member';
 
   constructor(options: SessionLoopOptions) {
     this.#options = options;
@@ -38,9 +50,8 @@ export class SessionLoop {
     return this.#session;
   }
 
-  /** True when the last manager that answered did not accept the identity of this node. */
-  get isRefused(): boolean {
-    return this.#isRefused;
+  get standing(): Standing {
+    return this.#standing;
   }
 
   /** The managers that it turns to. */
@@ -70,7 +81,9 @@ export class SessionLoop {
     while (!this.#stop.signal.aborted) {
       for (const manager of book.shuffled(lostId)) {
         if (this.#stop.signal.aborted) return;
-        if (await this.#hold(manager)) {
+        const wasOpen = await this.#hold(manager);
+        if (this.#standing === 'removed') return;
+        if (wasOpen) {
           waitMs = RECONNECT_MS_MIN;
           lostId = manager.nodeId;
           break;
@@ -99,10 +112,23 @@ export class SessionLoop {
     }
     this.#session = undefined;
     const { code, message } = failure === undefined ? ENDED : toConclaveError(failure);
-    // An attempt that reached nobody says nothing new.
-    if (wasOpen || code !== 'CV_PEER_UNREACHABLE') this.#isRefused = code === 'CV_UNAUTHENTICATED';
     logger.info('session.ended', { managerId: manager.nodeId, code, reason: message });
+    if (wasOpen) this.#removal.clear();
+    // An attempt that reached nobody says nothing new.
+    if (wasOpen || code !== 'CV_PEER_UNREACHABLE') this.#judge(manager.nodeId, code);
     return wasOpen;
+  }
+
+  /** Takes in how a manager has answered. */
+  #judge(managerId: string, code: string): void {
+    const { book, onRemoved, logger } = this.#options;
+    this.#standing = REFUSALS.has(code) ? 'refused' : 'member';
+    if (code !== 'CV_NODE_REMOVED') return;
+    this.#removal.hear(managerId);
+    if (!this.#removal.isCertain(book.managers)) return;
+    this.#standing = 'removed';
+    logger.warn('agent.removed', { managers: book.managers.length });
+    onRemoved();
   }
 }
 

@@ -69,11 +69,11 @@ export class RaftLinks implements Transport {
     return this.#peers.get(raftId)?.small.failure;
   }
 
-  /** True when members were asked and each of them refused the certificate of this one. */
+  /** True when members were asked and each of them says that this one was removed. */
   get isRefused(): boolean {
     const peers = [...this.#peers.values()];
     return (
-      peers.length > 0 && peers.every(({ small }) => small.failure?.code === 'CV_UNAUTHENTICATED')
+      peers.length > 0 && peers.every(({ small }) => small.failure?.code === 'CV_NODE_REMOVED')
     );
   }
 

@@ -56,7 +56,11 @@ export class StateAuthority implements Authority {
       };
     }
     const node = state.nodeById(identity.id);
-    if (node === undefined) return undefined;
+    if (node === undefined) {
+      // A manager that lags knows neither a node that joined lately nor that another is gone.
+      if (!state.isRemovedNode(identity.id)) return undefined;
+      return { kind: 'node', id: identity.id, isActive: false, isSerialCurrent: false };
+    }
     return {
       kind: 'node',
       id: node.id,

@@ -73,10 +73,15 @@ describe('with state', () => {
     expect(founder?.role).toBe('manager');
   });
 
-  test('an unknown node is nobody, and so is one that was removed', () => {
+  test('an unknown node is nobody; one that was removed is known to be', () => {
     expect(authority.currentIdentity(holder('unknown', 'serial-one'))).toBeUndefined();
     cluster.apply({ kind: 'node.remove', id: worker, force: true });
-    expect(authority.currentIdentity(holder(worker, 'serial-one'))).toBeUndefined();
+    expect(authority.currentIdentity(holder(worker, 'serial-one'))).toEqual({
+      kind: 'node',
+      id: worker,
+      isActive: false,
+      isSerialCurrent: false,
+    });
   });
 
   test('another serial than the recorded one is not current', () => {
