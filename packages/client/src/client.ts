@@ -1,3 +1,5 @@
+import { createAdminsApi } from './admins.js';
+import type { AdminsApi } from './admins.js';
 import { createClusterApi } from './cluster.js';
 import type { ClusterApi } from './cluster.js';
 import type { ClientContext, ClientEnvironment } from './context.js';
@@ -27,6 +29,7 @@ export interface ConclaveClient extends AsyncDisposable {
   readonly tasks: TasksApi;
   readonly nodes: NodesApi;
   readonly tokens: TokensApi;
+  readonly admins: AdminsApi;
   readonly cluster: ClusterApi;
   /** Only over the local socket. */
   readonly local: LocalApi;
@@ -48,6 +51,7 @@ export function createClient(port: RpcPort, environment: ClientEnvironment): Con
     tasks: createTasksApi(context),
     nodes: createNodesApi(context),
     tokens: createTokensApi(context),
+    admins: createAdminsApi(context),
     cluster,
     local: createLocalApi(context),
     close,

@@ -1,3 +1,4 @@
+export type { AdminsApi, AdminSpec, CreatedAdmin, ProvenKey } from './admins.js';
 export { createClient } from './client.js';
 export type { ConclaveClient } from './client.js';
 export type { ClusterApi, WatchKind, WatchOptions } from './cluster.js';
@@ -17,6 +18,7 @@ export type { CreatedToken, TokensApi, TokenSpec } from './tokens.js';
 // The objects of the API are the messages of the wire.
 export type {
   Actor,
+  Admin,
   Binding,
   BindingInput,
   ClusterInfo,

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import { Agent, FileRecords, ProcessExecutor, transportDialer } from '@conclave/agent';
 import type { ManagerPlace, Standing } from '@conclave/agent';
-import { encodeRenewTranscript } from '@conclave/manager';
 import { MountedTaskFiles, openMemoryAreas, SystemMountHost } from '@conclave/memfs';
 import type { MemoryAreas } from '@conclave/memfs';
-import { identityOf, proveKey, verifyChain } from '@conclave/pki';
+import { encodeRenewTranscript, identityOf, proveKey, verifyChain } from '@conclave/pki';
 import { openChannel } from '@conclave/transport';
 import type { Channel, ReplaceableIdentity } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -196,7 +195,7 @@ export class WorkerMember implements Member {
     const { privateKeyPem } = this.#identity.current();
     const publicKey = spkiOfKey(privateKeyPem);
     const { serial } = identityOf(certificateDer);
-    const transcript = encodeRenewTranscript({ clusterId, nodeId, serial, publicKey });
+    const transcript = encodeRenewTranscript({ clusterId, id: nodeId, serial, publicKey });
     const { certificate } = await this.#callAny((channel) =>
       channel.unary(
         loadWire().Identity.Renew,

@@ -6,3 +6,9 @@ export const ADMIN_ROLES = ['viewer', 'operator', 'secret-writer', 'auditor', 'a
 
 /** One of {@link ADMIN_ROLES}. */
 export type AdminRole = (typeof ADMIN_ROLES)[number];
+
+/**
+ * The id under which acts of whoever may open the local socket are recorded. Ids are drawn at
+ * random and have 26 characters, so nobody else is ever called that.
+ */
+export const LOCAL_ADMIN_ID = 'local';

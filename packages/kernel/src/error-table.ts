@@ -44,6 +44,12 @@ export interface ErrorRow {
 
 /** Code to row, sorted by code. */
 export const ERROR_TABLE = {
+  CV_ADMIN_NOT_FOUND: {
+    kind: 'missing',
+    status: 'NOT_FOUND',
+    when: 'No administrator with a certificate has this name or id.',
+    next: 'List them with `conclave admin ls`.',
+  },
   CV_ALREADY_INITIALIZED: {
     kind: 'conflict',
     status: 'FAILED_PRECONDITION',
@@ -277,6 +283,12 @@ export const ERROR_TABLE = {
     status: 'RESOURCE_EXHAUSTED',
     when: 'The value is larger than the limit of the cluster.',
     next: 'Store large files elsewhere and keep their key here.',
+  },
+  CV_SECRET_USE_FORBIDDEN: {
+    kind: 'denied',
+    status: 'PERMISSION_DENIED',
+    when: 'The identity may run services, but may not give this secret to one.',
+    next: 'Ask an administrator for an identity with `--use` for the secret.',
   },
   CV_SERVICE_NOT_FOUND: {
     kind: 'missing',

@@ -1,4 +1,4 @@
-export { ADMIN_ROLES } from './admin-roles.js';
+export { ADMIN_ROLES, LOCAL_ADMIN_ID } from './admin-roles.js';
 export type { AdminRole } from './admin-roles.js';
 export { decodeBase32, encodeBase32 } from './base32.js';
 export { concatBytes, equalBytes, toHex } from './bytes.js';
@@ -28,6 +28,7 @@ export {
 } from './names.js';
 export { jitter } from './random.js';
 export type { Random } from './random.js';
+export { checkSecretPattern, isCovered } from './secret-pattern.js';
 export { delay } from './time.js';
 export type { CancelSignal, Clock, TimerHandle, Timers } from './time.js';
 export { EXIT_CODES } from './exit-codes.js';

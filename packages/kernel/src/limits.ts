@@ -84,3 +84,11 @@ export const EXPOSURE_COUNT_MAX: number = 250_000;
 export const REMOVED_NODES_MAX: number = 5_000;
 /** Join tokens on record; those that admit nobody any more make room. */
 export const TOKEN_COUNT_MAX: number = 1_000;
+/** Administrators with certificates on record; those that cannot come back make room. */
+export const ADMIN_COUNT_MAX: number = 1_000;
+/** Milliseconds that a certificate of an administrator lives unless asked otherwise. */
+export const ADMIN_TTL_MS_DEFAULT: number = 12 * 3_600_000;
+/** The longest that may be asked for: as long as that of a manager. */
+export const ADMIN_TTL_MS_MAX: number = 7 * 24 * 3_600_000;
+/** Patterns of secrets that an administrator may bind to services. */
+export const ADMIN_USES_MAX: number = 64;

@@ -1,6 +1,7 @@
 import { serve } from '@conclave/transport';
 import type { CallContext as TransportCall, ServedService } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
+import { createAdminsHandlers } from './control/admins.js';
 import { createClusterHandlers } from './control/cluster.js';
 import type { CallContext, ControlDependencies } from './control/dependencies.js';
 import { createNodesHandlers } from './control/nodes.js';
@@ -19,6 +20,7 @@ export const CONTROL_SERVICES = [
   'Tasks',
   'Nodes',
   'Tokens',
+  'Admins',
   'Cluster',
 ] as const;
 export type ControlServiceName = (typeof CONTROL_SERVICES)[number];
@@ -34,6 +36,7 @@ export function createControlApi(deps: ControlDependencies): ControlApi {
     Tasks: createTasksHandlers(deps),
     Nodes: createNodesHandlers(deps),
     Tokens: createTokensHandlers(deps),
+    Admins: createAdminsHandlers(deps),
     Cluster: createClusterHandlers(deps),
   };
   return api as unknown as ControlApi;

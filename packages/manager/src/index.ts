@@ -5,7 +5,7 @@ export type { FounderDescription, Founding } from './founding.js';
 export type { KnownManager } from './identity/authority.js';
 export { CERTIFICATE_LIFE_MS, CERTIFICATE_OVERLAP_MS } from './identity/issuer.js';
 export { isAddress } from './identity/join-fields.js';
-export { encodeJoinTranscript, encodeRenewTranscript } from './identity/join-transcript.js';
+export { encodeJoinTranscript } from './identity/join-transcript.js';
 export type { JoinTranscript } from './identity/join-transcript.js';
 export type { FileVault } from './keys/file-vault.js';
 export { createFreshKeys, ManagerKeys } from './keys/manager-keys.js';

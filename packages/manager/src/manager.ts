@@ -9,6 +9,7 @@ import { Consensus } from './consensus/consensus.js';
 import type { ConsensusOptions } from './consensus/consensus.js';
 import { ManagersService } from './consensus/managers-service.js';
 import { RaftService } from './consensus/raft-service.js';
+import { clusterOf } from './control/lookups.js';
 import { createControlApi } from './control-services.js';
 import type { ControlApi } from './control-services.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
@@ -177,6 +178,7 @@ export class Manager {
       readIndex: async () => void (await consensus.host.readIndex()),
       rootPin: () => rootPin(identity.current().rootsDer[0] ?? new Uint8Array(0)),
       removeMember: (id) => consensus.removeMember(id),
+      issue: (subject) => this.#issuer.issue(clusterOf(this.state), keys.requireRing(), subject),
       status: consensus.status,
       logs: (request, call) => this.#logs.read(request, call),
     });

@@ -4,7 +4,7 @@ import { generateNodeKey } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
 import { openSealed } from '@conclave/sealed';
 import { decodeCommand, encodeCommand } from '@conclave/state';
-import type { Actor, CommandBody, CommandResult, NodeRow, State } from '@conclave/state';
+import type { Actor, AdminRow, CommandBody, CommandResult, NodeRow, State } from '@conclave/state';
 import { Proposer } from '../src/consensus/proposer.js';
 import { ReplicatedState } from '../src/consensus/replicated-state.js';
 import { foundCluster } from '../src/founding.js';
@@ -172,6 +172,25 @@ export class FoundedCluster {
     });
     this.apply({ kind: 'node.join', tokenId, node: { ...workerRow(id, name), ...fields } });
     return id;
+  }
+
+  /** An administrator with a certificate. */
+  addAdmin(name: string, roles: AdminRow['roles'], fields: Partial<AdminRow> = {}): void {
+    const admin = {
+      id: name,
+      name,
+      roles,
+      uses: [],
+      ttlMs: 3_600_000,
+      certificate: { serial: `serial-${name}`, notAfterMs: 2e12, publicKeyHash: `key-${name}` },
+      previousCertificate: undefined,
+      previousUntilMs: 0,
+      isRevoked: false,
+      createdAtMs: 0,
+      createdBy: SYSTEM,
+      ...fields,
+    };
+    this.apply({ kind: 'admin.create', admin });
   }
 
   #apply(command: Parameters<typeof encodeCommand>[0]): CommandResult {

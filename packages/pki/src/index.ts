@@ -15,5 +15,6 @@ export type { NodeKey } from './node-key.js';
 export { fromPem, toPem } from './pem.js';
 export type { PemLabel } from './pem.js';
 export { rootPin } from './root.js';
+export { encodeAdminTranscript, encodeRenewTranscript, encodeTranscript } from './transcripts.js';
 export { verifyChain } from './verify-chain.js';
 export type { ChainRequest } from './verify-chain.js';

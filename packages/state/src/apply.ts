@@ -1,3 +1,4 @@
+import { createAdmin, refuseAuthor, renewAdmin, revokeAdmin } from './admins.js';
 import { createCluster, setAddresses, setClusterSettings, setMembership } from './membership.js';
 import { joinNode, observeNodes, removeNode, renewNode, updateNode } from './nodes.js';
 import { reportReceipts } from './receipts.js';
@@ -17,6 +18,8 @@ import { createToken, revokeToken } from './tokens.js';
 /** Hands the command of the entry to its handler. */
 export function applyCommand(scope: Scope): CommandResult {
   const { command } = scope;
+  const refusal = refuseAuthor(scope);
+  if (refusal !== undefined) return refusal;
   switch (command.kind) {
     case 'cluster.create':
       return createCluster(scope, command);
@@ -64,5 +67,11 @@ export function applyCommand(scope: Scope): CommandResult {
       return createToken(scope, command);
     case 'token.revoke':
       return revokeToken(scope, command);
+    case 'admin.create':
+      return createAdmin(scope, command);
+    case 'admin.renew':
+      return renewAdmin(scope, command);
+    case 'admin.revoke':
+      return revokeAdmin(scope, command);
   }
 }

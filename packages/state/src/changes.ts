@@ -1,4 +1,5 @@
 import type {
+  AdminRow,
   ClusterRow,
   NodeRow,
   ReceiptRow,
@@ -41,6 +42,7 @@ export type Change =
   | ChangeOf<'task', TaskRow>
   | ChangeOf<'node', NodeRow>
   | ChangeOf<'token', TokenRow>
+  | ChangeOf<'admin', AdminRow>
   | ChangeOf<'receipt', ReceiptRow>;
 
 /** All changes of one entry, in the order in which they were made; never empty. */

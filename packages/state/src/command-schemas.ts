@@ -1,6 +1,7 @@
 import type { Command, CommandBody, NodeObservation, TaskChange, TaskReport } from './commands.js';
 import {
   actor,
+  adminFields,
   certificate,
   clusterFields,
   labels,
@@ -150,6 +151,9 @@ const BODIES: Bodies = {
   'node.remove': { id: text, force: flag },
   'token.create': { token: fields(without(tokenFields, 'objectVersion')) },
   'token.revoke': { id: text },
+  'admin.create': { admin: fields(without(adminFields, 'objectVersion')) },
+  'admin.renew': { id: text, usedSerial: text, certificate, previousUntilMs: count },
+  'admin.revoke': { id: text },
 };
 
 const base = {

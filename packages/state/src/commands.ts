@@ -1,5 +1,6 @@
 import type {
   Actor,
+  AdminRow,
   CertificateRow,
   ClusterRow,
   ClusterSettings,
@@ -141,7 +142,18 @@ export type CommandBody =
   | { readonly kind: 'node.remove'; readonly id: string; readonly force: boolean }
   // --- tokens
   | { readonly kind: 'token.create'; readonly token: Omit<TokenRow, 'objectVersion'> }
-  | { readonly kind: 'token.revoke'; readonly id: string };
+  | { readonly kind: 'token.revoke'; readonly id: string }
+  // --- administrators
+  | { readonly kind: 'admin.create'; readonly admin: Omit<AdminRow, 'objectVersion'> }
+  | {
+      readonly kind: 'admin.renew';
+      readonly id: string;
+      /** Serial of the certificate with which it asked. */
+      readonly usedSerial: string;
+      readonly certificate: CertificateRow;
+      readonly previousUntilMs: number;
+    }
+  | { readonly kind: 'admin.revoke'; readonly id: string };
 
 export type TaskChange =
   | {

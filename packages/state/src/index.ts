@@ -14,6 +14,7 @@ export type { StateCounts } from './queries.js';
 export { TASK_STATES } from './rows.js';
 export type {
   Actor,
+  AdminRow,
   BindingSpec,
   CertificateRow,
   ClusterRow,

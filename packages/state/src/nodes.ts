@@ -1,6 +1,7 @@
 import { limits } from '@conclave/kernel';
+import { refuseCertificate } from './certificates.js';
 import type { NodeObservation } from './commands.js';
-import type { CertificateRow, CommandResult, NodeRow, TokenRow } from './rows.js';
+import type { CommandResult, NodeRow, TokenRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, isStale, refused, stale } from './scope.js';
 import { isEnded, rowsOf } from './tables.js';
@@ -41,21 +42,6 @@ export function joinNode(scope: Scope, command: CommandOf<'node.join'>): Command
     journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: node.id });
   }
   return done(scope, { id: node.id, role, raftId: manager?.raftId ?? 0 });
-}
-
-function refuseCertificate(
-  tables: Tables,
-  nodeId: string,
-  certificate: CertificateRow,
-): CommandResult | undefined {
-  const { nodesByPublicKey, nodesBySerial } = tables.indexes;
-  for (const owner of nodesByPublicKey.keys(certificate.publicKeyHash)) {
-    if (owner !== nodeId) return invalid('certificate', 'another node has this public key');
-  }
-  for (const owner of nodesBySerial.keys(certificate.serial)) {
-    if (owner !== nodeId) return invalid('certificate', 'another node has this serial');
-  }
-  return undefined;
 }
 
 function refuseManager(

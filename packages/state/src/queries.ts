@@ -1,5 +1,6 @@
 import type { SecretVersionInfo } from './changes.js';
 import type {
+  AdminRow,
   ClusterRow,
   ExposureRow,
   NodeRow,
@@ -23,6 +24,7 @@ export interface StateCounts {
   readonly tasks: number;
   readonly nodes: number;
   readonly tokens: number;
+  readonly admins: number;
   readonly receipts: number;
   readonly exposures: number;
   readonly requests: number;
@@ -182,6 +184,21 @@ export class Queries {
     return this.#tables.tokens.values();
   }
 
+  /** Also revoked and expired ones. */
+  adminById(id: string): AdminRow | undefined {
+    return this.#tables.admins.get(id);
+  }
+
+  /** Upper and lower case are equal. */
+  adminByName(name: string): AdminRow | undefined {
+    return this.#tables.adminByName(name);
+  }
+
+  /** In the order of their creation. */
+  admins(): IterableIterator<AdminRow> {
+    return this.#tables.admins.values();
+  }
+
   receiptsOfTask(taskId: string): ReceiptRow[] {
     return rowsOf(this.#tables.receipts, this.#tables.indexes.receiptsByTask.keys(taskId));
   }
@@ -209,6 +226,7 @@ export class Queries {
       tasks: tables.tasks.size,
       nodes: tables.nodes.size,
       tokens: tables.tokens.size,
+      admins: tables.admins.size,
       receipts: tables.receipts.size,
       exposures: tables.exposure.size,
       requests: tables.requests.size,

@@ -1,5 +1,7 @@
+import { ADMIN_ROLES } from '@conclave/kernel';
 import type {
   Actor,
+  AdminRow,
   BindingSpec,
   CertificateRow,
   ClusterRow,
@@ -216,6 +218,22 @@ export const tokenFields: Fields<TokenRow> = {
   usesLeft: count,
   isRevoked: flag,
   admittedNodes: list(text),
+  createdAtMs: count,
+  createdBy: actor,
+  objectVersion: count,
+};
+
+/** The fields of an {@link AdminRow}. */
+export const adminFields: Fields<AdminRow> = {
+  id: text,
+  name: text,
+  roles: list(oneOf(...ADMIN_ROLES)),
+  uses: list(text),
+  ttlMs: count,
+  certificate,
+  previousCertificate: optional(certificate),
+  previousUntilMs: count,
+  isRevoked: flag,
   createdAtMs: count,
   createdBy: actor,
   objectVersion: count,

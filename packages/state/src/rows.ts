@@ -1,3 +1,5 @@
+import type { AdminRole } from '@conclave/kernel';
+
 /**
  * The rows of the replicated tables. Plain data: every field comes from a log entry, so that every
  * manager holds the same bytes at the same applied index.
@@ -239,6 +241,25 @@ export interface ManagerRow {
   readonly membership: 'joining' | 'learner' | 'voter' | 'removing';
   /** Generation of the ring that it said it holds; 0: none. */
   readonly ringGeneration: number;
+}
+
+/** An administrator who comes over the network with a certificate of its own. */
+export interface AdminRow {
+  readonly id: string;
+  readonly name: string;
+  readonly roles: readonly AdminRole[];
+  /** Which secrets it may give to services: names, `name/*`, `*`. The role admin needs none. */
+  readonly uses: readonly string[];
+  /** Milliseconds that each of its certificates lives. */
+  readonly ttlMs: number;
+  readonly certificate: CertificateRow;
+  /** The one before, valid until `previousUntilMs` after a renewal. */
+  readonly previousCertificate: CertificateRow | undefined;
+  readonly previousUntilMs: number;
+  readonly isRevoked: boolean;
+  readonly createdAtMs: number;
+  readonly createdBy: Actor;
+  readonly objectVersion: number;
 }
 
 export interface TokenRow {

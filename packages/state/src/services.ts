@@ -1,4 +1,5 @@
 import { canonicalName } from '@conclave/kernel';
+import { refuseUse } from './admins.js';
 import type { BindingSpec, CommandResult, ServiceRow, ServiceSpec } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, isStale, refused, stale } from './scope.js';
@@ -19,7 +20,7 @@ export function createService(scope: Scope, command: CommandOf<'service.create'>
   if (tables.services.has(id)) {
     return refused('CV_ARGUMENT_INVALID', 'id: a service with this id exists', { field: 'id' });
   }
-  const refusal = refuseBindings(tables, spec.bindings, []);
+  const refusal = refuseBindings(tables, spec.bindings, []) ?? refuseUse(scope, spec.bindings);
   if (refusal !== undefined) return refusal;
   journal.put(tables.services, {
     id,
@@ -84,6 +85,9 @@ export function updateService(scope: Scope, command: CommandOf<'service.update'>
     return done(scope, { id, specVersion: row.specVersion, unchanged: true });
   }
   const isFollowed = !isSameForTasks(row.spec, spec);
+  // More or fewer of the same tasks put no secret into other hands.
+  const forbidden = isFollowed ? refuseUse(scope, spec.bindings) : undefined;
+  if (forbidden !== undefined) return forbidden;
   const specVersion = row.specVersion + (isFollowed ? 1 : 0);
   const update = { previousSpec: row.spec, updateState: 'updating', updateMessage: '' } as const;
   journal.put(tables.services, {

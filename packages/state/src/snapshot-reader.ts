@@ -2,6 +2,7 @@ import { concatBytes, ConclaveError, limits } from '@conclave/kernel';
 import { decodeCbor } from './cbor.js';
 import type { Digest } from './digest.js';
 import {
+  adminFields,
   clusterFields,
   exposureRow,
   nodeFields,
@@ -14,8 +15,16 @@ import {
   taskFields,
   tokenFields,
 } from './row-schemas.js';
-import type { NodeRow, ReceiptRow, ServiceRow, ServiceSpec, TaskRow, TokenRow } from './rows.js';
-import type { ClusterRow } from './rows.js';
+import type {
+  AdminRow,
+  ClusterRow,
+  NodeRow,
+  ReceiptRow,
+  ServiceRow,
+  ServiceSpec,
+  TaskRow,
+  TokenRow,
+} from './rows.js';
 import type { Parser } from './schema.js';
 import { count, fields, optional, ShapeError, text } from './schema.js';
 import { EMPTY_HISTORY } from './secret-packing.js';
@@ -186,6 +195,7 @@ export class SnapshotReader {
       raftIds: raftIdRow,
       removedNodes: removedNodeRow,
       tokens: fields<TokenRow>(tokenFields),
+      admins: fields<AdminRow>(adminFields),
       receipts: fields<ReceiptRow>(receiptFields),
       exposure: exposureRow,
       requests: requestRow,

@@ -22,6 +22,7 @@ export const SNAPSHOT_TABLES = [
   'raftIds',
   'removedNodes',
   'tokens',
+  'admins',
   'receipts',
   'exposure',
   'requests',

@@ -1,4 +1,5 @@
 import type {
+  AdminRow,
   ClusterRow,
   ExposureRow,
   NodeRow,
@@ -55,7 +56,9 @@ export function boundSecrets(spec: ServiceRow['spec']): readonly string[] {
   return [...new Set(spec.bindings.map((binding) => binding.secretId))];
 }
 
-function certificatesOf(row: NodeRow): NodeRow['certificate'][] {
+function certificatesOf(
+  row: Pick<NodeRow, 'certificate' | 'previousCertificate'>,
+): NodeRow['certificate'][] {
   return row.previousCertificate === undefined
     ? [row.certificate]
     : [row.certificate, row.previousCertificate];
@@ -84,6 +87,13 @@ export class Indexes {
   );
   readonly nodesByRaftId: GroupIndex<NodeRow> = new GroupIndex((row) =>
     row.manager === undefined ? [] : [String(row.manager.raftId)],
+  );
+  readonly adminsByName: NameIndex<AdminRow> = new NameIndex((row) => row.name);
+  readonly adminsBySerial: GroupIndex<AdminRow> = new GroupIndex((row) =>
+    certificatesOf(row).map((certificate) => certificate.serial),
+  );
+  readonly adminsByPublicKey: GroupIndex<AdminRow> = new GroupIndex((row) =>
+    certificatesOf(row).map((certificate) => certificate.publicKeyHash),
   );
   readonly receiptsByTask: GroupIndex<ReceiptRow> = new GroupIndex((row) => [row.taskId]);
   readonly receiptsBySecret: GroupIndex<ReceiptRow> = new GroupIndex((row) => [row.secretId]);
@@ -136,6 +146,16 @@ export class Tables {
     keyOf: (row) => row.id,
     changeOf: (change) => ({ kind: 'token', ...change }),
   });
+  readonly admins: Table<AdminRow> = new Table({
+    name: 'admin',
+    keyOf: (row) => row.id,
+    indexes: [
+      this.indexes.adminsByName,
+      this.indexes.adminsBySerial,
+      this.indexes.adminsByPublicKey,
+    ],
+    changeOf: (change) => ({ kind: 'admin', ...change }),
+  });
   readonly receipts: Table<ReceiptRow> = new Table({
     name: 'receipt',
     keyOf: (row) => `${row.taskId}/${row.target}`,
@@ -157,6 +177,11 @@ export class Tables {
   clusterRow(): ClusterRow | undefined {
     for (const row of this.cluster.values()) return row;
     return undefined;
+  }
+
+  adminByName(name: string): AdminRow | undefined {
+    const found = this.indexes.adminsByName.names.find(name);
+    return found === undefined ? undefined : this.admins.get(found.id);
   }
 
   serviceByName(name: string): ServiceRow | undefined {

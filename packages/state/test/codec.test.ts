@@ -31,6 +31,9 @@ describe('commands as bytes', () => {
   test('the samples have every kind of command', () => {
     const kinds = new Set(sampleCommands().map((command) => command.kind));
     expect([...kinds].sort()).toEqual([
+      'admin.create',
+      'admin.renew',
+      'admin.revoke',
       'cluster.create',
       'cluster.settings',
       'node.addresses',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { limits } from '@conclave/kernel';
 import { restoreState } from '../src/index.js';
-import { Bench, bindingSpec, valueBytes } from './support/bench.js';
+import { adminFields, Bench, bindingSpec, valueBytes } from './support/bench.js';
 
 const rollback = (id: string, version: number) =>
   ({ kind: 'secret.rollback', id, version }) as const;
@@ -33,7 +33,7 @@ describe('setting a secret', () => {
       envelope: valueBytes(2, 120),
       size: 64,
     });
-    expect(kept?.createdBy).toEqual({ kind: 'admin', id: 'ops' });
+    expect(kept?.createdBy).toEqual({ kind: 'admin', id: 'local' });
   });
 
   test('the same value as the current one makes no version unless forced', () => {
@@ -137,6 +137,7 @@ describe('rolling back', () => {
     const bench = new Bench();
     for (const seed of [1, 2, 3]) bench.set('a', seed);
     const by = { kind: 'admin', id: 'eve' } as const;
+    bench.ok({ kind: 'admin.create', admin: adminFields('eve') });
     expect(bench.ok(rollback('id-a', 1), { by })).toMatchObject({ version: 1, unchanged: false });
     expect(bench.state.secretById('id-a')).toMatchObject({
       currentVersion: 1,

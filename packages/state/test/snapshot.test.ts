@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { concatBytes, limits } from '@conclave/kernel';
 import { restoreState, State, stateDigest, StateRestorer } from '../src/index.js';
-import { Bench, bindingSpec, sameBytes, valueBytes } from './support/bench.js';
+import { adminFields, Bench, bindingSpec, sameBytes, valueBytes } from './support/bench.js';
 import { applyOutline, furnish } from './support/random-commands.js';
 import { watchedRows } from './support/integrity.js';
 
@@ -26,6 +26,7 @@ function furnished(): Bench {
   const receipt = { taskId: 't1', target: 'a', secretId: 'id-a', version: 2, nodeId: 'n0' };
   const rest = { outcome: 'failed', detail: 'why', atMs: 1 } as const;
   bench.ok({ kind: 'receipts.report', receipts: [{ ...receipt, ...rest }] });
+  bench.ok({ kind: 'admin.create', admin: adminFields('ann', { uses: ['a'] }) });
   bench.ok(bench.setCommand('c', 1), { request: { key: 'k', fingerprint: 'f' } });
   bench.ok({ kind: 'node.remove', id: 'n1', force: true });
   return bench;

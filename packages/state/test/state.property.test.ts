@@ -26,7 +26,7 @@ function orderedRows(state: State): unknown[] {
   while (offset < bytes.length) {
     const size = new DataView(bytes.buffer, offset).getUint32(0);
     const record = decode(bytes.subarray(offset + 4, offset + 4 + size)) as [string, unknown];
-    if (['exposure', 'requests', 'tokens'].includes(record[0])) rows.push(record);
+    if (['admins', 'exposure', 'requests', 'tokens'].includes(record[0])) rows.push(record);
     offset += 4 + size;
   }
   return rows;
@@ -73,6 +73,7 @@ describe('random commands', () => {
       'CV_IDEMPOTENCY_REUSED',
       'CV_NAME_TAKEN',
       'CV_NODE_IN_USE',
+      'CV_UNAUTHENTICATED',
       'CV_SECRET_IN_USE',
       'CV_TOKEN_INVALID',
       'CV_VERSION_NOT_FOUND',

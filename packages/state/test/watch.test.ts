@@ -190,7 +190,7 @@ describe('applying', () => {
     const digest = bench.state.digest();
     const versions = [1, 2].map((version) => bench.state.secretVersion('id-a', version));
     // Only whole numbers are packed, so this breaks when the version is stored.
-    const by = { kind: 'admin', id: 'x' } as const;
+    const by = { kind: 'admin', id: 'local' } as const;
     for (const broken of [bench.setCommand('a', 3), bench.setCommand('new', 3)]) {
       const command = { ...broken, by, atMs: 0.5, request: undefined };
       const result = bench.state.apply(bench.state.appliedIndex + 1, command);

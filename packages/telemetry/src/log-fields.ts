@@ -7,6 +7,7 @@
 export const SAFE_FIELDS: ReadonlySet<string> = new Set([
   'action',
   'address',
+  'adminId',
   'advertise',
   'appliedIndex',
   'atMs',

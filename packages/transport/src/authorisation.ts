@@ -32,6 +32,10 @@ const WRITE_SECRETS: Row = control('secret-writer');
 const ADMINISTER: Row = control();
 /** What members do for their own identity and tasks. Managers run an agent as well. */
 const MEMBERS: Row = { cluster: ['worker', 'manager'] };
+/** What everybody with a certificate does for it, whatever its roles. */
+const IDENTIFIED: Row = {
+  cluster: ['worker', 'manager', 'viewer', 'operator', 'secret-writer', 'auditor', 'admin'],
+};
 const MANAGERS: Row = { cluster: ['manager'] };
 const JOINING: Row = { join: ['anonymous'] };
 /** Served by the daemon before and without a cluster; changes this host. */
@@ -42,12 +46,15 @@ const HOST: Row = { local: ['local'] };
  * table with the descriptors, so that a new method needs a decision.
  */
 export const AUTHORISATION: Readonly<Record<string, Row>> = {
+  '/conclave.v1.Admins/Create': ADMINISTER,
+  '/conclave.v1.Admins/List': READ,
+  '/conclave.v1.Admins/Revoke': ADMINISTER,
   '/conclave.v1.Cluster/GetInfo': READ,
   '/conclave.v1.Cluster/GetStatus': READ,
   '/conclave.v1.Cluster/Watch': READ,
   '/conclave.v1.Dispatcher/Session': MEMBERS,
   '/conclave.v1.Identity/Leave': MEMBERS,
-  '/conclave.v1.Identity/Renew': MEMBERS,
+  '/conclave.v1.Identity/Renew': IDENTIFIED,
   '/conclave.v1.Join/Challenge': JOINING,
   '/conclave.v1.Join/Join': JOINING,
   '/conclave.v1.Local/Init': HOST,

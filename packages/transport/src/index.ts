@@ -23,7 +23,6 @@ export { listenCluster, listenJoin } from './listen-tls.js';
 export type { ListenClusterOptions, ListenOptions } from './listen-tls.js';
 export type { Listener } from './listener.js';
 export type { CallOutcome, EndedCall, TransportObserver } from './observer.js';
-export { LOCAL_ADMIN_ID } from './peer.js';
 export type { CallActor, Peer } from './peer.js';
 export { serve } from './serve.js';
 export type { Handler, Handlers, ServedMethod, ServedService } from './serve.js';

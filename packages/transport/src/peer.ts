@@ -1,3 +1,4 @@
+import { LOCAL_ADMIN_ID } from '@conclave/kernel';
 import type { CertificateIdentity } from '@conclave/pki';
 
 /** Who is at the other end of a connection to one of our listeners. */
@@ -18,9 +19,6 @@ export interface CallActor {
   readonly kind: 'admin' | 'node' | 'anonymous';
   readonly id: string;
 }
-
-/** The id that acts of the local socket are recorded under. */
-export const LOCAL_ADMIN_ID = 'local';
 
 /** The actor that a peer is, when it acts for itself. */
 export function actorOf(peer: Peer): CallActor {

@@ -6,6 +6,7 @@ export { ERROR_TRAILER, errorOf, statusOf } from './status.js';
 export type { CallStatus, ForeignStatus } from './status.js';
 // Messages: `X` is what a peer sent, `XInput` what may be given to send.
 export type { Actor, ActorInput } from './generated/conclave/v1/Actor.js';
+export type { Admin, AdminInput } from './generated/conclave/v1/Admin.js';
 export type {
   AgentHeartbeat,
   AgentHeartbeatInput,
@@ -29,6 +30,14 @@ export type {
 export type { ClusterInfo, ClusterInfoInput } from './generated/conclave/v1/ClusterInfo.js';
 export type { ClusterStatus, ClusterStatusInput } from './generated/conclave/v1/ClusterStatus.js';
 export type { Committed, CommittedInput } from './generated/conclave/v1/Committed.js';
+export type {
+  CreateAdminRequest,
+  CreateAdminRequestInput,
+} from './generated/conclave/v1/CreateAdminRequest.js';
+export type {
+  CreateAdminResponse,
+  CreateAdminResponseInput,
+} from './generated/conclave/v1/CreateAdminResponse.js';
 export type {
   CreateServiceRequest,
   CreateServiceRequestInput,
@@ -105,6 +114,10 @@ export type {
 } from './generated/conclave/v1/LeaveClusterResponse.js';
 export type { LeaveRequest, LeaveRequestInput } from './generated/conclave/v1/LeaveRequest.js';
 export type { LeaveResponse, LeaveResponseInput } from './generated/conclave/v1/LeaveResponse.js';
+export type {
+  ListAdminsRequest,
+  ListAdminsRequestInput,
+} from './generated/conclave/v1/ListAdminsRequest.js';
 export type {
   ListNodesRequest,
   ListNodesRequestInput,
@@ -191,6 +204,10 @@ export type { RenewRequest, RenewRequestInput } from './generated/conclave/v1/Re
 export type { RenewResponse, RenewResponseInput } from './generated/conclave/v1/RenewResponse.js';
 export type { ReportAck, ReportAckInput } from './generated/conclave/v1/ReportAck.js';
 export type { RestartPolicy, RestartPolicyInput } from './generated/conclave/v1/RestartPolicy.js';
+export type {
+  RevokeAdminRequest,
+  RevokeAdminRequestInput,
+} from './generated/conclave/v1/RevokeAdminRequest.js';
 export type {
   RevokeTokenRequest,
   RevokeTokenRequestInput,

@@ -2,6 +2,7 @@ import type { CancelSignal, Clock, Logger, Random } from '@conclave/kernel';
 import type { KeyRing } from '@conclave/sealed';
 import type { Actor, Command, CommandResult, State } from '@conclave/state';
 import type { LogChunkInput, ServiceLogsRequest } from '@conclave/wire';
+import type { IssuedCertificate, IssueSubject } from '../identity/issuer.js';
 import type { StatusSource } from './status-source.js';
 
 /** The part of the key ring that the control API uses. */
@@ -40,6 +41,11 @@ export interface ControlDependencies {
    * @throws CV_LAST_MANAGER when the quorum would be lost
    */
   readonly removeMember: (nodeId: string) => Promise<void>;
+  /**
+   * Signs a certificate with the key of the root; records nothing.
+   * @throws CV_NOT_INITIALIZED while this manager does not hold the ring
+   */
+  readonly issue: (subject: IssueSubject) => Promise<IssuedCertificate>;
   readonly status: StatusSource;
   /** The output of tasks, from the managers that have their agents. */
   readonly logs: (request: ServiceLogsRequest, call: CallContext) => AsyncIterable<LogChunkInput>;

@@ -1,5 +1,13 @@
 import { ConclaveError, isConclaveError, isId } from '@conclave/kernel';
-import type { ClusterRow, NodeRow, SecretRow, ServiceRow, State, TaskRow } from '@conclave/state';
+import type {
+  AdminRow,
+  ClusterRow,
+  NodeRow,
+  SecretRow,
+  ServiceRow,
+  State,
+  TaskRow,
+} from '@conclave/state';
 import { invalid } from './invalid.js';
 
 /** Longest id or name that is looked up; anything longer cannot exist. */
@@ -33,6 +41,14 @@ export function serviceOf(state: State, reference: string): ServiceRow {
   const row = state.serviceByName(reference) ?? byId(reference, (id) => state.serviceById(id));
   if (row !== undefined) return row;
   throw new ConclaveError('CV_SERVICE_NOT_FOUND', 'no service has this name or id');
+}
+
+/** By name, else by id. @throws CV_ARGUMENT_INVALID, CV_ADMIN_NOT_FOUND */
+export function adminOf(state: State, reference: string): AdminRow {
+  demandReference('admin', reference);
+  const row = state.adminByName(reference) ?? byId(reference, (id) => state.adminById(id));
+  if (row !== undefined) return row;
+  throw new ConclaveError('CV_ADMIN_NOT_FOUND', 'no administrator has this name or id');
 }
 
 /** By id. @throws CV_ARGUMENT_INVALID, CV_TASK_NOT_FOUND */

@@ -42,6 +42,7 @@ function shownOf(change: Change): Shown | undefined {
     case 'receipt':
       return receiptShown(change.id, change.after ?? change.before);
     case 'version':
+    case 'admin':
     case 'cluster':
       return undefined;
   }

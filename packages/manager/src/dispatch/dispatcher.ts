@@ -327,6 +327,7 @@ function nodesOf(change: Change, state: State): readonly string[] {
     case 'service':
     case 'node':
     case 'token':
+    case 'admin':
     case 'receipt':
       return [];
   }

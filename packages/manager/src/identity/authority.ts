@@ -1,6 +1,6 @@
 import type { Clock, Timers } from '@conclave/kernel';
 import type { CertificateIdentity } from '@conclave/pki';
-import type { Change, NodeRow } from '@conclave/state';
+import type { AdminRow, Change, NodeRow } from '@conclave/state';
 import type { Authority, CurrentIdentity } from '@conclave/transport';
 import type { ReplicatedState } from '../consensus/replicated-state.js';
 
@@ -19,9 +19,9 @@ export interface KnownManager {
 const RECHECK_MS = 500;
 
 /**
- * Who may do what right now, from committed state: the node exists, has this role, and the serial
- * of the certificate is one that its record accepts. Until a joining manager has received the
- * state, only the managers that its join answer named are known.
+ * Who may do what right now, from committed state: the node or administrator exists, has this role,
+ * and the serial of the certificate is one that its record accepts. Until a joining manager has
+ * received the state, only the managers that its join answer named are known.
  */
 export class StateAuthority implements Authority {
   readonly #replicated: ReplicatedState;
@@ -43,7 +43,7 @@ export class StateAuthority implements Authority {
 
   /** @inheritdoc */
   currentIdentity(identity: CertificateIdentity): CurrentIdentity | undefined {
-    if (identity.kind !== 'node') return undefined;
+    if (identity.kind === 'admin') return this.#currentAdmin(identity);
     const { state } = this.#replicated;
     if (state.cluster() === undefined) {
       if (!this.#knownManagers.has(identity.id)) return undefined;
@@ -70,6 +70,18 @@ export class StateAuthority implements Authority {
     };
   }
 
+  #currentAdmin({ id, serial }: CertificateIdentity): CurrentIdentity | undefined {
+    const admin = this.#replicated.state.adminById(id);
+    if (admin === undefined) return undefined;
+    return {
+      kind: 'admin',
+      id,
+      adminRoles: admin.roles,
+      isActive: !admin.isRevoked,
+      isSerialCurrent: this.#accepts(admin, serial),
+    };
+  }
+
   /** Calls at once for a committed change, and twice a second for rights that time takes away. */
   onChange(listener: () => void): () => void {
     const unlisten = this.#replicated.listen((event) => {
@@ -82,19 +94,28 @@ export class StateAuthority implements Authority {
     };
   }
 
-  #accepts(node: NodeRow, serial: string): boolean {
-    if (node.certificate.serial === serial) return true;
-    return node.previousCertificate?.serial === serial && this.#clock.now() <= node.previousUntilMs;
+  #accepts(row: NodeRow | AdminRow, serial: string): boolean {
+    if (row.certificate.serial === serial) return true;
+    return row.previousCertificate?.serial === serial && this.#clock.now() <= row.previousUntilMs;
   }
 }
 
 /** True for what may cost somebody a call; a node that was only seen or labelled keeps its own. */
 function mayTakeAway(change: Change): boolean {
-  if (change.kind !== 'node' || change.before === undefined) return false;
-  const { before, after } = change;
+  if (change.kind === 'admin') {
+    return hasLostSerial(change) || change.after?.isRevoked === true;
+  }
+  return change.kind === 'node' && (hasLostSerial(change) || hasOtherRole(change));
+}
+
+function hasOtherRole({ before, after }: Extract<Change, { kind: 'node' }>): boolean {
+  return before !== undefined && before.role !== after?.role;
+}
+
+function hasLostSerial({ before, after }: Extract<Change, { kind: 'admin' | 'node' }>): boolean {
+  if (before === undefined) return false;
   return (
-    before.role !== after?.role ||
-    before.certificate.serial !== after.certificate.serial ||
+    before.certificate.serial !== after?.certificate.serial ||
     before.previousCertificate?.serial !== after.previousCertificate?.serial
   );
 }

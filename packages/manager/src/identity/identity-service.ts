@@ -1,6 +1,7 @@
 import { ConclaveError } from '@conclave/kernel';
 import type { Clock, Logger } from '@conclave/kernel';
-import { verifyKeyProof } from '@conclave/pki';
+import { encodeRenewTranscript, verifyKeyProof } from '@conclave/pki';
+import type { CertificateIdentity } from '@conclave/pki';
 import type { State } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
@@ -12,8 +13,7 @@ import type {
 import type { Proposer } from '../consensus/proposer.js';
 import type { ManagerKeys } from '../keys/manager-keys.js';
 import { CERTIFICATE_OVERLAP_MS } from './issuer.js';
-import type { Issuer } from './issuer.js';
-import { encodeRenewTranscript } from './join-transcript.js';
+import type { IssueHolder, Issuer } from './issuer.js';
 
 /** What the identity service is made of. */
 export interface IdentityServiceOptions {
@@ -25,7 +25,7 @@ export interface IdentityServiceOptions {
   readonly logger: Logger;
 }
 
-/** What a member does with its own identity: renew it, or give it up. */
+/** What the holder of a certificate does with it: renew it, or give it up. */
 export class IdentityService implements Handlers<Services['Identity']> {
   readonly #options: IdentityServiceOptions;
 
@@ -39,41 +39,36 @@ export class IdentityService implements Handlers<Services['Identity']> {
    * @throws CV_ARGUMENT_INVALID for a malformed key or a proof that does not check
    */
   async renew(call: CallContext, request: RenewRequest): Promise<RenewResponseInput> {
-    const { clusterId, nodeId, serial } = callerOf(call);
-    const state = this.#options.state();
-    const cluster = state.cluster();
-    const node = state.nodeById(nodeId);
-    if (cluster === undefined || node === undefined) {
+    const caller = callerOf(call);
+    const cluster = this.#options.state().cluster();
+    const subject = this.#subjectOf(caller);
+    if (cluster === undefined || subject === undefined) {
       throw new ConclaveError('CV_NODE_NOT_FOUND', 'this node is not a member any more');
     }
+    const { kind, id, serial, clusterId } = caller;
     const { publicKey, proof } = request;
-    const transcript = encodeRenewTranscript({ clusterId, nodeId, serial, publicKey });
+    const transcript = encodeRenewTranscript({ clusterId, id, serial, publicKey });
     if (!verifyKeyProof(publicKey, transcript, proof)) {
       throw new ConclaveError('CV_ARGUMENT_INVALID', 'the proof of the public key does not check');
     }
-    const issued = await this.#options.issuer.issue(cluster, this.#options.keys.requireRing(), {
-      nodeId,
-      role: node.role,
-      spkiDer: publicKey,
-    });
-    await this.#options.proposer.commit(
-      { kind: 'node', id: nodeId },
-      {
-        kind: 'node.renew',
-        id: nodeId,
-        usedSerial: serial,
-        certificate: issued.row,
-        previousUntilMs: this.#options.clock.now() + CERTIFICATE_OVERLAP_MS,
-      },
-      { signal: call.signal },
-    );
-    this.#options.logger.info('node.renewed', { nodeId });
+    const { clock, issuer, keys, logger, proposer } = this.#options;
+    const ring = keys.requireRing();
+    const issued = await issuer.issue(cluster, ring, { ...subject, spkiDer: publicKey });
+    const body = {
+      kind: `${kind}.renew`,
+      id,
+      usedSerial: serial,
+      certificate: issued.row,
+      previousUntilMs: clock.now() + CERTIFICATE_OVERLAP_MS,
+    } as const;
+    await proposer.commit({ kind, id }, body, { signal: call.signal });
+    logger.info(`${kind}.renewed`, kind === 'node' ? { nodeId: id } : { adminId: id });
     return { certificate: issued.der, rootCertificates: [cluster.rootCertificate] };
   }
 
   /** A worker takes itself out; its identity ends with the same entry. */
   async leave(call: CallContext): Promise<LeaveResponseInput> {
-    const { nodeId } = callerOf(call);
+    const { id: nodeId } = callerOf(call);
     const node = this.#options.state().nodeById(nodeId);
     if (node?.role === 'manager') {
       throw new ConclaveError('CV_ARGUMENT_INVALID', 'a manager leaves through its own socket');
@@ -86,12 +81,19 @@ export class IdentityService implements Handlers<Services['Identity']> {
     this.#options.logger.info('node.left', { nodeId });
     return { index };
   }
+
+  #subjectOf({ kind, id }: CertificateIdentity): IssueHolder | undefined {
+    const state = this.#options.state();
+    if (kind === 'node') {
+      const node = state.nodeById(id);
+      return node && { nodeId: id, role: node.role };
+    }
+    const admin = state.adminById(id);
+    return admin && { adminId: id, ttlMs: admin.ttlMs };
+  }
 }
 
-function callerOf(call: CallContext): { clusterId: string; nodeId: string; serial: string } {
-  if (call.peer.kind !== 'certificate') {
-    throw new ConclaveError('CV_UNAUTHENTICATED', 'this call needs the certificate of a node');
-  }
-  const { clusterId, id, serial } = call.peer.identity;
-  return { clusterId, nodeId: id, serial };
+function callerOf(call: CallContext): CertificateIdentity {
+  if (call.peer.kind === 'certificate') return call.peer.identity;
+  throw new ConclaveError('CV_UNAUTHENTICATED', 'this call needs a certificate');
 }

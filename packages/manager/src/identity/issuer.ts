@@ -1,6 +1,7 @@
 import { toHex } from '@conclave/kernel';
 import type { Clock, Random } from '@conclave/kernel';
 import { identityOf, issueCertificate, SERIAL_BYTES } from '@conclave/pki';
+import type { CertificateSubject } from '@conclave/pki';
 import type { KeyRing } from '@conclave/sealed';
 import type { CertificateRow, ClusterRow } from '@conclave/state';
 
@@ -20,7 +21,24 @@ export interface IssuedCertificate {
   readonly row: CertificateRow;
 }
 
-/** Signs certificates of nodes; unwraps the root's key for the time of one signature. */
+/** Who gets a certificate. */
+export type IssueHolder =
+  | { readonly nodeId: string; readonly role: 'manager' | 'worker' }
+  | { readonly adminId: string; readonly ttlMs: number };
+
+/** Who gets a certificate, and for which public key (SPKI). */
+export type IssueSubject = IssueHolder & { readonly spkiDer: Uint8Array };
+
+function nameOf(subject: IssueHolder): CertificateSubject {
+  if ('adminId' in subject) return { kind: 'admin', id: subject.adminId };
+  return { kind: 'node', role: subject.role, id: subject.nodeId };
+}
+
+function lifeMsOf(subject: IssueHolder): number {
+  return 'adminId' in subject ? subject.ttlMs : CERTIFICATE_LIFE_MS[subject.role];
+}
+
+/** Signs certificates of nodes and administrators; unwraps the root's key for the time of one signature. */
 export class Issuer {
   readonly #clock: Clock;
   readonly #random: Random;
@@ -37,11 +55,7 @@ export class Issuer {
   async issue(
     cluster: ClusterRow,
     ring: KeyRing,
-    subject: {
-      readonly nodeId: string;
-      readonly role: 'manager' | 'worker';
-      readonly spkiDer: Uint8Array;
-    },
+    subject: IssueSubject,
   ): Promise<IssuedCertificate> {
     const now = this.#clock.now();
     const rootKey = ring.openCaKey({
@@ -56,11 +70,11 @@ export class Issuer {
           rootDer: cluster.rootCertificate,
           rootPrivateKey,
           clusterId: cluster.id,
-          subject: { kind: 'node', role: subject.role, id: subject.nodeId },
+          subject: nameOf(subject),
           spkiDer: subject.spkiDer,
           serial: this.#random.bytes(SERIAL_BYTES),
           notBefore: now,
-          notAfter: now + CERTIFICATE_LIFE_MS[subject.role],
+          notAfter: now + lifeMsOf(subject),
         }),
       );
       return { der, row: certificateRow(der) };

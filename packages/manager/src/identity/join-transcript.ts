@@ -1,4 +1,4 @@
-import { concatBytes } from '@conclave/kernel';
+import { encodeTranscript } from '@conclave/pki';
 
 /** What a joining host says of itself; every field is covered by both of its signatures. */
 export interface JoinTranscript {
@@ -26,7 +26,7 @@ const LABEL = 'CV-JOIN-1';
  * @source the join protocol of docs/internals/identity.md
  */
 export function encodeJoinTranscript(transcript: JoinTranscript): Uint8Array {
-  return encodeFields([
+  return encodeTranscript([
     LABEL,
     transcript.clusterId,
     transcript.nonce,
@@ -41,32 +41,4 @@ export function encodeJoinTranscript(transcript: JoinTranscript): Uint8Array {
     transcript.staticPublicKey,
     transcript.signingPublicKey,
   ]);
-}
-
-/** The bytes that a member signs with its new key to renew its certificate. */
-export function encodeRenewTranscript(fields: {
-  readonly clusterId: string;
-  readonly nodeId: string;
-  readonly serial: string;
-  readonly publicKey: Uint8Array;
-}): Uint8Array {
-  return encodeFields([
-    'CV-RENEW-1',
-    fields.clusterId,
-    fields.nodeId,
-    fields.serial,
-    fields.publicKey,
-  ]);
-}
-
-function encodeFields(fields: readonly (string | Uint8Array)[]): Uint8Array {
-  const encoder = new TextEncoder();
-  const parts: Uint8Array[] = [];
-  for (const field of fields) {
-    const bytes = typeof field === 'string' ? encoder.encode(field) : field;
-    const size = new Uint8Array(4);
-    new DataView(size.buffer).setUint32(0, bytes.length);
-    parts.push(size, bytes);
-  }
-  return concatBytes(...parts);
 }

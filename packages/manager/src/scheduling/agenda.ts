@@ -100,6 +100,7 @@ export class Agenda {
       case 'secret':
       case 'version':
       case 'token':
+      case 'admin':
       case 'receipt':
       case 'cluster':
         return;

@@ -1,8 +1,10 @@
-import { createId, SILENT_LOGGER } from '@conclave/kernel';
-import { KeyRing, openSealed, SecretBytes, sealIntake } from '@conclave/sealed';
+import { createId, SILENT_LOGGER, toHex } from '@conclave/kernel';
+import { hash, KeyRing, openSealed, SecretBytes, sealIntake } from '@conclave/sealed';
 import { decodeCommand, encodeCommand, State } from '@conclave/state';
 import type { Command, CommandBody, CommandResult, NodeRow } from '@conclave/state';
 import type { ServiceSpec, SetSecretRequest } from '@conclave/wire';
+import { createAdminsHandlers } from '../../src/control/admins.js';
+import type { AdminsHandlers } from '../../src/control/admins.js';
 import { createClusterHandlers } from '../../src/control/cluster.js';
 import type { ClusterHandlers } from '../../src/control/cluster.js';
 import type { CallContext, ControlDependencies } from '../../src/control/dependencies.js';
@@ -83,6 +85,8 @@ export class TestControl {
   readonly tasks: TasksHandlers;
   readonly nodes: NodesHandlers;
   readonly tokens: TokensHandlers;
+  readonly admins: AdminsHandlers;
+  issuedCount = 0;
   readonly cluster: ClusterHandlers;
   readonly deps: ControlDependencies;
   #index = 0;
@@ -109,6 +113,14 @@ export class TestControl {
         });
         return Promise.resolve();
       },
+      issue: ({ spkiDer }) => {
+        this.issuedCount += 1;
+        const serial = String(this.issuedCount).padStart(32, '0');
+        const publicKeyHash = toHex(hash(spkiDer));
+        const notAfterMs = this.time.now() + 1_000;
+        const row = { serial, publicKeyHash, notAfterMs };
+        return Promise.resolve({ der: Uint8Array.of(7, this.issuedCount), row });
+      },
       status: {
         current: () => ({
           nodeId: CALL.selfNodeId,
@@ -133,6 +145,7 @@ export class TestControl {
     this.tasks = createTasksHandlers(deps);
     this.nodes = createNodesHandlers(deps);
     this.tokens = createTokensHandlers(deps);
+    this.admins = createAdminsHandlers(deps);
     this.cluster = createClusterHandlers(deps);
   }
 

@@ -201,7 +201,7 @@ describe('set', () => {
     await expect(control.set('a', 'x', { idempotencyKey: 'k'.repeat(65) })).rejects.toEqual(
       code('CV_ARGUMENT_INVALID'),
     );
-    const other = { ...CALL, actor: { kind: 'admin', id: 'other' } } as const;
+    const other = { ...CALL, actor: { kind: 'node', id: 'other' } } as const;
     const theirs = control.setRequest('a', 'y', { idempotencyKey: 'key' });
     expect(await control.secrets.set(theirs, other)).toMatchObject({ version: 2 });
   });

@@ -107,6 +107,58 @@ describe('with state', () => {
   });
 });
 
+describe('administrators', () => {
+  const admin = (id: string, serial: string): ReturnType<typeof authority.currentIdentity> =>
+    authority.currentIdentity(holder(id, serial, 'admin'));
+  beforeEach(() => {
+    cluster.apply(cluster.founding.body);
+    cluster.addAdmin('ann', ['viewer', 'operator']);
+  });
+
+  test('have the roles of their record', () => {
+    expect(admin('ann', 'serial-ann')).toEqual({
+      kind: 'admin',
+      id: 'ann',
+      adminRoles: ['viewer', 'operator'],
+      isActive: true,
+      isSerialCurrent: true,
+    });
+    expect(admin('ann', 'serial-bob')?.isSerialCurrent).toBe(false);
+    expect(admin('bob', 'serial-ann')).toBeUndefined();
+  });
+
+  test('are nobody as nodes, as nodes are nobody as administrators', () => {
+    expect(authority.currentIdentity(holder('ann', 'serial-ann'))).toBeUndefined();
+    expect(admin(FOUNDER_ID, cluster.founding.body.node.certificate.serial)).toBeUndefined();
+  });
+
+  test('that are revoked are not active, and open calls are looked at', () => {
+    let looks = 0;
+    authority.onChange(() => {
+      looks += 1;
+    });
+    cluster.addAdmin('bob', ['viewer']);
+    expect(looks).toBe(0);
+    cluster.apply({ kind: 'admin.revoke', id: 'ann' });
+    expect(looks).toBe(1);
+    expect(admin('ann', 'serial-ann')?.isActive).toBe(false);
+  });
+
+  test('may use a renewed certificate for the overlap', async () => {
+    cluster.apply({
+      kind: 'admin.renew',
+      id: 'ann',
+      usedSerial: 'serial-ann',
+      certificate: { serial: 'next', notAfterMs: 2e12, publicKeyHash: 'key of ann' },
+      previousUntilMs: cluster.time.now() + 600_000,
+    });
+    expect(admin('ann', 'next')?.isSerialCurrent).toBe(true);
+    expect(admin('ann', 'serial-ann')?.isSerialCurrent).toBe(true);
+    await cluster.time.advance(600_001, settle);
+    expect(admin('ann', 'serial-ann')?.isSerialCurrent).toBe(false);
+  });
+});
+
 describe('open calls', () => {
   test('are looked at for each change that may take a right away, and for no other', () => {
     cluster.apply(cluster.founding.body);

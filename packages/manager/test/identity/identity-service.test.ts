@@ -1,14 +1,19 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { SILENT_LOGGER } from '@conclave/kernel';
-import { generateNodeKey, identityOf, proveKey, verifyChain } from '@conclave/pki';
+import {
+  encodeRenewTranscript,
+  generateNodeKey,
+  identityOf,
+  proveKey,
+  verifyChain,
+} from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
 import { loadWire } from '@conclave/wire';
 import type { RenewRequest, RenewRequestInput } from '@conclave/wire';
 import { IdentityService } from '../../src/identity/identity-service.js';
 import { CERTIFICATE_OVERLAP_MS, certificateRow, Issuer } from '../../src/identity/issuer.js';
-import { encodeRenewTranscript } from '../../src/identity/join-transcript.js';
 import { callOf, callWith } from '../calls.js';
-import { CLUSTER_ID, FoundedCluster, FOUNDER_ID } from '../founded-cluster.js';
+import { CLUSTER_ID, FoundedCluster, FOUNDER_ID, settle } from '../founded-cluster.js';
 
 let cluster: FoundedCluster;
 let service: IdentityService;
@@ -54,7 +59,7 @@ function request(asked: {
 }): RenewRequest {
   const transcript = encodeRenewTranscript({
     clusterId: CLUSTER_ID,
-    nodeId: asked.nodeId ?? worker,
+    id: asked.nodeId ?? worker,
     serial: serialOf(asked.with),
     publicKey: asked.key.spkiDer,
   });
@@ -136,6 +141,49 @@ describe('a renewal', () => {
     const asked = request({ with: certificate, key });
     await expect(service.renew(callOf(), asked)).rejects.toMatchObject({
       code: 'CV_UNAUTHENTICATED',
+    });
+  });
+});
+
+describe('an administrator', () => {
+  const id = 'ann'.padEnd(26, 'a');
+  let held: Uint8Array;
+  let own: NodeKey;
+  beforeEach(async () => {
+    const row = cluster.state.cluster();
+    if (row === undefined) throw new Error('there is no cluster');
+    own = generateNodeKey();
+    const subject = { adminId: id, ttlMs: 5_000, spkiDer: own.spkiDer };
+    held = (await issuer.issue(row, cluster.keys.requireRing(), subject)).der;
+    const fields = { ttlMs: 5_000, certificate: certificateRow(held) };
+    cluster.addAdmin(id, ['viewer'], fields);
+  });
+  const ask = (): ReturnType<typeof service.renew> =>
+    service.renew(callWith(held), request({ with: held, key: own, nodeId: id }));
+
+  test('renews for the life that it was made with, and never more rights', async () => {
+    const before = cluster.state.adminById(id);
+    await cluster.time.advance(3_000, settle);
+    const next = identityOf((await ask()).certificate as Uint8Array);
+    expect(next).toMatchObject({ kind: 'admin', id, role: 'admin' });
+    expect(next.notAfterMs).toBe(identityOf(held).notAfterMs + 3_000);
+    expect(cluster.state.adminById(id)).toEqual({
+      ...before,
+      certificate: expect.objectContaining({ serial: next.serial }) as unknown,
+      previousCertificate: certificateRow(held),
+      previousUntilMs: cluster.time.now() + CERTIFICATE_OVERLAP_MS,
+      objectVersion: expect.any(Number) as unknown,
+    });
+  });
+
+  test('that was revoked is refused', async () => {
+    cluster.apply({ kind: 'admin.revoke', id });
+    await expect(ask()).rejects.toMatchObject({ code: 'CV_UNAUTHENTICATED' });
+  });
+
+  test('cannot leave: there is nothing to take out', async () => {
+    await expect(service.leave(callWith(held))).rejects.toMatchObject({
+      code: 'CV_NODE_NOT_FOUND',
     });
   });
 });

@@ -1,6 +1,8 @@
 import { expect } from '@jest/globals';
+import { LOCAL_ADMIN_ID } from '@conclave/kernel';
 import { decodeCommand, encodeCommand, State } from '../../src/index.js';
 import type {
+  AdminRow,
   BindingSpec,
   Command,
   CommandBody,
@@ -13,7 +15,7 @@ import type {
 } from '../../src/index.js';
 
 export const START_MS = 1_700_000_000_000;
-const ADMIN = { kind: 'admin', id: 'ops' } as const;
+const ADMIN = { kind: 'admin', id: LOCAL_ADMIN_ID } as const;
 
 /** True when both have the same bytes; comparing by `toEqual` takes long for many. */
 export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
@@ -114,6 +116,26 @@ export function tokenFields(
     usesLeft: 100,
     isRevoked: false,
     admittedNodes: [],
+    createdAtMs: START_MS,
+    createdBy: ADMIN,
+    ...fields,
+  };
+}
+
+export function adminFields(
+  id: string,
+  fields: Partial<AdminRow> = {},
+): Omit<AdminRow, 'objectVersion'> {
+  return {
+    id,
+    name: `name-${id}`,
+    roles: ['operator'],
+    uses: [],
+    ttlMs: 1000,
+    certificate: { serial: `cert-${id}`, notAfterMs: START_MS * 2, publicKeyHash: `key-${id}` },
+    previousCertificate: undefined,
+    previousUntilMs: 0,
+    isRevoked: false,
     createdAtMs: START_MS,
     createdBy: ADMIN,
     ...fields,

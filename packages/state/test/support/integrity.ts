@@ -19,6 +19,7 @@ export function watchedRows(state: State): Map<string, unknown> {
   for (const row of state.services()) rows.set(`service ${row.id}`, row);
   for (const row of state.nodes()) rows.set(`node ${row.id}`, row);
   for (const row of state.tokens()) rows.set(`token ${row.id}`, row);
+  for (const row of state.admins()) rows.set(`admin ${row.id}`, row);
   for (const row of state.tasks()) {
     rows.set(`task ${row.id}`, row);
     for (const receipt of state.receiptsOfTask(row.id)) {
@@ -80,6 +81,7 @@ export function checkIntegrity(state: State): void {
     expect(state.nodeByRaftId(manager.raftId)?.id).toBe(id);
     expect(state.isRetiredRaftId(manager.raftId)).toBe(true);
   }
+  for (const row of state.admins()) expect(state.adminByName(row.name.toUpperCase())).toBe(row);
   for (const task of tasks) {
     expect(state.serviceById(task.serviceId)).toBeDefined();
     if (isOnNode(task.state)) expect(state.nodeById(task.nodeId)).toBeDefined();

@@ -8,7 +8,14 @@ import type {
 } from '../../src/index.js';
 import { TASK_STATES } from '../../src/index.js';
 import type { Bench } from './bench.js';
-import { bindingSpec, managerFields, nodeFields, serviceSpec, tokenFields } from './bench.js';
+import {
+  adminFields,
+  bindingSpec,
+  managerFields,
+  nodeFields,
+  serviceSpec,
+  tokenFields,
+} from './bench.js';
 import { sampleCommands } from './samples.js';
 
 /** A command in outline: what it is, and numbers that pick what it is about. */
@@ -50,8 +57,11 @@ const KINDS = [
   'observe',
   'observe',
   'node',
+  'node',
   'remove-node',
   'token',
+  'admin',
+  'admin',
   'settings',
 ] as const;
 
@@ -211,7 +221,21 @@ function taskBody(bench: Bench, outline: Outline): CommandBody | undefined {
   }
 }
 
-function nodeBody(bench: Bench, { what, a, b, c, flag }: Outline): CommandBody {
+function adminBody(bench: Bench, { a, b, c, flag }: Outline): CommandBody {
+  const id = `admin-${a % 3}`;
+  if (c === 0) return { kind: 'admin.revoke', id };
+  const notAfterMs = bench.atMs + (flag ? 1_000 : 3);
+  const certificate = { serial: `admin-${b}-${c}`, notAfterMs, publicKeyHash: `admin-key-${b}` };
+  if (c < 4) {
+    const usedSerial = bench.state.adminById(id)?.certificate.serial ?? 'none';
+    return { kind: 'admin.renew', id, usedSerial, certificate, previousUntilMs: bench.atMs + 2 };
+  }
+  const name = NAMES[b % 4] ?? 'a';
+  return { kind: 'admin.create', admin: adminFields(id, { name, certificate, uses: ['db-2'] }) };
+}
+
+function nodeBody(bench: Bench, outline: Outline): CommandBody {
+  const { what, a, b, c, flag } = outline;
   const id = node(a);
   switch (what) {
     case 'join': {
@@ -240,6 +264,8 @@ function nodeBody(bench: Bench, { what, a, b, c, flag }: Outline): CommandBody {
         token: tokenFields(`token-${a % 3}`, { role, usesLeft: 3 + b }),
       };
     }
+    case 'admin':
+      return adminBody(bench, outline);
     case 'settings': {
       const settings = { secretValueBytesMax: a, heartbeatPeriodMs: b, raftTimeScale: c };
       return { kind: 'cluster.settings', settings };
@@ -277,7 +303,14 @@ export function applyOutline(bench: Bench, outline: Outline): void {
     nodeBody(bench, outline);
   const { key } = outline;
   const fingerprint = outline.flag ? outline.what : 'other';
-  bench.apply(body, key === 0 ? {} : { request: { key: `key-${key}`, fingerprint } });
+  // Some entries are of an administrator who may be gone, or have no right to use a secret.
+  const isOfAdmin =
+    (outline.a === 7 && outline.b < 3) || /^(?:create|update)-service$/.test(outline.what);
+  const by = {
+    kind: 'admin',
+    id: isOfAdmin && outline.a > 4 ? `admin-${outline.b % 3}` : 'local',
+  } as const;
+  bench.apply(body, { by, ...(key === 0 ? {} : { request: { key: `key-${key}`, fingerprint } }) });
 }
 
 /** Secrets, services that bind them, and tasks on two nodes: something to work on. */
@@ -293,6 +326,9 @@ export function furnish(bench: Bench): void {
       kind: 'nodes.observe',
       nodes: [{ id, state: 'READY', message: '', session: undefined }],
     });
+  }
+  for (const id of ['admin-0', 'admin-1']) {
+    bench.apply({ kind: 'admin.create', admin: adminFields(id, { uses: ['db-2'] }) });
   }
   for (const name of ['a', 'b', 'c']) bench.apply(bench.setCommand(name, 1));
   const follows = [bindingSpec({ secretId: 'id-a' }), bindingSpec({ secretId: 'id-b' })];

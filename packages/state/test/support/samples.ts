@@ -1,5 +1,6 @@
 import type { Command, CommandBody } from '../../src/index.js';
 import {
+  adminFields,
   Bench,
   bindingSpec,
   managerFields,
@@ -47,6 +48,12 @@ function clusterBodies(): CommandBody[] {
     { kind: 'cluster.settings', settings },
     { kind: 'token.create', token: tokenFields('t', { admittedNodes: ['n'] }) },
     { kind: 'token.revoke', id: 't' },
+    {
+      kind: 'admin.create',
+      admin: adminFields('a', { uses: ['shop/*'], previousCertificate: certificate }),
+    },
+    { kind: 'admin.renew', id: 'a', usedSerial: 'cert-a', certificate, previousUntilMs: 12 },
+    { kind: 'admin.revoke', id: 'a' },
   ];
 }
 
@@ -138,7 +145,7 @@ export function sampleCommands(): Command[] {
   const actors = ['admin', 'node', 'system'] as const;
   return bodies.map((body, place) => ({
     atMs: START_MS + place,
-    by: { kind: actors[place % 3] ?? 'admin', id: 'actor' },
+    by: { kind: actors[place % 3] ?? 'admin', id: 'local' },
     request: place % 2 === 0 ? undefined : { key: `key-${place}`, fingerprint: 'print' },
     ...body,
   }));

@@ -9,6 +9,18 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'kind', id: 1, type: 'string', label: 'one' },
     { name: 'id', id: 2, type: 'string', label: 'one' },
   ],
+  Admin: [
+    { name: 'id', id: 1, type: 'string', label: 'one' },
+    { name: 'name', id: 2, type: 'string', label: 'one' },
+    { name: 'roles', id: 3, type: 'string', label: 'repeated' },
+    { name: 'uses', id: 4, type: 'string', label: 'repeated' },
+    { name: 'serial', id: 5, type: 'string', label: 'one' },
+    { name: 'expiresAtMs', id: 6, type: 'uint64', label: 'one' },
+    { name: 'ttlMs', id: 7, type: 'uint64', label: 'one' },
+    { name: 'revoked', id: 8, type: 'bool', label: 'one' },
+    { name: 'createdAtMs', id: 9, type: 'uint64', label: 'one' },
+    { name: 'createdBy', id: 10, type: 'Actor', label: 'one' },
+  ],
   AgentHeartbeat: [
     { name: 'sessionId', id: 1, type: 'string', label: 'one' },
   ],
@@ -96,6 +108,23 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   Committed: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
+  ],
+  CreateAdminRequest: [
+    { name: 'name', id: 1, type: 'string', label: 'one' },
+    { name: 'roles', id: 2, type: 'string', label: 'repeated' },
+    { name: 'uses', id: 3, type: 'string', label: 'repeated' },
+    { name: 'ttlMs', id: 4, type: 'uint64', label: 'one' },
+    { name: 'publicKey', id: 5, type: 'bytes', label: 'one' },
+    { name: 'proof', id: 6, type: 'bytes', label: 'one' },
+    { name: 'idempotencyKey', id: 7, type: 'string', label: 'one' },
+  ],
+  CreateAdminResponse: [
+    { name: 'admin', id: 1, type: 'Admin', label: 'one' },
+    { name: 'certificate', id: 2, type: 'bytes', label: 'one' },
+    { name: 'rootCertificates', id: 3, type: 'bytes', label: 'repeated' },
+    { name: 'clusterId', id: 4, type: 'string', label: 'one' },
+    { name: 'addresses', id: 5, type: 'string', label: 'repeated' },
+    { name: 'index', id: 6, type: 'uint64', label: 'one' },
   ],
   CreateServiceRequest: [
     { name: 'spec', id: 1, type: 'ServiceSpec', label: 'one' },
@@ -215,6 +244,8 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   LeaveResponse: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
+  ],
+  ListAdminsRequest: [
   ],
   ListNodesRequest: [
     { name: 'role', id: 1, type: 'string', label: 'one' },
@@ -425,6 +456,10 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'delayMs', id: 2, type: 'uint64', label: 'optional' },
     { name: 'attemptsMax', id: 3, type: 'uint32', label: 'one' },
     { name: 'windowMs', id: 4, type: 'uint64', label: 'one' },
+  ],
+  RevokeAdminRequest: [
+    { name: 'admin', id: 1, type: 'string', label: 'one' },
+    { name: 'idempotencyKey', id: 2, type: 'string', label: 'one' },
   ],
   RevokeTokenRequest: [
     { name: 'id', id: 1, type: 'string', label: 'one' },
@@ -711,6 +746,11 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
 
 /** The methods of every service. */
 export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow>>>> = {
+  Admins: {
+    Create: { kind: 'unary', request: 'CreateAdminRequest', response: 'CreateAdminResponse' },
+    List: { kind: 'server-stream', request: 'ListAdminsRequest', response: 'Admin' },
+    Revoke: { kind: 'unary', request: 'RevokeAdminRequest', response: 'Committed' },
+  },
   Cluster: {
     GetInfo: { kind: 'unary', request: 'GetClusterInfoRequest', response: 'ClusterInfo' },
     GetStatus: { kind: 'unary', request: 'GetClusterStatusRequest', response: 'ClusterStatus' },

@@ -6,7 +6,7 @@ export interface RenewRequestInput {
    */
   'publicKey'?: (Uint8Array) | undefined;
   /**
-   * signature by its private key over the cluster id, node id and serial in use
+   * signature by its private key over the cluster id, own id and serial in use
    */
   'proof'?: (Uint8Array) | undefined;
 }
@@ -17,7 +17,7 @@ export interface RenewRequest {
    */
   'publicKey': (Buffer);
   /**
-   * signature by its private key over the cluster id, node id and serial in use
+   * signature by its private key over the cluster id, own id and serial in use
    */
   'proof': (Buffer);
 }
