@@ -11,7 +11,7 @@ describe('patterns of secret names', () => {
     (pattern) => {
       expect(() => checkSecretPattern(pattern)).toThrow(
         expect.objectContaining({
-          code: expect.stringMatching(/^CV_(?:ARGUMENT|NAME)_INVALID$/) as string,
+          code: expect.stringMatching(/^CV_(?:ARGUMENT|NAME)_INVALID$/) as unknown,
         }),
       );
     },

@@ -111,7 +111,7 @@ describe('an operator', () => {
     const mixed = service('mixed', 'shop/db', 'bank/key');
     await expect(mixed).rejects.toMatchObject({
       code: 'CV_SECRET_USE_FORBIDDEN',
-      message: expect.stringContaining('bindings[1]') as string,
+      message: expect.stringContaining('bindings[1]') as unknown,
     });
     expect(control.state.serviceByName('mixed')).toBeUndefined();
   });
