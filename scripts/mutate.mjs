@@ -13,42 +13,36 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { root } from './lib/ensure.mjs';
+import { parseOptions } from './lib/options.mjs';
 import { mutations } from './mutations.mjs';
 
 const TABLE = join(root, 'docs/internals/mutations.md');
-/** A mistake may make a run endless, which counts as noticed. */
-const SIMULATOR_MS_MAX = 240_000;
-const JEST_MS_MAX = 300_000;
+/** Processor time: a mistake may make a run endless, which counts as noticed. */
+const SECONDS_MAX = 300;
 /** Long, and about other things than the core. */
 const LEFT_OUT = 'test/(node|sim|examples)/|random-cluster|codec|memory-storage|describe';
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    seeds: { type: 'string', default: '300' },
-    tests: { type: 'boolean', default: true },
-    simulator: { type: 'boolean', default: true },
-    results: { type: 'string' },
-    all: { type: 'boolean', default: false },
-    help: { type: 'boolean' },
-  },
-  allowNegative: true,
+const { values } = parseOptions({
+  only: { type: 'string', default: '' },
+  seeds: { type: 'string', default: '300' },
+  tests: { type: 'boolean', default: true },
+  simulator: { type: 'boolean', default: true },
+  results: { type: 'string' },
+  help: { type: 'boolean' },
 });
 if (values.help === true) {
-  console.log(`Usage: node scripts/mutate.mjs [--only TEXT] [--seeds N] [--all] [--results FILE]
+  console.log(`Usage: node scripts/mutate.mjs [--only TEXT] [--seeds N] [--results FILE]
 
   --only TEXT     only mistakes whose names contain it
   --seeds N       seeds for the simulator, default 300
   --no-tests      without unit tests and transcripts
   --no-simulator  without the simulator
-  --all           ask everybody, also when somebody has noticed already
-  --results FILE  keep results there and go on where an earlier call ended
+  --results FILE  keep results there, and ask only for those that are missing
 
-Writes docs/internals/mutations.md when all mistakes have a result.`);
+Writes docs/internals/mutations.md when all results are there.`);
   process.exit(0);
 }
 
@@ -94,34 +88,39 @@ function compile(folder) {
   spawnSync(join(root, 'node_modules/.bin/tsc'), args, { cwd: folder });
 }
 
-function simulate(folder) {
-  const result = spawnSync(process.execPath, ['seeds.mjs', values.seeds], {
+/** Runs node in the copy, with a limit to its processor time. */
+function runNode(folder, args, env = {}) {
+  const limited = ['-c', `ulimit -t ${SECONDS_MAX}; exec "$0" "$@"`, process.execPath, ...args];
+  return spawnSync('/bin/sh', limited, {
     cwd: folder,
     encoding: 'utf8',
-    timeout: SIMULATOR_MS_MAX,
+    maxBuffer: 64 << 20,
+    env: { ...process.env, ...env },
   });
-  if (result.status === 0) return undefined;
+}
+
+/** @returns the first seed that fails, and how; null if none does */
+function simulate(folder) {
+  const result = runNode(folder, ['seeds.mjs', values.seeds]);
+  if (result.status === 0) return null;
   const line = result.stdout.trim().split('\n').at(-1);
   if (line.startsWith('{')) return JSON.parse(line);
   return { seed: 0, message: result.signal === null ? 'does not run' : 'does not end' };
 }
 
-/** Runs test files until one fails. @returns the first test that fails */
-function jest(folder, paths) {
-  const args = [join(root, 'node_modules/jest/bin/jest.js'), ...paths, '--runInBand', '--bail'];
-  const result = spawnSync(process.execPath, [...args, '--testPathIgnorePatterns', LEFT_OUT], {
-    cwd: folder,
-    encoding: 'utf8',
-    timeout: JEST_MS_MAX,
-    maxBuffer: 64 << 20,
-    env: {
-      ...process.env,
-      NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
-    },
+/** @returns the first test that fails; null if none does */
+function test(folder) {
+  const paths = ['test/transcript/raft', 'packages/raft-ts/test'];
+  const options = ['--runInBand', '--bail', '--testPathIgnorePatterns', LEFT_OUT];
+  const jest = join(root, 'node_modules/jest/bin/jest.js');
+  const result = runNode(folder, [jest, ...paths, ...options], {
+    NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
   });
+  if (result.status === 0) return null;
   if (result.signal !== null) return { first: 'does not end' };
-  if (result.status === 0) return undefined;
-  return { first: /^ *● (.+)$/m.exec(result.stderr)?.[1] ?? 'does not run' };
+  const file = /^FAIL (\S+)/m.exec(result.stderr)?.[1] ?? '';
+  const name = /^ *● (.+)$/m.exec(result.stderr)?.[1] ?? 'does not run';
+  return { first: `${basename(file)}: ${name}` };
 }
 
 function withMistake(folder, { patches }, work) {
@@ -144,17 +143,14 @@ function withMistake(folder, { patches }, work) {
   }
 }
 
-function judge(folder, mutation) {
+/** Adds what is missing to the result of a mistake. */
+function judge(folder, mutation, result) {
   return withMistake(folder, mutation, () => {
-    const result = {};
-    const isOpen = () => values.all || Object.values(result).every((seen) => seen === undefined);
-    if (values.simulator) {
+    if (values.simulator && result.simulator === undefined) {
       compile(folder);
       result.simulator = simulate(folder);
     }
-    if (values.tests && isOpen()) result.transcript = jest(folder, ['test/transcript/raft']);
-    if (values.tests && isOpen()) result.test = jest(folder, ['packages/raft-ts/test']);
-    return result;
+    if (values.tests && result.test === undefined) result.test = test(folder);
   });
 }
 
@@ -162,32 +158,48 @@ const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0
 
 function tableOf(results) {
   const rows = mutations.map(({ name, isSafety }) => {
-    const { simulator, test, transcript } = results[name];
-    const found =
-      simulator === undefined ? '' : `seed ${simulator.seed}: ${cell(simulator.message)}`;
-    const tests = test === undefined ? '' : cell(test.first);
-    const scripts = transcript === undefined ? '' : cell(transcript.first);
-    return `| ${name} | ${isSafety ? 'yes' : ''} | ${found} | ${scripts} | ${tests} |`;
+    const { simulator, test: first } = results[name];
+    const found = simulator === null ? '' : `seed ${simulator.seed}: ${cell(simulator.message)}`;
+    const tests = first === null ? '' : cell(first.first);
+    return `| ${name} | ${isSafety ? 'yes' : ''} | ${found} | ${tests} |`;
   });
-  const isNoticed = ({ name }) => Object.keys(results[name]).length > 0;
-  const noticed = mutations.filter(isNoticed);
-  const unnoticed = mutations.filter((mutation) => !isNoticed(mutation));
+  const isFound = ({ name }) => results[name].simulator !== null;
+  const isNoticed = (mutation) => isFound(mutation) || results[mutation.name].test !== null;
   const safety = mutations.filter(({ isSafety }) => isSafety);
-  const bySimulator = safety.filter(({ name }) => results[name].simulator !== undefined);
-  const left = unnoticed.map(({ name, why }) => `- ${name}: ${why ?? 'no reason known'}`);
+  const last = Math.max(...mutations.map(({ name }) => results[name].simulator?.seed ?? 0));
+  const count = (list, is) => list.filter(is).length;
+  const left = mutations
+    .filter((mutation) => !isNoticed(mutation))
+    .map(({ name, why }) => `- ${name}: ${why ?? 'no reason known'}`);
+  const missed = safety
+    .filter((mutation) => !isFound(mutation))
+    .map(({ name, why }) => `- ${name}: ${why ?? 'no reason known'}`);
   return `# Deliberate mistakes
 
 Written by \`node scripts/mutate.mjs\`: each mistake of \`scripts/mutations.mjs\` is put into a copy of
-raft-ts, and it is noted who notices it. The simulator runs seeds 1 to ${values.seeds} and stops at the
-first failure; of transcripts and tests the first one that fails is named.
-${values.all ? '' : 'They are asked only about mistakes that nobody before them has noticed.\n'}
-${noticed.length} of ${mutations.length} mistakes are noticed; of the ${safety.length} that concern safety,
-${safety.filter(isNoticed).length} are noticed, ${bySimulator.length} by the simulator.
+raft-ts, one at a time, and it is noted who notices it: the simulator, which runs seeds 1 to
+${values.seeds} and stops at the first failure, and the transcripts and unit tests, of which the first one that
+fails is named.
 
-| Mistake | Safety | Simulator | Transcripts | Unit tests |
-| --- | --- | --- | --- | --- |
+${count(mutations, isNoticed)} of ${mutations.length} mistakes are noticed, ${count(mutations, isFound)} by the simulator, the last one of
+them with seed ${last}. Of the ${safety.length} that concern safety, ${count(safety, isNoticed)} are noticed,
+${count(safety, isFound)} by the simulator.
+
+| Mistake | Safety | Simulator | Transcripts and unit tests |
+| --- | --- | --- | --- |
 ${rows.join('\n')}
-${left.length === 0 ? '' : `\n## Not noticed\n\n${left.join('\n')}\n`}`;
+${section('Not noticed', left)}${section('About safety, and not found by the simulator', missed)}`;
+}
+
+const section = (title, lines) =>
+  lines.length === 0 ? '' : `\n## ${title}\n\n${lines.join('\n')}\n`;
+
+function show(name, { simulator, test: first }) {
+  const lines = [name];
+  if (simulator) lines.push(`  simulator ${simulator.seed}: ${cell(simulator.message)}`);
+  if (first) lines.push(`  test: ${cell(first.first)}`);
+  if (!simulator && !first) lines.push('  NOT NOTICED');
+  console.log(lines.join('\n'));
 }
 
 const results =
@@ -197,26 +209,38 @@ const results =
 const folder = makeCopy();
 let isBroken = false;
 try {
-  for (const mutation of mutations) {
+  // Without a mistake nobody may notice anything.
+  const sound = { patches: [] };
+  const nothing = {};
+  judge(folder, sound, nothing);
+  if (nothing.simulator || nothing.test) {
+    show('without any mistake', nothing);
+    isBroken = true;
+  }
+  for (const mutation of isBroken ? [] : mutations) {
     const { name } = mutation;
-    if (!name.includes(values.only) || results[name] !== undefined) continue;
-    const result = judge(folder, mutation);
-    if (result.problem !== undefined) {
-      console.log(`${name}: ${result.problem}`);
+    const result = (results[name] ??= {});
+    const isOpen =
+      (values.simulator && result.simulator === undefined) ||
+      (values.tests && result.test === undefined);
+    if (!isOpen || !name.includes(values.only)) continue;
+    const broken = judge(folder, mutation, result);
+    if (broken !== undefined) {
+      console.log(`${name}: ${broken.problem}`);
       isBroken = true;
       continue;
     }
-    results[name] = JSON.parse(JSON.stringify(result));
-    const seen = Object.entries(results[name]).map(([who, { seed, message, first }]) =>
-      cell(first === undefined ? `${who} ${seed}: ${message}` : `${who}: ${first}`),
-    );
-    console.log(`${name}\n  ${seen.length === 0 ? 'NOT NOTICED' : seen.join('\n  ')}`);
+    show(name, result);
     if (values.results !== undefined) writeFileSync(values.results, JSON.stringify(results));
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-if (mutations.every(({ name }) => results[name] !== undefined)) {
+const isWhole = ({ name }) =>
+  results[name] !== undefined &&
+  results[name].simulator !== undefined &&
+  results[name].test !== undefined;
+if (mutations.every(isWhole)) {
   writeFileSync(TABLE, tableOf(results));
   console.log(`wrote ${TABLE}`);
 }

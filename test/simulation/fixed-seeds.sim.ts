@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { Coverage, markNames, MarkReader, runSimulation } from 'raft-ts/sim';
+import { Coverage, faultNames, markNames, MarkReader, runSimulation } from 'raft-ts/sim';
 
 /** About half a minute on one core. */
 const SEEDS = 60;
@@ -25,7 +25,10 @@ test(`the first ${SEEDS} seeds hold all invariants and meet what they should`, (
   const counts = coverage.counts();
   expect(commit).toBeGreaterThan(50 * SEEDS);
   const met = markNames().filter((mark) => counts.has(mark));
-  expect(met.length).toBeGreaterThanOrEqual(25);
-  expect(coverage.cells().hit).toBeGreaterThanOrEqual(90);
+  expect(met.length).toBeGreaterThanOrEqual(55);
+  expect(faultNames().filter((name) => !counts.has(name))).toEqual([]);
+  const { hit, impossible } = coverage.cells();
+  expect(hit).toBeGreaterThanOrEqual(90);
+  expect(impossible).toEqual([]);
   expect(counts.get('history linearizable') ?? 0).toBeGreaterThan(SEEDS);
 });

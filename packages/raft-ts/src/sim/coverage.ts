@@ -25,6 +25,48 @@ const TYPES: readonly MessageType[] = [
   'MsgPreVoteResp',
 ];
 const RELATIONS = ['earlier', 'same', 'later'] as const;
+type Relation = (typeof RELATIONS)[number];
+
+/** Forwarded without a term. */
+const TERMLESS: readonly MessageType[] = ['MsgProp', 'MsgReadIndex'];
+/** Only for somebody who has had this term, and who has told so only when it was durable. */
+const ANSWERS: readonly MessageType[] = [
+  'MsgVoteResp',
+  'MsgHeartbeatResp',
+  'MsgTransferLeader',
+  'MsgTimeoutNow',
+];
+/** Sent by the leader of the term, who is the only one. */
+const OF_LEADER: readonly MessageType[] = [
+  'MsgApp',
+  'MsgSnap',
+  'MsgHeartbeat',
+  'MsgTimeoutNow',
+  'MsgReadIndexResp',
+];
+/** Only for somebody who leads the term, has led it, or follows its leader. */
+const NOT_FOR_CANDIDATE: readonly MessageType[] = [
+  'MsgHeartbeatResp',
+  'MsgTransferLeader',
+  'MsgTimeoutNow',
+];
+
+function isImpossible(role: StateType, type: MessageType, relation: Relation): boolean {
+  if (TERMLESS.includes(type)) return relation !== 'earlier';
+  if (relation === 'later') return ANSWERS.includes(type);
+  if (relation === 'earlier') return false;
+  if (role === 'StateLeader') return OF_LEADER.includes(type);
+  return role === 'StateCandidate' && NOT_FOR_CANDIDATE.includes(type);
+}
+
+/** Combinations of role, message type and relation of the message's term to the member's. */
+export interface Cells {
+  /** Those that were met, of those that can be. */
+  readonly hit: number;
+  readonly missed: readonly string[];
+  /** Those that were met although they are taken for impossible. */
+  readonly impossible: readonly string[];
+}
 
 /**
  * What happened in one or many runs: how often each kind of fault and each noted situation, and
@@ -64,16 +106,22 @@ export class Coverage {
     return new Map([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** How many cells of (role, message type, term relation) were met, and which were not. */
-  cells(): { readonly hit: number; readonly missed: readonly string[] } {
+  /** Which cells of (role, message type, term relation) were met. */
+  cells(): Cells {
     const missed: string[] = [];
+    const impossible: string[] = [];
+    let hit = 0;
     this.#matrix.forEach((count, at) => {
-      if (count > 0) return;
-      const relation = RELATIONS[at % RELATIONS.length];
+      const relation = RELATIONS[at % RELATIONS.length] as Relation;
       const rest = Math.floor(at / RELATIONS.length);
-      const role = ROLES[Math.floor(rest / TYPES.length)];
-      missed.push(`${role} ${TYPES[rest % TYPES.length]} ${relation}`);
+      const type = TYPES[rest % TYPES.length] as MessageType;
+      const role = ROLES[Math.floor(rest / TYPES.length)] as StateType;
+      const name = `${role} ${type} ${relation}`;
+      if (isImpossible(role, type, relation)) {
+        if (count > 0) impossible.push(name);
+      } else if (count > 0) hit++;
+      else missed.push(name);
     });
-    return { hit: this.#matrix.length - missed.length, missed };
+    return { hit, missed, impossible };
   }
 }

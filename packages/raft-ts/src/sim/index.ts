@@ -5,6 +5,7 @@ export type { HistoryOperation, LinearizabilityOptions, Verdict } from './linear
 export { decodeCommand, encodeCommand, RegisterMachine } from './machine.js';
 export type { Command, SimStateMachine } from './machine.js';
 export { markNames, MarkReader } from './marks.js';
+export { faultNames } from './nemesis.js';
 export { drawParameters, FAULT_CLASSES } from './parameters.js';
 export type { FaultClass, FaultWeights, SimParameters } from './parameters.js';
 export type { OperationKind, PlanAction } from './plan.js';

@@ -1,5 +1,6 @@
 import type { Logger, LogLevel } from '../config.js';
 import type { Coverage } from './coverage.js';
+import { Situations, situationNames } from './situations.js';
 
 /**
  * Situations that the core puts into words, by the number of their rule in the list of rules. The
@@ -45,20 +46,28 @@ const MARKS: readonly (readonly [mark: string, text: string])[] = [
   ['rule 60: transfer replaced', 'abort previous transferring leadership'],
   ['rule 60: transfer after catching up', 'after received MsgAppResp'],
   ['rule 61: too much uncommitted', 'exceed uncommitted entry size limit'],
-  ['rule 62: snapshot not at hand', 'snapshot is temporarily unavailable'],
+  ['rule 50: snapshot not at hand', 'snapshot is temporarily unavailable'],
 ];
 
 /** All marks there are. */
 export function markNames(): readonly string[] {
-  return [...new Set(MARKS.map(([mark]) => mark))];
+  const number = (mark: string): number => Number.parseInt(mark.slice('rule '.length), 10);
+  const names = [...MARKS.map(([mark]) => mark), ...situationNames()];
+  return [...new Set(names)].sort((a, b) => number(a) - number(b));
 }
 
-/** Reads log lines of members and counts the marks of rules in a coverage. Slow: for samples. */
+/**
+ * The logger of a run that counts marks of rules in a coverage: from log lines, and from what the
+ * checker of the run shows it. Slow: for samples. One for each run.
+ */
 export class MarkReader implements Logger {
+  /** What the checker tells. */
+  readonly situations: Situations;
   readonly #coverage: Coverage;
 
   /** @param coverage where to count */
   constructor(coverage: Coverage) {
+    this.situations = new Situations(coverage);
     this.#coverage = coverage;
   }
 

@@ -304,6 +304,7 @@ export class SimMember implements Subject {
       }
       for (const response of responses) {
         if (response.to === this.id) {
+          this.#world.checker.delivered(this, response);
           this.#step(response);
           this.#world.checker.stepped(this);
         } else {

@@ -1,10 +1,13 @@
 import { LEAVE_JOINT } from '../codec/conf-change.js';
 import { describeConfChange } from '../describe-config.js';
+import { describeMessage } from '../describe.js';
 import type { NodeId } from '../numbers.js';
 import type { ConfChange, ConfChangeSingle } from '../types.js';
 import { EVENT } from './events.js';
+import { malformedMessage } from './malformed.js';
 import { CRASH_POINT } from './member.js';
 import { IDS_MAX } from './network.js';
+import { FAULT_CLASSES } from './parameters.js';
 import type { PlanAction } from './plan.js';
 import type { Micros } from './scheduler.js';
 import type { Subject } from './subject.js';
@@ -74,6 +77,15 @@ export class Nemesis {
         member.stalledUntil = scheduler.now + this.#duration(y);
         this.#explain(member, 'has a disk that stands still for', this.#duration(y));
         break;
+      case 'malformed': {
+        if (member.pausedUntil > scheduler.now) return;
+        const from = (running[z % running.length] ?? member).id;
+        const message = malformedMessage(member.core, from, y);
+        this.#world.explain(() => `not as members speak: ${describeMessage(message)}`);
+        this.#world.checker.delivered(member, message);
+        member.receive(message);
+        break;
+      }
       case 'compaction':
         if (!member.compact(y, z)) return;
         this.#explain(member, 'compacts its log');
@@ -255,6 +267,15 @@ function cutOf(
       return (from, to) => from !== chosen && to !== chosen && half(from) !== half(to);
     }
   }
+}
+
+/** Names under which kinds of faults are counted in bare mode. */
+export function faultNames(): readonly string[] {
+  const classes = FAULT_CLASSES.filter((name) => name !== 'partition' && name !== 'membership');
+  const shapes = PARTITIONS.map((shape) => `partition ${shape}`);
+  const changes = ['ConfChangeAddNode', 'ConfChangeAddLearnerNode', 'ConfChangeRemoveNode'];
+  const ofNetwork = ['cut', 'loss', 'duplication', 'lateness', 'overflow'];
+  return [...classes, 'crash of all', ...shapes, ...changes, 'leave joint', ...ofNetwork];
 }
 
 /** The running leader of the highest term. */

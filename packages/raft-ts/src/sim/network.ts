@@ -19,7 +19,7 @@ export interface NetworkParts {
 }
 
 /**
- * Paths between all pairs of members: delay, loss, duplication, reordering, cuts and clogging. Each
+ * Paths between all pairs of members: delay, loss, duplication, reordering, capacity, cuts, clogging. Each
  * path has its own stream of random numbers.
  */
 export class SimNetwork {
@@ -28,6 +28,7 @@ export class SimNetwork {
   readonly #paths: (Prng | undefined)[] = Array.from({ length: IDS_MAX * IDS_MAX });
   readonly #isCut = new Uint8Array(IDS_MAX * IDS_MAX);
   readonly #cloggedUntil = new Float64Array(IDS_MAX * IDS_MAX);
+  readonly #busyUntil = new Float64Array(IDS_MAX * IDS_MAX);
   #isCalm = false;
 
   /** @param parts what it is made of */
@@ -51,13 +52,30 @@ export class SimNetwork {
       this.#drop(message, prng);
       return;
     }
+    const start = this.#startOf(at);
+    if (start === undefined) {
+      coverage.count('overflow');
+      this.#drop(message, prng);
+      return;
+    }
     const copy = parameters.encodesMessages ? overTheWire(message) : message;
-    const start = Math.max(scheduler.now, this.#cloggedUntil[at] as number);
     scheduler.deliver(start + this.#delay(prng), EVENT.deliver, copy);
     if (!this.#isCalm && prng.chance(parameters.duplication)) {
       coverage.count('duplication');
       scheduler.deliver(start + this.#delay(prng) * 2, EVENT.deliver, copy);
     }
+  }
+
+  /** When a path has room for one more message; undefined if too many wait already. */
+  #startOf(at: number): Micros | undefined {
+    const { parameters, scheduler } = this.#parts;
+    const { messageMicros, backlogMicrosMax } = parameters;
+    const start = Math.max(scheduler.now, this.#cloggedUntil[at] as number);
+    if (messageMicros === 0 || this.#isCalm) return start;
+    const free = Math.max(start, this.#busyUntil[at] as number);
+    if (free > start + backlogMicrosMax) return undefined;
+    this.#busyUntil[at] = free + messageMicros;
+    return free;
   }
 
   #path(at: number): Prng {

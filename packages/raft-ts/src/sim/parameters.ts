@@ -14,6 +14,7 @@ export const FAULT_CLASSES = [
   'campaign',
   'forgetLeader',
   'compaction',
+  'malformed',
 ] as const;
 
 /** A kind of fault. */
@@ -66,6 +67,9 @@ export interface SimParameters {
   /** Probability that a message is late, and by how much at most. */
   readonly lateness: number;
   readonly latenessMicrosMax: number;
+  /** How long a message occupies its path, and how long one may wait for that; 0: no limit. */
+  readonly messageMicros: number;
+  readonly backlogMicrosMax: number;
   /** Probability that the sender is told of a lost message. */
   readonly lossReports: number;
   /** Whether messages travel in their encoded form. */
@@ -120,6 +124,8 @@ function drawNetwork(
   | 'duplication'
   | 'lateness'
   | 'latenessMicrosMax'
+  | 'messageMicros'
+  | 'backlogMicrosMax'
   | 'lossReports'
   | 'encodesMessages'
 > {
@@ -132,6 +138,8 @@ function drawNetwork(
     latenessMicrosMax: prng.pick([5000, 50_000, 300_000]),
     lossReports: prng.pick([0, 0.1, 1]),
     encodesMessages: prng.chance(0.1),
+    messageMicros: prng.pick([0, 0, 0, 100, 1000]),
+    backlogMicrosMax: prng.pick([3000, 30_000]),
   };
 }
 

@@ -9,6 +9,7 @@ import { Liveness } from './liveness.js';
 import type { SimStateMachine } from './machine.js';
 import { RegisterMachine } from './machine.js';
 import { CRASH_POINT, SimMember } from './member.js';
+import { MarkReader } from './marks.js';
 import { Nemesis } from './nemesis.js';
 import { REPORT, SimNetwork } from './network.js';
 import type { SimParameters } from './parameters.js';
@@ -78,7 +79,8 @@ export class Simulation implements World {
     this.#createMember = parts.createMember ?? createBareMember;
     const { scheduler, members } = this;
     this.network = new SimNetwork({ seed, parameters, scheduler, coverage });
-    this.checker = new Checker({ parameters, members, start: START.index });
+    const situations = logger instanceof MarkReader ? logger.situations : undefined;
+    this.checker = new Checker({ parameters, members, start: START.index, situations });
     this.#actions = actions;
     this.#workload = new Workload(this);
     this.#nemesis = new Nemesis(this, { create: () => this.#create() });
@@ -254,6 +256,7 @@ export class Simulation implements World {
       return;
     }
     if (message.type === 'MsgSnap') this.network.reportSnapshot(message, true);
+    this.checker.delivered(member, message);
     member.receive(message);
   }
 
