@@ -317,7 +317,7 @@ export const ERROR_TABLE = {
   CV_STATE_STALE: {
     kind: 'not-ready',
     status: 'UNAVAILABLE',
-    when: 'This manager has not confirmed its state with a leader lately.',
+    when: 'This manager is new and has no state yet, or has not confirmed it with a leader lately.',
     next: 'Retry; another manager may answer at once.',
   },
   CV_STORE_FAILED: {

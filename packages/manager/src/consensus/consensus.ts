@@ -182,6 +182,8 @@ export class Consensus {
     );
     const end = this.#options.clock.monotonic() + REMOVAL_MS_MAX;
     while (this.#isMember(nodeId, raftId)) {
+      // Nobody replicates to a member that is out, so the last it hears may be its own request.
+      if (nodeId === this.#options.nodeId && this.isRefused) return;
       if (this.#options.clock.monotonic() > end) {
         throw new ConclaveError('CV_DEADLINE', 'the manager is still part of the quorum', {
           hint: 'The removal goes on by itself; look at `conclave node ls`.',

@@ -69,12 +69,11 @@ export class RaftLinks implements Transport {
     return this.#peers.get(raftId)?.small.failure;
   }
 
-  /** True when members were asked and each of them says that this one was removed. */
+  /** True when every member that answers says that this one was removed. */
   get isRefused(): boolean {
-    const peers = [...this.#peers.values()];
-    return (
-      peers.length > 0 && peers.every(({ small }) => small.failure?.code === 'CV_NODE_REMOVED')
-    );
+    const codes = [...this.#peers.values()].map(({ small }) => small.failure?.code);
+    const answers = codes.filter((code) => code !== 'CV_PEER_UNREACHABLE');
+    return answers.length > 0 && answers.every((code) => code === 'CV_NODE_REMOVED');
   }
 
   /** Ends the links to members that are not there any more. */

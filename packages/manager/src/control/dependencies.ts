@@ -25,7 +25,7 @@ export interface CallContext {
 /** What the control API works with. Writes need the leader; reads run on any manager. */
 export interface ControlDependencies {
   readonly state: () => State;
-  /** @throws CV_NOT_INITIALIZED while this manager does not hold the ring */
+  /** @throws CV_NO_LEADER while this manager does not hold the ring */
   readonly ring: () => ControlRing;
   /**
    * Commits a command and answers what apply said.

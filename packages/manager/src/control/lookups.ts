@@ -12,6 +12,8 @@ import { invalid } from './invalid.js';
 
 /** Longest id or name that is looked up; anything longer cannot exist. */
 const REFERENCE_LENGTH_MAX = 253;
+/** Milliseconds a client is told to wait for a manager that is being brought up to date. */
+const RETRY_AFTER_MS = 500;
 
 function demandReference(field: string, reference: string): void {
   if (reference === '') throw invalid(field, 'is missing: give an id or a name');
@@ -20,11 +22,13 @@ function demandReference(field: string, reference: string): void {
   }
 }
 
-/** @throws CV_NOT_INITIALIZED */
+/** @throws CV_STATE_STALE on a manager that is so new that the tables have not arrived */
 export function clusterOf(state: State): ClusterRow {
   const cluster = state.cluster();
   if (cluster !== undefined) return cluster;
-  throw new ConclaveError('CV_NOT_INITIALIZED', 'the cluster does not exist yet');
+  throw new ConclaveError('CV_STATE_STALE', 'this manager has not received the state yet', {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
 }
 
 /** By name, else by id. @throws CV_ARGUMENT_INVALID, CV_SECRET_NOT_FOUND */
