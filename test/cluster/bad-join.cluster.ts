@@ -238,7 +238,11 @@ describe('a clock two days off', () => {
     try {
       await host.start([], 60_000);
       const refused = refusalOf(await cluster.join(host, token));
-      expect(refused).toMatchObject({ code: 71, error: expect.stringMatching(/clock/) });
+      expect(refused).toMatchObject({
+        code: 71,
+        error: expect.stringMatching(/clock/),
+        hint: expect.stringMatching(/clock/i),
+      });
       expect(await usesLeft(token)).toBe(1);
       await expectNothingHappened(host);
     } finally {

@@ -92,6 +92,37 @@ export class Cluster {
     return (await this.seed.ok(['token', 'create', role, '-q', ...options])).trim();
   }
 
+  /** Lets a host that is a member of nothing join in its role, and waits until all are there. */
+  async admit(host: Host): Promise<void> {
+    const role = this.managers.includes(host) ? 'manager' : 'worker';
+    const from = await this.leader(this.managers.filter((other) => other !== host));
+    const token = (await from.ok(['token', 'create', role, '-q'])).trim();
+    const { code, stderr } = await this.join(host, token, this.joinAddress(from));
+    if (code !== 0) throw new Error(`${host.name} did not join: ${stderr}`);
+    await this.whole();
+  }
+
+  /**
+   * For after a test, whether it passed or not: wakes and starts what was stopped, mends every link
+   * and lets hosts that are out join again, so that one failure stays one failure.
+   */
+  async mend(): Promise<void> {
+    const { hosts, network } = this.farm;
+    for (const host of hosts) if (host.isRunning) process.kill(host.pid, 'SIGCONT');
+    if (network.kind === 'namespaces') {
+      await Promise.all(hosts.map((_host, number) => network.setLink(number, true)));
+    }
+    const stopped = hosts.filter((host) => !host.isRunning);
+    await Promise.all(stopped.map((host) => host.start([], PATIENCE_MS)));
+    for (const host of [...this.managers, ...this.workers]) {
+      const { state, message } = await (await this.client(host)).local.status();
+      const isRemoved = message.startsWith('was removed');
+      if (isRemoved) await host.ok(['leave', '--yes', '--force']);
+      if (isRemoved || state === 'not-initialized') await this.admit(host);
+    }
+    await this.whole();
+  }
+
   /** Runs `conclave join` with the token on standard input. */
   join(host: Host, token: string, address: string = this.joinAddress()): Promise<RunResult> {
     return host.conclave(['join', address, '-'], { input: token });
