@@ -89,8 +89,11 @@ export class Daemon {
       // Commands that come while the host takes up its role wait for the end of that: one that
       // found no member yet would clear away what the member is made of.
       await daemon.#exclusively(async () => {
+        const identity = await daemon.#recall();
         await daemon.#open();
-        await daemon.#resume();
+        if (identity !== undefined) {
+          daemon.#become(await resumeMember(daemon.#around, identity));
+        }
       });
     } catch (error) {
       daemon.#phase = 'failed';
@@ -178,15 +181,16 @@ export class Daemon {
     });
   }
 
-  /** Takes up the role of the stored identity again, when there is one. */
-  async #resume(): Promise<void> {
+  /** Reads who this host is before anybody can ask: `status` must not call a member a newcomer. */
+  async #recall(): Promise<MemberIdentity | undefined> {
     const { identityFile, logger } = this.#around;
     const identity = await identityFile.read();
     logger.info('daemon.started', { state: identity === undefined ? 'not-initialized' : 'member' });
-    if (identity === undefined) return;
-    this.#phase = 'joining';
-    this.#message = 'takes up its role again';
-    this.#become(await resumeMember(this.#around, identity));
+    if (identity !== undefined) {
+      this.#phase = 'joining';
+      this.#message = 'takes up its role again';
+    }
+    return identity;
   }
 
   async #init(request: InitRequest): Promise<InitResponseInput> {
