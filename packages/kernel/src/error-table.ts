@@ -266,6 +266,12 @@ export const ERROR_TABLE = {
     when: 'The identity may not do this.',
     next: 'Use an identity with the right.',
   },
+  CV_ROTATION_RUNNING: {
+    kind: 'conflict',
+    status: 'FAILED_PRECONDITION',
+    when: 'A rotation of the key ring is on its way already.',
+    next: 'See with `conclave status` how far it is and what it waits for; it goes on by itself.',
+  },
   CV_SECRET_IN_USE: {
     kind: 'conflict',
     status: 'FAILED_PRECONDITION',

@@ -39,23 +39,7 @@ export async function foundCluster(
   const { clusterId, nodeId, hostname, platformOs, version } = founder;
   const now = clock.now();
   const ring = KeyRing.create(random);
-  const root = await createRoot({ clusterId, now, random });
-  const key = SecretBytes.take(root.privateKeyPkcs8);
-  const rootKeySealed = ring.sealCaKey({ clusterId, serial: ROOT_SERIAL, key, random });
-  key.wipe();
-  const cluster: Omit<ClusterRow, 'objectVersion'> = {
-    id: clusterId,
-    createdAtMs: now,
-    epoch: 1,
-    rootCertificate: root.certificateDer,
-    rootKeySealed,
-    ringGeneration: ring.generation,
-    settings: {
-      secretValueBytesMax: limits.SECRET_VALUE_BYTES_DEFAULT,
-      heartbeatPeriodMs: limits.HEARTBEAT_PERIOD_MS,
-      raftTimeScale: 1,
-    },
-  };
+  const cluster = await createClusterRow(clusterId, ring, { now, random });
   const issued = await new Issuer(clock, random).issue({ ...cluster, objectVersion: 0 }, ring, {
     nodeId,
     role: 'manager',
@@ -64,7 +48,7 @@ export async function foundCluster(
   return {
     ring,
     certificate: issued.der,
-    rootCertificate: root.certificateDer,
+    rootCertificate: cluster.rootCertificate,
     body: {
       kind: 'cluster.create',
       cluster,
@@ -97,6 +81,34 @@ export async function foundCluster(
         tokenId: '',
         createdAtMs: now,
       },
+    },
+  };
+}
+
+async function createClusterRow(
+  clusterId: string,
+  ring: KeyRing,
+  { now, random }: { readonly now: number; readonly random: Random },
+): Promise<Omit<ClusterRow, 'objectVersion'>> {
+  const root = await createRoot({ clusterId, now, random });
+  const key = SecretBytes.take(root.privateKeyPkcs8);
+  const rootKeySealed = ring.sealCaKey({ clusterId, serial: ROOT_SERIAL, key, random });
+  key.wipe();
+  return {
+    id: clusterId,
+    createdAtMs: now,
+    epoch: 1,
+    rootCertificate: root.certificateDer,
+    rootKeySealed,
+    rootKeyId: ring.currentKeyId,
+    ringGeneration: ring.generation,
+    ringKeyId: ring.currentKeyId,
+    ringRotatedAtMs: now,
+    ringRotation: undefined,
+    settings: {
+      secretValueBytesMax: limits.SECRET_VALUE_BYTES_DEFAULT,
+      heartbeatPeriodMs: limits.HEARTBEAT_PERIOD_MS,
+      raftTimeScale: 1,
     },
   };
 }

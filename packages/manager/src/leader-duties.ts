@@ -4,6 +4,8 @@ import type { SessionsRequest } from '@conclave/wire';
 import { ConclaveError, limits } from '@conclave/kernel';
 import { Membership } from './consensus/membership.js';
 import type { MembershipPort } from './consensus/membership.js';
+import { RingRotation } from './keys/ring-rotation.js';
+import type { RingHolder } from './keys/ring-rotation.js';
 import { Liveness } from './scheduling/liveness.js';
 import { Scheduler } from './scheduling/scheduler.js';
 
@@ -12,6 +14,7 @@ export interface LeaderDutiesOptions {
   readonly state: State;
   readonly propose: (body: CommandBody) => Promise<CommandResult>;
   readonly membership: MembershipPort;
+  readonly keys: RingHolder;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -26,18 +29,23 @@ export class LeaderDuties {
   readonly #scheduler: Scheduler;
   readonly #liveness: Liveness;
   readonly #membership: Membership;
+  readonly #rotation: RingRotation;
   readonly #unwatch: () => void;
 
   constructor(options: LeaderDutiesOptions) {
     this.#scheduler = new Scheduler(options);
     this.#liveness = new Liveness(options);
     this.#membership = new Membership(options.membership, options.timers, options.logger);
-    this.#unwatch = options.state.watch((batch) => {
-      if (batch.changes.some((change) => change.kind === 'node')) this.#membership.wake();
+    this.#rotation = new RingRotation(options);
+    this.#unwatch = options.state.watch(({ changes }) => {
+      const isNode = changes.some(({ kind }) => kind === 'node');
+      if (isNode) this.#membership.wake();
+      if (isNode || changes.some(({ kind }) => kind === 'cluster')) this.#rotation.wake();
     });
     this.#liveness.start();
     this.#scheduler.start();
     this.#membership.start();
+    this.#rotation.start();
   }
 
   /** What a manager says of its sessions; answers those that are not valid any more. */
@@ -71,6 +79,7 @@ export class LeaderDuties {
     this.#scheduler.stop();
     this.#liveness.stop();
     this.#membership.stop();
+    this.#rotation.stop();
   }
 }
 

@@ -2,10 +2,12 @@ import { ConclaveError, delay } from '@conclave/kernel';
 import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
 import type { Actor, Command, CommandBody, CommandResult } from '@conclave/state';
 import type { RaftHost } from './consensus/raft-host.js';
+import type { RingHolder } from './keys/ring-rotation.js';
 import { LeaderDuties } from './leader-duties.js';
 
 /** What taking up duties needs. */
 export interface LeadershipOptions {
+  readonly keys: RingHolder;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

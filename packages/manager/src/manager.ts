@@ -1,6 +1,7 @@
 import { ConclaveError } from '@conclave/kernel';
 import { identityOf, rootPin } from '@conclave/pki';
 import { hash } from '@conclave/sealed';
+import type { KeyRing } from '@conclave/sealed';
 import type { CommandBody, State } from '@conclave/state';
 import { serve } from '@conclave/transport';
 import type { Authority, ServedService } from '@conclave/transport';
@@ -19,7 +20,7 @@ import { Issuer } from './identity/issuer.js';
 import type { IssuedCertificate } from './identity/issuer.js';
 import { JoinService } from './identity/join-service.js';
 import type { ManagerKeys } from './keys/manager-keys.js';
-import { receiveRing } from './ring-receipt.js';
+import { RingKeeper } from './keys/ring-keeper.js';
 import { ServiceLogs } from './service-logs.js';
 
 /** Everything a manager is made of; the daemon hands it in. */
@@ -66,7 +67,7 @@ export class Manager {
     const manager = new Manager(options);
     try {
       await manager.#consensus.start();
-      manager.#awaitRing();
+      manager.#keepRing();
     } catch (error) {
       await manager.stop();
       throw error;
@@ -165,12 +166,12 @@ export class Manager {
   }
 
   #createControl(): ControlApi {
-    const { keys, identity } = this.#options;
+    const { identity } = this.#options;
     const consensus = this.#consensus;
     return createControlApi({
       ...this.#options,
       state: () => this.state,
-      ring: () => keys.requireRing(),
+      ring: () => this.#ring(),
       propose: async (command) => {
         const { by, request } = command;
         return (await consensus.proposer.propose(by, command, { request })).result;
@@ -178,7 +179,7 @@ export class Manager {
       readIndex: async () => void (await consensus.host.readIndex()),
       rootPin: () => rootPin(identity.current().rootsDer[0] ?? new Uint8Array(0)),
       removeMember: (id) => consensus.removeMember(id),
-      issue: (subject) => this.#issuer.issue(clusterOf(this.state), keys.requireRing(), subject),
+      issue: (subject) => this.#issuer.issue(clusterOf(this.state), this.#ring(), subject),
       status: consensus.status,
       logs: (request, call) => this.#logs.read(request, call),
     });
@@ -226,20 +227,29 @@ export class Manager {
     return { ...this.#options, state: () => this.state, issuer: this.#issuer, proposer };
   }
 
-  /**
-   * A restart between receiving the ring and saying so leaves a manager that has it and that nobody
-   * lets vote: it says so again.
-   */
-  #awaitRing(): void {
-    const { nodeId, keys } = this.#options;
-    const recorded = this.state.nodeById(nodeId)?.manager?.ringGeneration;
-    if (keys.ring !== undefined && keys.ring.generation === recorded) return;
-    void receiveRing({
+  #keepRing(): void {
+    const { peers, ended, replicated } = this.#consensus;
+    const keeper = new RingKeeper({
       ...this.#options,
-      peers: this.#consensus.peers,
-      commit: (body) => this.#commitOwn(nodeId, body),
-      signal: this.#consensus.ended,
+      peers,
+      state: () => this.state,
+      commit: (body) => this.#commitOwn(this.#options.nodeId, body),
+      signal: ended,
     });
+    const unlisten = replicated.listen((event) => keeper.follow(event));
+    ended.addEventListener('abort', unlisten, { once: true });
+    keeper.start();
+  }
+
+  /**
+   * The key ring, sealing under the version that committed state has made current: a newer one may
+   * be here already that other managers do not hold yet.
+   */
+  #ring(): KeyRing {
+    const ring = this.#options.keys.requireRing();
+    const keyId = this.state.cluster()?.ringKeyId;
+    if (keyId !== undefined) ring.selectCurrent(keyId);
+    return ring;
   }
 
   async #commitOwn(nodeId: string, body: CommandBody): Promise<void> {

@@ -31,8 +31,18 @@ export type SubkeyContext =
   | 'cvdigest'
   | 'cvintake';
 
+const COMMITMENT_LABEL: Uint8Array = new TextEncoder().encode('CV-RING-VERSION-1');
+
 /** A key id of 0 says: the wrapped data key beside it is the key. */
 const DATA_KEY_ID = 0;
+
+/** Which version of the ring, and which generation of the ring it comes with. */
+export interface RingPlace {
+  /** 1.. */
+  readonly keyId: number;
+  /** 1.. */
+  readonly generation: number;
+}
 
 /** Which version of which secret. */
 export interface ValuePlace {
@@ -56,12 +66,14 @@ export interface SealedValue {
 export class KeyRing {
   readonly #versions: Map<number, SecretBytes>;
   readonly #generation: number;
+  #currentKeyId: number;
   /** Public keys by version; making one costs a quarter of opening an intake. */
   readonly #intakePublicKeys = new Map<number, Uint8Array>();
 
   private constructor(generation: number, versions: Map<number, SecretBytes>) {
     this.#generation = generation;
     this.#versions = versions;
+    this.#currentKeyId = this.newestKeyId;
   }
 
   /** A ring of generation 1 with one fresh version. */
@@ -88,9 +100,31 @@ export class KeyRing {
     return this.#generation;
   }
 
-  /** The newest version: the one that wraps new data keys. */
+  /** The version that wraps new data keys: the newest, or the one that was selected. */
   get currentKeyId(): number {
+    return this.#currentKeyId;
+  }
+
+  /** The version that was made last. */
+  get newestKeyId(): number {
     return Math.max(...this.#versions.keys());
+  }
+
+  /**
+   * Makes new data keys be wrapped under `keyId`: a newer version may be here already that other
+   * managers do not hold yet.
+   * @throws CV_ENVELOPE_FORGED when the ring has no such version
+   */
+  selectCurrent(keyId: number): void {
+    if (!this.#versions.has(keyId)) throw forged('key');
+    this.#currentKeyId = keyId;
+  }
+
+  /** A digest (32 bytes) that names one version without telling anything of it. */
+  commitment(keyId: number): Uint8Array {
+    const version = this.#versions.get(keyId);
+    if (version === undefined) throw forged('key');
+    return keyedHash(version, COMMITMENT_LABEL);
   }
 
   /** The versions held, oldest first. */
@@ -99,10 +133,13 @@ export class KeyRing {
   }
 
   /**
-   * A ring of the next generation with one more version. This ring stays as it is.
+   * A ring of another generation with one more version, newer than all others. This ring stays as
+   * it is.
    * @throws CV_LIMIT_EXCEEDED when the ring is full: retire old versions first
    */
-  rotate(random: Random): KeyRing {
+  rotate(random: Random, next: Partial<RingPlace> = {}): KeyRing {
+    const { keyId = this.newestKeyId + 1, generation = this.#generation + 1 } = next;
+    assert(keyId > this.newestKeyId, 'a new version is newer than all others');
     if (this.#versions.size >= RING_VERSION_COUNT_MAX) {
       throw new ConclaveError(
         'CV_LIMIT_EXCEEDED',
@@ -110,18 +147,15 @@ export class KeyRing {
       );
     }
     const versions = this.#copyVersions();
-    versions.set(this.currentKeyId + 1, SecretBytes.random(random, KEY_BYTES));
-    return new KeyRing(this.#generation + 1, versions);
+    versions.set(keyId, SecretBytes.random(random, KEY_BYTES));
+    return new KeyRing(generation, versions);
   }
 
-  /** A ring of the next generation without `keyId`, which must not be the current version. */
-  retire(keyId: number): KeyRing {
-    assert(keyId !== this.currentKeyId, 'the current version cannot be retired');
-    assert(this.#versions.has(keyId), `the ring has no version ${keyId}`);
-    const versions = this.#copyVersions();
-    versions.get(keyId)?.wipe();
-    versions.delete(keyId);
-    return new KeyRing(this.#generation + 1, versions);
+  /** A ring of another generation with nothing but `keyId`. This ring stays as it is. */
+  retireAllBut({ keyId, generation }: RingPlace): KeyRing {
+    const version = this.#versions.get(keyId);
+    if (version === undefined) throw forged('key');
+    return new KeyRing(generation, new Map([[keyId, version.copy()]]));
   }
 
   /** Overwrites all versions; the ring is of no use afterwards. */

@@ -48,22 +48,43 @@ describe('versions', () => {
   });
 
   test('retiring removes a version for good; its number is not used again', () => {
-    const ring = KeyRing.create(random).rotate(random).retire(1).rotate(random);
+    const only = KeyRing.create(random).rotate(random).retireAllBut({ keyId: 2, generation: 3 });
+    const ring = only.rotate(random);
     expect([ring.generation, ring.currentKeyId, ring.versions]).toEqual([4, 3, [2, 3]]);
     expect(refusal(() => ring.subkey(1, 'cvwrap__')).reason).toBe('key');
+    expect(refusal(() => ring.retireAllBut({ keyId: 1, generation: 5 })).reason).toBe('key');
   });
 
-  test('the current version cannot be retired, nor an absent one', () => {
-    const ring = KeyRing.create(random);
-    expect(() => ring.retire(1)).toThrow('current version');
-    expect(() => ring.retire(2)).toThrow('no version 2');
+  test('a number can be left out, and never be taken again', () => {
+    const ring = KeyRing.create(random).rotate(random, { keyId: 5, generation: 9 });
+    expect([ring.generation, ring.versions]).toEqual([9, [1, 5]]);
+    expect(() => ring.rotate(random, { keyId: 5 })).toThrow('newer');
+  });
+
+  test('the newest version is used unless another one was selected', () => {
+    const ring = KeyRing.create(random).rotate(random);
+    ring.selectCurrent(1);
+    expect([ring.currentKeyId, ring.newestKeyId]).toEqual([1, 2]);
+    expect(ring.sealValue({ ...PLACE, value: secretOf('pw'), random }).keyId).toBe(1);
+    expect(refusal(() => ring.selectCurrent(3)).reason).toBe('key');
+    expect(ring.currentKeyId).toBe(1);
+  });
+
+  test('a commitment names one version of one ring', () => {
+    const ring = KeyRing.create(random).rotate(random);
+    const again = KeyRing.decode(ring.encode());
+    expect(again.commitment(2)).toEqual(ring.commitment(2));
+    expect(again.commitment(1)).not.toEqual(ring.commitment(2));
+    expect(KeyRing.create(random).commitment(1)).not.toEqual(ring.commitment(1));
+    expect(refusal(() => ring.commitment(3)).reason).toBe('key');
   });
 
   test('a ring is bounded', () => {
     let ring = KeyRing.create(random);
     for (let count = 1; count < 64; count += 1) ring = ring.rotate(random);
     expect(refusal(() => ring.rotate(random)).code).toBe('CV_LIMIT_EXCEEDED');
-    expect(ring.retire(1).rotate(random).versions.length).toBe(64);
+    const only = ring.retireAllBut({ keyId: 64, generation: 65 });
+    expect(only.rotate(random).versions).toEqual([64, 65]);
   });
 
   test('a wiped ring is of no use', () => {
@@ -84,9 +105,9 @@ describe('versions', () => {
 
 describe('encoding', () => {
   test('a ring comes back whole', () => {
-    const ring = KeyRing.create(random).rotate(random).rotate(random).retire(2);
+    const ring = KeyRing.create(random).rotate(random).rotate(random, { keyId: 7 });
     const decoded = KeyRing.decode(ring.encode());
-    expect([decoded.generation, decoded.versions]).toEqual([4, [1, 3]]);
+    expect([decoded.generation, decoded.versions]).toEqual([3, [1, 2, 7]]);
     expect(decoded.encode().equals(ring.encode())).toBe(true);
   });
 
@@ -167,7 +188,7 @@ describe('values', () => {
     const rewrapped = rotated.rewrap({ ...PLACE, sealed, random });
     expect(rewrapped.keyId).toBe(2);
     expect(rewrapped.envelope).toBe(sealed.envelope);
-    const retired = rotated.retire(1);
+    const retired = rotated.retireAllBut({ keyId: 2, generation: 3 });
     expect(retired.openValue({ ...PLACE, sealed: rewrapped }).equals(secretOf('pw'))).toBe(true);
     expect(refusal(() => retired.openValue({ ...PLACE, sealed })).reason).toBe('key');
   });
@@ -195,7 +216,8 @@ describe('intake', () => {
     const sealed = sealIntake({ ...place, publicKey, value: secretOf('pw'), random });
     const rotated = ring.rotate(random);
     expect(rotated.openIntake({ ...place, sealed }).equals(secretOf('pw'))).toBe(true);
-    expect(refusal(() => rotated.retire(1).openIntake({ ...place, sealed })).reason).toBe('key');
+    const retired = rotated.retireAllBut({ keyId: 2, generation: 3 });
+    expect(refusal(() => retired.openIntake({ ...place, sealed })).reason).toBe('key');
     expect(rotated.intakePublicKey()).not.toEqual(publicKey);
   });
 

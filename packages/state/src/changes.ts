@@ -28,6 +28,8 @@ interface ChangeOf<Kind extends string, Row> extends RowChange<Row> {
 /** A version without its sealed bytes: a change must not keep what was destroyed. */
 export type SecretVersionInfo = Omit<SecretVersionRow, 'sealed'> & {
   readonly isDestroyed: boolean;
+  /** Version of the key ring that its data key is wrapped under; 0 when destroyed. */
+  readonly keyId: number;
 };
 
 /**

@@ -1,4 +1,11 @@
-import type { Command, CommandBody, NodeObservation, TaskChange, TaskReport } from './commands.js';
+import type {
+  Command,
+  CommandBody,
+  NodeObservation,
+  RewrappedVersion,
+  TaskChange,
+  TaskReport,
+} from './commands.js';
 import {
   actor,
   adminFields,
@@ -98,6 +105,23 @@ const BODIES: Bodies = {
     node: fields(without(nodeFields, 'objectVersion')),
   },
   'cluster.settings': { settings },
+  'ring.rotate': {},
+  'ring.offer': { keyId: count, commitment: bytes },
+  'ring.activate': { keyId: count },
+  'ring.rewrap': {
+    keyId: count,
+    versions: list(
+      fields<RewrappedVersion>({
+        secretId: text,
+        version: count,
+        wrappedDek: bytes,
+        digest: bytes,
+      }),
+    ),
+    rootKeySealed: optional(bytes),
+  },
+  'ring.retire': { keyId: count },
+  'ring.finish': { keyId: count },
   'secret.set': {
     newId: text,
     name: text,

@@ -34,6 +34,20 @@ export type CommandBody =
       readonly node: Omit<NodeRow, 'objectVersion'>;
     }
   | { readonly kind: 'cluster.settings'; readonly settings: ClusterSettings }
+  // --- the key ring, in the order of a rotation; only the first is asked for by a person
+  | { readonly kind: 'ring.rotate' }
+  | { readonly kind: 'ring.offer'; readonly keyId: number; readonly commitment: Uint8Array }
+  | { readonly kind: 'ring.activate'; readonly keyId: number }
+  | {
+      readonly kind: 'ring.rewrap';
+      readonly keyId: number;
+      /** Those that are gone, or are under this version already, are skipped. */
+      readonly versions: readonly RewrappedVersion[];
+      /** Undefined: not in this batch. */
+      readonly rootKeySealed: Uint8Array | undefined;
+    }
+  | { readonly kind: 'ring.retire'; readonly keyId: number }
+  | { readonly kind: 'ring.finish'; readonly keyId: number }
   // --- secrets
   | {
       readonly kind: 'secret.set';
@@ -154,6 +168,15 @@ export type CommandBody =
       readonly previousUntilMs: number;
     }
   | { readonly kind: 'admin.revoke'; readonly id: string };
+
+/** A version of a secret whose data key moves to another version of the ring. */
+export interface RewrappedVersion {
+  readonly secretId: string;
+  readonly version: number;
+  readonly wrappedDek: Uint8Array;
+  /** Under the new version of the ring too. */
+  readonly digest: Uint8Array;
+}
 
 export type TaskChange =
   | {

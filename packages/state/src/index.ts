@@ -6,6 +6,7 @@ export type {
   CommandBase,
   CommandBody,
   NodeObservation,
+  RewrappedVersion,
   TaskChange,
   TaskReport,
 } from './commands.js';
@@ -27,6 +28,7 @@ export type {
   ReceiptRow,
   RequestRow,
   RestartSpec,
+  RingRotationRow,
   SealedValueRow,
   SecretEventRow,
   SecretRow,

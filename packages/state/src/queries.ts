@@ -12,6 +12,7 @@ import type {
   TaskRow,
   TokenRow,
 } from './rows.js';
+import { countOtherKeys, managersWithoutRing } from './ring.js';
 import type { GroupIndex, Table } from './table.js';
 import { rowsOf } from './tables.js';
 import type { Tables } from './tables.js';
@@ -173,6 +174,16 @@ export class Queries {
   /** True for a node that was removed, as long as that is on record; never for any other. */
   isRemovedNode(id: string): boolean {
     return this.#tables.removedNodes.has(id);
+  }
+
+  /** Hostnames of the managers that do not hold this generation of the key ring yet. */
+  managersWithoutRing(generation: number): string[] {
+    return managersWithoutRing(this.#tables, generation).map(({ hostname }) => hostname);
+  }
+
+  /** Live versions of secrets under another version of the key ring; walks over all secrets. */
+  countOtherKeys(keyId: number): number {
+    return countOtherKeys(this.#tables, keyId, Infinity);
   }
 
   tokenById(id: string): TokenRow | undefined {

@@ -14,6 +14,7 @@ import type {
   ReceiptRow,
   RequestRow,
   RestartSpec,
+  RingRotationRow,
   SealedValueRow,
   ServiceRow,
   ServiceSpec,
@@ -62,7 +63,20 @@ export const clusterFields: Fields<ClusterRow> = {
   epoch: count,
   rootCertificate: bytes,
   rootKeySealed: bytes,
+  rootKeyId: count,
   ringGeneration: count,
+  ringKeyId: count,
+  ringRotatedAtMs: count,
+  ringRotation: optional(
+    fields<RingRotationRow>({
+      phase: oneOf('offering', 'spreading', 'rewrapping', 'retiring'),
+      keyId: count,
+      commitment: bytes,
+      generation: count,
+      startedAtMs: count,
+      startedBy: actor,
+    }),
+  ),
   settings,
   objectVersion: count,
 };

@@ -21,9 +21,37 @@ export interface ClusterRow {
   readonly rootCertificate: Uint8Array;
   /** Its signing key (PKCS 8), sealed under the key ring. */
   readonly rootKeySealed: Uint8Array;
+  /** Version of the key ring that seals it. */
+  readonly rootKeyId: number;
   readonly ringGeneration: number;
+  /** Version of the key ring that everything new is sealed under. */
+  readonly ringKeyId: number;
+  /** When that version came into use. */
+  readonly ringRotatedAtMs: number;
+  /** Undefined: none is on its way. */
+  readonly ringRotation: RingRotationRow | undefined;
   readonly settings: ClusterSettings;
   readonly objectVersion: number;
+}
+
+/**
+ * A change of the key ring to a new version, from phase to phase. Only the last one takes something
+ * away; each may be begun again by another leader.
+ */
+export interface RingRotationRow {
+  readonly phase:
+    | 'offering' // the leader makes a version
+    | 'spreading' // all managers get it; nothing is sealed under it yet
+    | 'rewrapping' // new values are sealed under it, and what is there is moved to it
+    | 'retiring'; // nothing refers to another version: all managers drop the others
+  /** The new version; 0 while offering. */
+  readonly keyId: number;
+  /** What the new version is told by, so that no two managers mean different keys; else empty. */
+  readonly commitment: Uint8Array;
+  /** Of the ring that a manager must hold for the next phase; 0 while offering. */
+  readonly generation: number;
+  readonly startedAtMs: number;
+  readonly startedBy: Actor;
 }
 
 export interface ClusterSettings {

@@ -1,5 +1,6 @@
 import { limits } from '@conclave/kernel';
 import type { ChangeAction } from './changes.js';
+import type { RewrappedVersion } from './commands.js';
 import type { Actor, SecretEventRow, SecretRow, SecretVersionRow } from './rows.js';
 import type { Scope } from './scope.js';
 import { EMPTY_HISTORY } from './secret-packing.js';
@@ -49,6 +50,25 @@ export class SecretEdit {
     });
     if (this.#row.previousVersion === version) this.#row = { ...this.#row, previousVersion: 0 };
     this.#tell(old, now);
+  }
+
+  /**
+   * Puts the data key of a live version under another version of the key ring; false when there is
+   * nothing to do.
+   */
+  rewrapVersion({ version, wrappedDek, digest }: RewrappedVersion, keyId: number): boolean {
+    const { journal, tables } = this.#scope;
+    const old = this.#versions.find((stored) => stored.version === version);
+    if (old === undefined) return false;
+    const row = tables.secrets.versionAt(this.#row.id, old);
+    if (row.sealed === undefined || row.sealed.keyId === keyId) return false;
+    const moved = { ...row, digest, sealed: { ...row.sealed, keyId, wrappedDek } };
+    const now = tables.secrets.storeVersion(moved);
+    journal.count('version', row, -1);
+    journal.count('version', moved, 1);
+    this.#versions = this.#versions.map((stored) => (stored === old ? now : stored));
+    this.#tell(old, now);
+    return true;
   }
 
   /** Collects versions that are not among the newest, but for those that `isHeld`. */
@@ -122,6 +142,8 @@ function putDocument(
   if (before !== undefined) journal.count('secret', before.row, -1);
   if (after !== undefined) journal.count('secret', after.row, 1);
   const id = before?.row.id ?? after?.row.id ?? '';
+  // Only a version has changed, which is told by itself.
+  if (before?.row === after?.row) return;
   const action = actionOf(before, after);
   journal.change({ kind: 'secret', action, id, before: before?.row, after: after?.row });
 }

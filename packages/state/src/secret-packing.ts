@@ -197,7 +197,7 @@ export function unpackVersionInfo(
   secretId: string,
   actors: Actors,
 ): SecretVersionInfo {
-  return {
+  const info = {
     secretId,
     version: reader.number(),
     createdAtMs: reader.number(),
@@ -206,11 +206,14 @@ export function unpackVersionInfo(
     digest: reader.bytes(),
     isDestroyed: reader.number() === 0,
   };
+  return { ...info, keyId: info.isDestroyed ? 0 : reader.number() };
 }
 
-/** Reads the sealed bytes, which follow the rest unless they were destroyed. */
-export function unpackSealed(reader: PackReader): NonNullable<SecretVersionRow['sealed']> {
-  const keyId = reader.number();
+/** Reads the sealed bytes, which follow the key id unless they were destroyed. */
+export function unpackSealed(
+  reader: PackReader,
+  keyId: number,
+): NonNullable<SecretVersionRow['sealed']> {
   const size = reader.number();
   return { keyId, wrappedDek: reader.bytes(), envelope: reader.bytes(), size };
 }

@@ -246,8 +246,8 @@ function readVersion(
   of: { readonly secretId: string; readonly stored: StoredVersion; readonly actors: Actors },
 ): SecretVersionRow {
   const reader = new PackReader(arena.read(of.stored.address));
-  const { isDestroyed, ...info } = unpackVersionInfo(reader, of.secretId, of.actors);
-  return { ...info, sealed: isDestroyed ? undefined : unpackSealed(reader) };
+  const { isDestroyed, keyId, ...info } = unpackVersionInfo(reader, of.secretId, of.actors);
+  return { ...info, sealed: isDestroyed ? undefined : unpackSealed(reader, keyId) };
 }
 
 function readWhole(arena: ArenaReader, entry: Entry, actors: Actors): WholeSecret {

@@ -27,7 +27,11 @@ export function setSecret(scope: Scope, command: CommandOf<'secret.set'>): Comma
     }
   }
   const version = (known?.latestVersion ?? 0) + 1;
-  if (command.version !== version) return sealedForAnother(command.secretId, version);
+  // After the ring was rotated nothing may be left, or come anew, under an old version of it.
+  const ringKeyId = scope.tables.clusterRow()?.ringKeyId ?? command.sealed.keyId;
+  if (command.version !== version || command.sealed.keyId !== ringKeyId) {
+    return sealedForAnother(command.secretId, version);
+  }
   putNextVersion(scope, command);
   exposePointer(scope, command.secretId);
   const created = known === undefined;

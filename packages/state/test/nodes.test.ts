@@ -18,7 +18,11 @@ const cluster: CommandBody = {
     epoch: 1,
     rootCertificate: Uint8Array.of(1, 2),
     rootKeySealed: Uint8Array.of(3),
+    rootKeyId: 1,
     ringGeneration: 1,
+    ringKeyId: 1,
+    ringRotatedAtMs: 0,
+    ringRotation: undefined,
     settings: { secretValueBytesMax: 1024, heartbeatPeriodMs: 1500, raftTimeScale: 1 },
   },
   node: {

@@ -42,6 +42,7 @@ export const SAFE_FIELDS: ReadonlySet<string> = new Set([
   'id',
   'index',
   'joinAddress',
+  'keyId',
   'kind',
   'lastIndex',
   'leader',

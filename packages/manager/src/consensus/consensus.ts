@@ -8,6 +8,7 @@ import type { SessionsRequest, SessionsRequestInput } from '@conclave/wire';
 import type { LogStore, NodeLimits } from 'raft-ts/node';
 import type { StatusSource } from '../control/status-source.js';
 import type { KnownManager } from '../identity/authority.js';
+import type { RingHolder } from '../keys/ring-rotation.js';
 import { Leadership } from '../leadership.js';
 import { Peers } from '../peers.js';
 import { Proposer } from './proposer.js';
@@ -29,6 +30,7 @@ export interface ConsensusOptions {
   /** The first entry of a new cluster, only on its founder and only the first time. */
   readonly founding?: Extract<CommandBody, { kind: 'cluster.create' }>;
   readonly identity: IdentitySource;
+  readonly keys: RingHolder;
   readonly log: LogStore;
   readonly snapshots: SnapshotStore;
   /** Managers that the join answer named; needed until the state has arrived. */

@@ -1,6 +1,7 @@
-import type { Logger, TimerHandle, Timers } from '@conclave/kernel';
+import type { Logger, Timers } from '@conclave/kernel';
 import type { CommandBody, CommandResult, NodeRow, State } from '@conclave/state';
 import type { ConfChange, ConfState } from 'raft-ts';
+import { StepLoop } from '../step-loop.js';
 
 /** What the membership loop needs of the consensus host. */
 export interface MembershipPort {
@@ -35,52 +36,35 @@ const LOOKS_BEFORE_REMOVAL = 6;
 export class Membership {
   readonly #port: MembershipPort;
   readonly #logger: Logger;
-  readonly #timers: Timers;
-  #timer: TimerHandle | undefined;
-  #isBusy = false;
-  #isDirty = false;
+  readonly #loop: StepLoop;
   /** Looks at which a node was found out of the configuration and still listed. */
   readonly #looks = new Map<string, number>();
 
   constructor(port: MembershipPort, timers: Timers, logger: Logger) {
     this.#port = port;
-    this.#timers = timers;
     this.#logger = logger;
+    this.#loop = new StepLoop({
+      timers,
+      periodMs: PERIOD_MS,
+      step: () => this.#step(),
+      // Lost leadership or a refused change: the next look decides anew.
+      onFailure: (error) => logger.warn('membership.step-failed', { error }),
+    });
   }
 
   /** Begins, on winning leadership. */
   start(): void {
-    this.#timer ??= this.#timers.every(PERIOD_MS, () => this.wake());
-    this.wake();
+    this.#loop.start();
   }
 
   /** Ends, on losing leadership. A step that is open ends by itself. */
   stop(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#loop.stop();
   }
 
   /** Looks now, for example because a manager row changed. */
   wake(): void {
-    if (this.#timer === undefined) return;
-    this.#isDirty = true;
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    void this.#run();
-  }
-
-  async #run(): Promise<void> {
-    try {
-      while (this.#isDirty && this.#timer !== undefined) {
-        this.#isDirty = false;
-        if (await this.#step()) this.#isDirty = true;
-      }
-    } catch (error) {
-      // Lost leadership or a refused change: the next look decides anew.
-      this.#logger.warn('membership.step-failed', { error });
-    } finally {
-      this.#isBusy = false;
-    }
+    this.#loop.wake();
   }
 
   /** One change at most; true when something changed. */
@@ -153,7 +137,8 @@ export class Membership {
 
   #isReadyToVote(manager: NonNullable<NodeRow['manager']>): boolean {
     const match = this.#port.matchOf(manager.raftId);
-    if (match === undefined || manager.ringGeneration === 0) return false;
+    const generation = this.#port.state().cluster()?.ringGeneration ?? 1;
+    if (match === undefined || manager.ringGeneration < generation) return false;
     return match + CAUGHT_UP_ENTRIES >= this.#port.commitIndex();
   }
 

@@ -35,11 +35,10 @@ export async function setSecret(
   checkSecretName(request.name);
   checkLabels(request.labels);
   checkDescription(request.description);
-  const ring = deps.ring();
-  const value = openValue(deps, ring, request);
+  const value = openValue(deps, deps.ring(), request);
   try {
-    const identity = identityOf(ring, { request, call, value });
-    const done = await commitValue(deps, { request, call, value, ring, identity });
+    const identity = identityOf(deps.ring(), { request, call, value });
+    const done = await commitValue(deps, { request, call, value, identity });
     return answer(deps, request, done);
   } finally {
     value.wipe();
@@ -85,7 +84,6 @@ function identityOf(ring: ControlRing, { request, call, value }: SetCall): Comma
 }
 
 interface SetWork extends SetCall {
-  readonly ring: ControlRing;
   readonly identity: CommandBase['request'];
 }
 
@@ -103,7 +101,9 @@ async function commitValue(deps: ControlDependencies, work: SetWork): Promise<Do
 
 /** Seals for the version that comes next as far as this manager knows; apply checks it. */
 function sealedBody(deps: ControlDependencies, work: SetWork, newId: string): CommandBody {
-  const { request, ring, value } = work;
+  const { request, value } = work;
+  // Anew for each attempt: the ring may have been rotated meanwhile.
+  const ring = deps.ring();
   const state = deps.state();
   const known = state.secretByName(request.name);
   const secretId = known?.id ?? newId;

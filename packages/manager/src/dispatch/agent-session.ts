@@ -230,7 +230,7 @@ export class AgentSession {
       wanted,
       difference: difference ?? { tasks: [], tasksRemoved: [], versions: [], versionsRemoved: [] },
       state,
-      ring: context.ring(),
+      ring: context.ring,
       sealer,
       isHeld: ({ secretId, version }) =>
         appliesTo === 0 && this.#held.has(`${secretId}@${version}`),

@@ -16,7 +16,7 @@ export interface AssignmentOrder {
   readonly wanted: NodeAssignments;
   readonly difference: AssignmentDifference;
   readonly state: State;
-  readonly ring: KeyRing;
+  readonly ring: () => KeyRing;
   readonly sealer: FrameSealer;
   /** Versions that the agent said it holds: named, not sent. */
   readonly isHeld: (name: VersionName) => boolean;
@@ -82,7 +82,7 @@ function partsOf(
   // State resolves a binding to a destroyed version as undeliverable, so it is never wanted.
   const value = required(sealed, 'a wanted version');
   const frames = order.sealer.sealValueParts({
-    ring: order.ring,
+    ring: order.ring(),
     clusterId: at.clusterId,
     ...name,
     sealed: value,

@@ -150,7 +150,7 @@ export class ManagerKeys {
     });
   }
 
-  /** Stores and uses a newer ring. */
+  /** Stores and uses another ring; the one before is wiped. */
   async saveRing(ring: KeyRing): Promise<void> {
     const encoded = ring.encode();
     const sealed = sealEnvelope({
@@ -164,6 +164,7 @@ export class ManagerKeys {
     });
     encoded.wipe();
     await this.#vault.write(RING_FILE, sealed);
+    if (this.#ring !== ring) this.#ring?.wipe();
     this.#ring = ring;
   }
 

@@ -269,7 +269,11 @@ export class TestControl {
         epoch: 1,
         rootCertificate: Uint8Array.of(1, 2),
         rootKeySealed: Uint8Array.of(3),
+        rootKeyId: 1,
         ringGeneration: 1,
+        ringKeyId: 1,
+        ringRotatedAtMs: 0,
+        ringRotation: undefined,
         settings: {
           secretValueBytesMax: VALUE_BYTES_MAX,
           heartbeatPeriodMs: 1_500,

@@ -108,6 +108,15 @@ describe('set', () => {
   test('knows the same value again after the ring was rotated', async () => {
     await control.set('a', 'same');
     control.ring = control.ring.rotate(control.deps.random);
+    const commitment = control.ring.commitment(2);
+    control.apply({ kind: 'ring.rotate' });
+    control.apply({ kind: 'ring.offer', keyId: 2, commitment });
+    for (const { id, manager } of control.state.nodes()) {
+      if (manager === undefined) continue;
+      const held = { membership: undefined, ringGeneration: 2 };
+      control.apply({ kind: 'node.membership', id, ...held });
+    }
+    control.apply({ kind: 'ring.activate', keyId: 2 });
     expect(await control.set('a', 'same')).toMatchObject({ version: 1, unchanged: true });
     expect(await control.set('a', 'other')).toMatchObject({ version: 2, unchanged: false });
     expect(await control.set('a', 'other')).toMatchObject({ version: 2, unchanged: true });

@@ -46,7 +46,7 @@ class Bench {
       wanted,
       difference: difference ?? EMPTY,
       state,
-      ring: keys.requireRing(),
+      ring: () => keys.requireRing(),
       sealer: this.#sealer,
       isHeld: ({ secretId, version }) =>
         appliesTo === 0 && this.#held.has(`${secretId}@${version}`),

@@ -120,7 +120,11 @@ export class TestCluster {
         epoch: 1,
         rootCertificate: new Uint8Array(1),
         rootKeySealed: new Uint8Array(1),
+        rootKeyId: 1,
         ringGeneration: 1,
+        ringKeyId: 1,
+        ringRotatedAtMs: 0,
+        ringRotation: undefined,
         settings: { secretValueBytesMax: 1024, heartbeatPeriodMs: 1_500, raftTimeScale: 1 },
       },
       node: {

@@ -198,7 +198,7 @@ export class Bench {
       secretId: known?.id ?? `id-${name}`,
       version: (known?.latestVersion ?? 0) + 1,
       sealed: {
-        keyId: 1,
+        keyId: this.state.cluster()?.ringKeyId ?? 1,
         wrappedDek: valueBytes(seed, 90),
         envelope: valueBytes(seed + 1, 120),
         size: 64,

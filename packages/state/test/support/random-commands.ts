@@ -63,6 +63,11 @@ const KINDS = [
   'admin',
   'admin',
   'settings',
+  'ring',
+  'ring',
+  'ring',
+  'ring',
+  'ring',
 ] as const;
 
 /** Long lists of outlines; few names and ids, so that commands meet each other. */
@@ -270,9 +275,49 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
       const settings = { secretValueBytesMax: a, heartbeatPeriodMs: b, raftTimeScale: c };
       return { kind: 'cluster.settings', settings };
     }
+    case 'ring':
+      return ringBody(bench, { a, b });
     default:
       return nodeUpdate(id, { b, c, flag });
   }
+}
+
+/** Any step of a rotation, most often the one that comes next. */
+function ringBody(bench: Bench, { a, b }: { readonly a: number; readonly b: number }): CommandBody {
+  const cluster = bench.state.cluster();
+  const rotation = cluster?.ringRotation;
+  const keyId = a === 0 ? b : (rotation?.keyId ?? 0);
+  const ringGeneration = rotation?.generation ?? 0;
+  const lacking = [...bench.state.nodes()].find(
+    ({ manager }) => manager !== undefined && manager.ringGeneration < ringGeneration,
+  );
+  if (lacking !== undefined && a < 6) {
+    return { kind: 'node.membership', id: lacking.id, membership: undefined, ringGeneration };
+  }
+  const versions = [...bench.state.secrets()].flatMap(({ id }) => bench.state.secretVersions(id));
+  const steps: CommandBody[] = [
+    { kind: 'ring.rotate' },
+    { kind: 'ring.offer', keyId: keyId + 1, commitment: Uint8Array.of(a, b) },
+    { kind: 'ring.activate', keyId },
+    {
+      kind: 'ring.rewrap',
+      keyId,
+      versions: versions.slice(a === 1 ? 1 : 0).map(({ secretId, version }) => ({
+        secretId,
+        version,
+        wrappedDek: Uint8Array.of(a, b),
+        digest: Uint8Array.of(b),
+      })),
+      rootKeySealed: a === 2 ? undefined : Uint8Array.of(b),
+    },
+    { kind: 'ring.retire', keyId },
+    { kind: 'ring.finish', keyId },
+  ];
+  const phases = ['', 'offering', 'spreading', 'rewrapping', '', 'retiring'];
+  const phase = rotation?.phase ?? '';
+  const isMoved = cluster?.rootKeyId === keyId && bench.state.countOtherKeys(keyId) === 0;
+  const next = phases.indexOf(phase) + (phase === 'rewrapping' && isMoved ? 1 : 0);
+  return steps[a > 6 ? b % steps.length : next] ?? { kind: 'ring.rotate' };
 }
 
 function nodeUpdate(
