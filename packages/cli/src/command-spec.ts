@@ -1,7 +1,9 @@
 import type { Clock, Random } from '@conclave/kernel';
-import type { ConclaveClient } from '@conclave/client';
+import type { AdminCredentials, ConclaveClient } from '@conclave/client';
+import type { ContextStore } from './contexts.js';
 import type { Flags } from './flags.js';
 import type { Io } from './io.js';
+import type { Target } from './target.js';
 
 /** One option of a command. */
 export interface OptionSpec {
@@ -36,6 +38,8 @@ export interface CommandSpec {
    * that are not known included, so that no error can quote it.
    */
   readonly hasUncheckedArguments?: boolean;
+  /** It changes the host that it runs on: a context cannot take it elsewhere. */
+  readonly isOfHost?: boolean;
   readonly run: (call: Call) => Promise<void>;
 }
 
@@ -43,6 +47,9 @@ export interface CommandSpec {
 export interface Tools {
   /** Connects to the daemon at `socketPath`. Errors: CV_PEER_UNREACHABLE, CV_ROLE_FORBIDDEN. */
   readonly connect: (options: ConnectOptions) => Promise<ConclaveClient>;
+  /** Connects to a manager with the credentials of a context, which are only read. */
+  readonly connectRemote: (options: ConnectRemoteOptions) => Promise<ConclaveClient>;
+  readonly contexts: ContextStore;
   /** Becomes the daemon; resolves when its start has been handed over. */
   readonly startDaemon: (argv: readonly string[]) => Promise<void>;
   readonly clock: Clock;
@@ -58,12 +65,19 @@ export interface ConnectOptions {
   readonly deadlineMs: number | undefined;
 }
 
+/** How to reach a cluster over the network. */
+export interface ConnectRemoteOptions extends Pick<ConnectOptions, 'deadlineMs'> {
+  readonly credentials: AdminCredentials;
+}
+
 /** One run of one command. */
 export interface Call {
   readonly arguments: readonly string[];
   readonly flags: Flags;
   readonly io: Io;
   readonly tools: Tools;
+  /** Whom the client talks to. */
+  readonly target: () => Promise<Target>;
   /** The client; connects at the first use and is closed after the command. */
   readonly client: () => Promise<ConclaveClient>;
   /** The whole command tree, for completions. */

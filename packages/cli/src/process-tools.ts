@@ -1,7 +1,9 @@
 import { randomFillSync, randomInt } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Clock, Random, TimerHandle, Timers } from '@conclave/kernel';
+import type { ClientEnvironment } from '@conclave/client';
 import type { Tools } from './command-spec.js';
+import { ContextFiles } from './context-files.js';
 
 const CLOCK: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
@@ -24,20 +26,28 @@ async function startDaemon(argv: readonly string[]): Promise<void> {
   await import(daemon.href);
 }
 
+function environment(deadlineMs: number | undefined): ClientEnvironment {
+  return {
+    clock: CLOCK,
+    timers: TIMERS,
+    random: RANDOM,
+    readDeadlineMs: deadlineMs,
+    writeDeadlineMs: deadlineMs,
+  };
+}
+
 /** Time, randomness and connections of this process. The client is loaded when it is needed. */
 export function processTools(signal: AbortSignal): Tools {
   return {
     connect: async ({ deadlineMs, socketPath }) => {
       const { connectLocal } = await import('@conclave/client');
-      return await connectLocal({
-        socketPath,
-        clock: CLOCK,
-        timers: TIMERS,
-        random: RANDOM,
-        readDeadlineMs: deadlineMs,
-        writeDeadlineMs: deadlineMs,
-      });
+      return await connectLocal({ ...environment(deadlineMs), socketPath });
     },
+    connectRemote: async ({ credentials, deadlineMs }) => {
+      const { connectRemote } = await import('@conclave/client');
+      return connectRemote({ ...environment(deadlineMs), credentials });
+    },
+    contexts: new ContextFiles(process.env, RANDOM),
     startDaemon,
     clock: CLOCK,
     random: RANDOM,

@@ -13,6 +13,7 @@ export interface Match {
 /** Options that every command has. */
 export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { flags: '--socket <path>', help: 'socket of the local daemon (or CONCLAVE_SOCKET)' },
+  { flags: '--context <name>', help: 'context of a remote cluster (or CONCLAVE_CONTEXT)' },
   { flags: '--timeout <duration>', help: 'for each call, with its repetitions (15s, writes 30s)' },
 ];
 

@@ -8,7 +8,8 @@ import type { Io } from './io.js';
 import { buildProgram } from './program.js';
 import type { Match } from './program.js';
 import { report } from './report.js';
-import { socketPath } from './socket-path.js';
+import { targetOf } from './target.js';
+import type { Target } from './target.js';
 
 /** Words of the command that `argv` begins with, as far as they are known; for hints. */
 function knownPath(argv: readonly string[]): string {
@@ -36,17 +37,20 @@ export async function run(argv: readonly string[], io: Io, tools: Tools): Promis
   let client: Promise<ConclaveClient> | undefined;
   const runMatch = async ({ arguments: words, options, spec }: Match): Promise<void> => {
     const flags = new Flags(options);
+    const { contexts } = tools;
+    let target: Promise<Target> | undefined;
     const call: Call = {
       arguments: words,
       flags,
       io,
       tools,
       commands: COMMANDS,
+      target: () => {
+        target ??= targetOf({ io, flags, contexts, isOfHost: spec.isOfHost === true });
+        return target;
+      },
       client: () => {
-        client ??= tools.connect({
-          socketPath: socketPath(io, flags.text('socket')),
-          deadlineMs: flags.durationMs('timeout'),
-        });
+        client ??= connect(call);
         return client;
       },
       setExitCode: (code) => {
@@ -70,6 +74,19 @@ export async function run(argv: readonly string[], io: Io, tools: Tools): Promis
   // A reader that has gone away does not want the help; nobody is left to tell.
   if (printed.length > 0) await stream.write(printed.join('')).catch(() => undefined);
   return exitCode;
+}
+
+async function connect(call: Call): Promise<ConclaveClient> {
+  const { flags, tools } = call;
+  const target = await call.target();
+  const deadlineMs = flags.durationMs('timeout');
+  if (target.kind === 'local') {
+    return tools.connect({ socketPath: target.socketPath, deadlineMs });
+  }
+  const { withCredentials } = await import('./credentials.js');
+  return withCredentials(await tools.contexts.read(target.name), (credentials) =>
+    tools.connectRemote({ credentials, deadlineMs }),
+  );
 }
 
 /** A connection that failed has been reported by the command that wanted it. */

@@ -1,25 +1,24 @@
 import { connect } from 'node:net';
 import { ConclaveError } from '@conclave/kernel';
-import { openChannel, openLocalChannel } from '@conclave/transport';
-import type { ExpectedManager, IdentitySource } from '@conclave/transport';
+import { openChannel, openLocalChannel, ReplaceableIdentity } from '@conclave/transport';
 import { channelPort } from './channel-port.js';
 import { createClient } from './client.js';
 import type { ConclaveClient } from './client.js';
 import type { ClientEnvironment } from './context.js';
+import { certificateOf } from './credentials.js';
+import type { AdminCredentials } from './credentials.js';
+import { managersPort } from './managers-port.js';
+import type { RpcPort } from './port.js';
 
 /** How to reach the daemon of this host. */
 export interface ConnectLocalOptions extends ClientEnvironment {
   readonly socketPath: string;
 }
 
-/** How to reach a manager over the network. */
+/** How to reach the managers of a cluster over the network. */
 export interface ConnectRemoteOptions extends ClientEnvironment {
-  /** Cluster address of a manager, `host:port`. */
-  readonly address: string;
-  /** Certificate, key and roots of an administrator or a manager. */
-  readonly identity: IdentitySource;
-  /** Whom to accept at the other end. */
-  readonly expect: ExpectedManager;
+  /** Read during the call only. */
+  readonly credentials: AdminCredentials;
 }
 
 function socketError(cause: Error, socketPath: string): ConclaveError {
@@ -81,12 +80,37 @@ export async function connectLocal(options: ConnectLocalOptions): Promise<Concla
 }
 
 /**
- * A client of one manager over mutual TLS; it passes calls on to the leader. Connects at the first
- * call.
- * @throws CV_ARGUMENT_INVALID for a malformed address
+ * A client of whichever manager answers, over mutual TLS 1.3 under the roots of the credentials. Any
+ * manager does; each passes writes on to the leader. Connects at the first call.
+ * @throws CV_CERTIFICATE_EXPIRED, CV_CONTEXT_INVALID without an address
  */
 export function connectRemote(options: ConnectRemoteOptions): ConclaveClient {
-  const { address, clock, expect, identity, timers } = options;
-  const channel = openChannel({ address, identity, expect, clock, timers });
-  return createClient(channelPort(channel), options);
+  const { clock, credentials, random, timers } = options;
+  const { addresses, certificateDer, clusterId, rootsDer } = credentials;
+  if (clock.now() > certificateOf(credentials).notAfterMs) {
+    throw new ConclaveError(
+      'CV_CERTIFICATE_EXPIRED',
+      'the certificate of the context has expired',
+      {
+        hint: 'Ask an administrator for a new one: conclave admin create NAME.',
+      },
+    );
+  }
+  if (addresses.length === 0) {
+    throw new ConclaveError('CV_CONTEXT_INVALID', 'the context names no manager');
+  }
+  const privateKeyPem = credentials.privateKey.use((view) => view.slice());
+  const identity = new ReplaceableIdentity({
+    certificatesDer: [certificateDer],
+    privateKeyPem,
+    rootsDer,
+  });
+  const open = (address: string): RpcPort =>
+    channelPort(openChannel({ address, identity, expect: { clusterId }, clock, timers }));
+  const port = managersPort({ addresses, open, timers, random });
+  const close = (): void => {
+    port.close();
+    privateKeyPem.fill(0);
+  };
+  return createClient({ unary: port.unary, stream: port.stream.bind(port), close }, options);
 }

@@ -6,6 +6,15 @@ export { channelPort } from './channel-port.js';
 export { connectLocal, connectRemote } from './connect.js';
 export type { ConnectLocalOptions, ConnectRemoteOptions } from './connect.js';
 export type { CallOptions, ClientEnvironment, ReadOptions, WriteOptions } from './context.js';
+export {
+  certificateOf,
+  createAdminKey,
+  CREDENTIALS_BYTES_MAX,
+  decodeCredentials,
+  encodeCredentials,
+  renewCredentials,
+} from './credentials.js';
+export type { AdminCredentials, AdminKey, RenewedCredentials } from './credentials.js';
 export type { DeliveryProgress, WaitOptions } from './delivery.js';
 export type { InitSpec, JoinSpec, LocalApi } from './local.js';
 export type { ListNodesOptions, NodeChange, NodesApi } from './nodes.js';

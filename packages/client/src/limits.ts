@@ -28,3 +28,5 @@ export const RELOAD_GRACE_MS: number = 5_000;
 export const INFO_AGE_MS_MAX: number = 60_000;
 /** Bytes of randomness in a drawn idempotency key. */
 export const IDEMPOTENCY_KEY_RANDOM_BYTES: number = 16;
+/** Milliseconds for a manager to accept a connection before the next one is tried. */
+export const DIAL_MS_MAX: number = 3_000;

@@ -92,6 +92,18 @@ export const ERROR_TABLE = {
     when: 'The configuration file has an unknown key or a wrong value.',
     next: 'Correct the line that the message names.',
   },
+  CV_CONTEXT_INVALID: {
+    kind: 'usage',
+    status: 'INVALID_ARGUMENT',
+    when: 'A context is damaged, of another version, or readable by other users.',
+    next: 'Remove it with `conclave context rm` and take a new one.',
+  },
+  CV_CONTEXT_NOT_FOUND: {
+    kind: 'missing',
+    status: 'NOT_FOUND',
+    when: 'This user has no context of this name.',
+    next: 'List them with `conclave context ls`.',
+  },
   CV_DATA_DIR_IN_USE: {
     kind: 'environment',
     status: 'FAILED_PRECONDITION',

@@ -1,5 +1,7 @@
 /** What a group of commands is about; one line, no full stop. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  admin: 'Administrators who come over the network',
+  context: 'Whom commands talk to',
   node: 'The members of the cluster',
   secret: 'Secrets and their versions',
   service: 'What runs, with which secrets',

@@ -1,4 +1,6 @@
 import type { CommandSpec } from '../command-spec.js';
+import { ADMIN_COMMANDS } from './admin.js';
+import { CONTEXT_COMMANDS } from './context.js';
 import { EVENTS_COMMAND } from './events.js';
 import { MEMBERSHIP_COMMANDS } from './membership.js';
 import { NODE_COMMANDS } from './node.js';
@@ -21,6 +23,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...SERVICE_SHOW_COMMANDS,
   ...TASK_COMMANDS,
   ...NODE_COMMANDS,
+  ...ADMIN_COMMANDS,
+  ...CONTEXT_COMMANDS,
   STATUS_COMMAND,
   EVENTS_COMMAND,
   COMPLETION_COMMAND,

@@ -12,6 +12,7 @@ const TOKEN_BYTES_MAX = 1_024;
 
 const INIT: CommandSpec = {
   path: 'init',
+  isOfHost: true,
   summary: 'Make a new cluster with this host as its first manager',
   examples: ['conclave init --advertise 10.0.0.5'],
   options: [
@@ -75,6 +76,7 @@ async function readToken(call: Call): Promise<SecretBytes> {
 
 const JOIN: CommandSpec = {
   path: 'join',
+  isOfHost: true,
   arguments: '<address> [token]',
   summary: 'Make this host a member of a cluster',
   details: [
@@ -114,6 +116,7 @@ const JOIN: CommandSpec = {
 
 const LEAVE: CommandSpec = {
   path: 'leave',
+  isOfHost: true,
   summary: 'Take this host out of its cluster',
   details: ['Its tasks stop, its identity ends, and its keys and stored state are destroyed.'],
   examples: ['conclave leave --yes'],

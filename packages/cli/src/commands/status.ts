@@ -14,7 +14,8 @@ interface Finding {
 }
 
 interface Report {
-  readonly local: LocalStatus;
+  /** Absent when a context is asked: that is not about this host. */
+  readonly local: LocalStatus | null;
   readonly cluster: ClusterStatus | null;
   readonly problems: readonly Finding[];
 }
@@ -23,9 +24,11 @@ interface Report {
 async function readCluster(
   call: Call,
   client: ConclaveClient,
-  local: LocalStatus,
+  local: LocalStatus | null,
 ): Promise<{ cluster: ClusterStatus | null; problems: readonly Finding[] }> {
-  if (local.role !== 'manager' || local.state !== 'ready') return { cluster: null, problems: [] };
+  if (local !== null && (local.role !== 'manager' || local.state !== 'ready')) {
+    return { cluster: null, problems: [] };
+  }
   try {
     return { cluster: await client.cluster.status({ signal: call.tools.signal }), problems: [] };
   } catch (error) {
@@ -35,7 +38,8 @@ async function readCluster(
   }
 }
 
-function localProblems(local: LocalStatus): readonly Finding[] {
+function localProblems(local: LocalStatus | null): readonly Finding[] {
+  if (local === null) return [];
   if (local.state === 'not-initialized') {
     const message = 'this host is not a member of a cluster';
     return [
@@ -58,7 +62,9 @@ function quorumProblems(cluster: ClusterStatus | null): readonly Finding[] {
 
 async function readReport(call: Call): Promise<Report> {
   const client = await call.client();
-  const local = await client.local.status({ signal: call.tools.signal });
+  const isHere = (await call.target()).kind === 'local';
+  const { signal } = call.tools;
+  const local = isHere ? await client.local.status({ signal }) : null;
   const { cluster, problems } = await readCluster(call, client, local);
   const found = [
     ...localProblems(local),
@@ -116,7 +122,10 @@ function managerTable(cluster: ClusterStatus): string {
 
 function textOf(report: Report, nowMs: number): string {
   const { cluster, local, problems } = report;
-  const rows = [...(cluster === null ? [] : clusterRows(cluster)), ...localRows(local, nowMs)];
+  const rows = [
+    ...(cluster === null ? [] : clusterRows(cluster)),
+    ...(local === null ? [] : localRows(local, nowMs)),
+  ];
   const parts = [formatTable(rows)];
   if (cluster !== null) parts.push(managerTable(cluster));
   if (problems.length > 0) {

@@ -1,5 +1,6 @@
 /** Words and numbers that YAML 1.1 or 1.2 would not read as text. */
-const SPECIAL = /^(?:null|true|false|yes|no|on|off|y|n|~|[-+]?[.\d].*|[-+]?\.(?:inf|nan)|<<|=)$/i;
+const SPECIAL =
+  /^(?:null|true|false|yes|no|on|off|y|n|~|[-+]?[.\d].*|[-+]?\.(?:inf|nan)|e[-+]?\d+|<<|=)$/i;
 const PLAIN = /^[A-Za-z0-9_/.](?:[A-Za-z0-9_/.@+ -]*[A-Za-z0-9_/.@+-])?$/;
 
 function scalar(value: unknown): string {

@@ -31,6 +31,7 @@ const STREAMS: ReadonlySet<string> = new Set([
   'nodes.list',
   'nodes.exposure',
   'tokens.list',
+  'admins.list',
   'cluster.watch',
 ]);
 
@@ -83,7 +84,7 @@ export function fakeClient(answers: Answers): FakeClient {
             call(`${name}.${String(method)}`, input),
       },
     );
-  const names = ['secrets', 'services', 'tasks', 'nodes', 'tokens', 'cluster', 'local'];
+  const names = ['secrets', 'services', 'tasks', 'nodes', 'tokens', 'admins', 'cluster', 'local'];
   const client = {
     ...Object.fromEntries(names.map((name) => [name, part(name)])),
     close: () => {

@@ -1,11 +1,13 @@
 import { ConclaveError } from '@conclave/kernel';
 import type { ErrorCode } from '@conclave/kernel';
 import type { Tools } from '../../src/command-spec.js';
+import type { ContextStore } from '../../src/contexts.js';
 import { run } from '../../src/run.js';
 import { fakeClient } from './fake-client.js';
 import type { Answers, FakeClient } from './fake-client.js';
 import { fakeIo } from './fake-io.js';
 import type { FakeIo } from './fake-io.js';
+import { MemoryContexts } from './memory-contexts.js';
 import { NOW_MS } from './objects.js';
 
 /** What a command line did. */
@@ -15,6 +17,8 @@ export interface Outcome extends FakeClient {
   readonly stderr: string;
   readonly io: FakeIo;
   readonly connected: { socketPath: string; deadlineMs: number | undefined }[];
+  /** Administrators whose credentials were used to connect. */
+  readonly remote: string[];
   readonly daemonArguments: string[][];
 }
 
@@ -28,6 +32,7 @@ export interface Situation {
   /** Milliseconds between two looks at the clock. */
   readonly tickMs?: number;
   readonly io?: FakeIo;
+  readonly contexts?: ContextStore;
 }
 
 /** Bytes that count up, so that tests know them. */
@@ -43,6 +48,7 @@ export async function runCommand(
   const io = situation.io ?? fakeIo(situation);
   const connected: Outcome['connected'] = [];
   const daemonArguments: string[][] = [];
+  const remote: string[] = [];
   let elapsedMs = 0;
   const tools: Tools = {
     connect: (options) => {
@@ -51,6 +57,13 @@ export async function runCommand(
         ? Promise.resolve(fake.client)
         : Promise.reject(situation.connectError);
     },
+    connectRemote: ({ credentials }) => {
+      remote.push(credentials.name);
+      return situation.connectError === undefined
+        ? Promise.resolve(fake.client)
+        : Promise.reject(situation.connectError);
+    },
+    contexts: situation.contexts ?? new MemoryContexts(),
     startDaemon: (words) => {
       daemonArguments.push([...words]);
       return Promise.resolve();
@@ -74,6 +87,7 @@ export async function runCommand(
     stderr: stderr.text,
     io,
     connected,
+    remote,
     daemonArguments,
   };
 }

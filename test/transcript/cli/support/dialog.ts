@@ -2,6 +2,7 @@ import type { ErrorCode } from '@conclave/kernel';
 import { ERROR_TABLE } from '@conclave/kernel';
 import { FakeInput, FakeOutput } from '../../../../packages/cli/test/support/fake-io.js';
 import type { FakeIo } from '../../../../packages/cli/test/support/fake-io.js';
+import { MemoryContexts } from '../../../../packages/cli/test/support/memory-contexts.js';
 import { runCommand } from '../../../../packages/cli/test/support/run-command.js';
 import type { Block } from '../../support/blocks.js';
 import { SmallCluster } from './small-cluster.js';
@@ -85,6 +86,8 @@ function render(notes: readonly (readonly [stream: string, text: string])[]): st
 /** A dialog: command lines against one small cluster, one after the other. */
 export function startDialog(): (block: Block) => Promise<string> {
   const cluster = new SmallCluster();
+  const answers = cluster.answers();
+  const contexts = new MemoryContexts();
   return async ({ command, input }) => {
     const { typed, piped } = inputOf(cluster, input);
     const [program, ...argv] = wordsOf(command);
@@ -98,7 +101,7 @@ export function startDialog(): (block: Block) => Promise<string> {
       env: { NO_COLOR: '1' },
       userId: 1000,
     };
-    const { code } = await runCommand(argv, { answers: cluster.answers(), io });
+    const { code } = await runCommand(argv, { answers, contexts, io });
     return [...render(notes), `exit ${code}`].join('\n');
   };
 }

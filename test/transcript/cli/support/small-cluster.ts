@@ -14,6 +14,7 @@ import {
   useOf,
 } from '../../../../packages/cli/test/support/objects.js';
 import type { Answers } from '../../../../packages/cli/test/support/fake-client.js';
+import { adminCalls } from './small-admins.js';
 import { failure } from '../../../../packages/cli/test/support/run-command.js';
 
 interface Version {
@@ -79,7 +80,8 @@ export class SmallCluster {
   /** Answers for the fake client; a scripted failure comes first, once. */
   answers(): Answers {
     const all = { ...this.#membership(), ...this.#secretCalls(), ...this.#serviceCalls() };
-    const guarded = Object.entries({ ...all, ...this.#nodeCalls() }).map(([method, answer]) => [
+    const more = { ...this.#nodeCalls(), ...adminCalls(() => this.#next()) };
+    const guarded = Object.entries({ ...all, ...more }).map(([method, answer]) => [
       method,
       (...input: never[]) => {
         const error = this.#failures.get(method);

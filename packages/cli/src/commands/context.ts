@@ -1,0 +1,153 @@
+import type { Call, CommandSpec } from '../command-spec.js';
+import { confirm, YES_OPTION } from '../confirm.js';
+import { checkContextName, LOCAL_CONTEXT } from '../contexts.js';
+import { withCredentials } from '../credentials.js';
+import { usageError } from '../flags.js';
+import {
+  checkDoneOptions,
+  DONE_OPTIONS,
+  LIST_OPTIONS,
+  printDone,
+  printDoneEach,
+  printList,
+} from '../output/print.js';
+import { readSecret, readSecretFile } from '../stdin.js';
+import { CONTEXT_VIEW } from '../views/contexts.js';
+import type { ContextRow } from '../views/contexts.js';
+import { argument, plural } from './shared.js';
+
+/** @throws CV_ARGUMENT_INVALID when there is one of this name: its key would be lost */
+export async function checkNewContext(call: Call, name: string): Promise<void> {
+  checkContextName(name);
+  if (!(await call.tools.contexts.names()).includes(name)) return;
+  throw usageError(
+    `there is a context ${name} already`,
+    `Remove it first, with: conclave context rm ${name}`,
+  );
+}
+
+async function rowOf(call: Call, name: string, current: string): Promise<ContextRow> {
+  const { certificateOf } = await import('@conclave/client');
+  const content = await call.tools.contexts.read(name);
+  return withCredentials(content, (credentials) => ({
+    name,
+    current: name === current,
+    admin: credentials.name,
+    roles: credentials.roles,
+    clusterId: credentials.clusterId,
+    addresses: credentials.addresses,
+    expiresAtMs: certificateOf(credentials).notAfterMs,
+  }));
+}
+
+async function* rows(call: Call): AsyncGenerator<ContextRow, void, void> {
+  const { contexts } = call.tools;
+  const current = await contexts.current();
+  for (const name of await contexts.names()) yield await rowOf(call, name, current);
+}
+
+const LIST: CommandSpec = {
+  path: 'context ls',
+  summary: 'List the contexts of this person; the chosen one is marked',
+  examples: ['conclave context ls'],
+  options: LIST_OPTIONS,
+  fields: CONTEXT_VIEW.fields,
+  run: (call) => printList(call, CONTEXT_VIEW, () => Promise.resolve(rows(call))),
+};
+
+const USE: CommandSpec = {
+  path: 'context use',
+  arguments: '<name>',
+  summary: 'Choose the context of later commands; "local" is the daemon of this host',
+  details: [
+    '--context and CONCLAVE_CONTEXT come before what is chosen here, and so does a socket that is ' +
+      'named. Commands that change this host (init, join, leave) always use its own daemon.',
+  ],
+  examples: ['conclave context use ann', 'conclave context use local'],
+  options: DONE_OPTIONS,
+  fields: ['name'],
+  run: async (call) => {
+    checkDoneOptions(call);
+    const name = argument(call, 0);
+    const { contexts } = call.tools;
+    if (name !== LOCAL_CONTEXT) (await contexts.read(checkContextName(name))).wipe();
+    await contexts.choose(name === LOCAL_CONTEXT ? '' : name);
+    const what = name === LOCAL_CONTEXT ? 'the daemon of this host' : `context ${name}`;
+    await printDone(call, { text: `commands go to ${what} now`, data: { name }, id: name });
+  },
+};
+
+const REMOVE: CommandSpec = {
+  path: 'context rm',
+  arguments: '<name...>',
+  summary: 'Remove contexts with their private keys from this host',
+  details: ['The cluster goes on accepting the certificate; end it with `conclave admin rm`.'],
+  examples: ['conclave context rm ann --yes'],
+  options: [YES_OPTION, ...DONE_OPTIONS],
+  fields: ['name'],
+  run: async (call) => {
+    checkDoneOptions(call);
+    const names = call.arguments.map(checkContextName);
+    const what = names.length === 1 ? `context ${names[0] ?? ''}` : plural(names.length, 'context');
+    await confirm(call, `Remove ${what} with its private key?`);
+    await printDoneEach(call, names, async (name) => {
+      await call.tools.contexts.remove(name);
+      return { text: `context ${name} removed from this host`, data: { name }, id: name };
+    });
+  },
+};
+
+const EXPORT: CommandSpec = {
+  path: 'context export',
+  arguments: '<name>',
+  summary: 'Write a context to standard output, to take it to another host',
+  details: ['What comes out contains the private key: send it through a pipe, or umask 077 first.'],
+  examples: ['conclave context export ann | ssh host-9 conclave context import ann'],
+  run: async (call) => {
+    if (call.io.stdout.isTerminal) {
+      throw usageError(
+        'a context has a private key, which does not belong on a terminal',
+        'Send it through a pipe or into a file.',
+      );
+    }
+    const content = await call.tools.contexts.read(checkContextName(argument(call, 0)));
+    try {
+      await content.use((view) => call.io.stdout.write(view));
+    } finally {
+      content.wipe();
+    }
+  },
+};
+
+const IMPORT: CommandSpec = {
+  path: 'context import',
+  arguments: '<name> [file]',
+  summary: 'Take a context from a file, or from standard input',
+  examples: [
+    'conclave context import ann < ann.context',
+    'conclave context import ann ann.context',
+  ],
+  options: DONE_OPTIONS,
+  fields: ['name', 'admin', 'clusterId'],
+  run: async (call) => {
+    checkDoneOptions(call);
+    const name = argument(call, 0);
+    await checkNewContext(call, name);
+    const { CREDENTIALS_BYTES_MAX, encodeCredentials } = await import('@conclave/client');
+    const path = call.arguments[1] ?? '-';
+    const content =
+      path === '-'
+        ? await readSecret(call.io.stdin.chunks(), CREDENTIALS_BYTES_MAX)
+        : await readSecretFile(path, CREDENTIALS_BYTES_MAX);
+    await withCredentials(content, async (credentials) => {
+      const checked = encodeCredentials(credentials);
+      await call.tools.contexts.write(name, checked).finally(() => checked.wipe());
+      const { clusterId, name: admin } = credentials;
+      const text = `context ${name} is administrator ${admin} of cluster ${clusterId}`;
+      await printDone(call, { text, data: { name, admin, clusterId }, id: name });
+    });
+  },
+};
+
+/** Commands about whom other commands talk to. */
+export const CONTEXT_COMMANDS: readonly CommandSpec[] = [LIST, USE, REMOVE, EXPORT, IMPORT];

@@ -1,0 +1,122 @@
+import { ConclaveError } from '@conclave/kernel';
+import type { Random } from '@conclave/kernel';
+import type { SecretBytes } from '@conclave/sealed';
+import type { ContextStore } from './contexts.js';
+import { checkContextName } from './contexts.js';
+import type { Io } from './io.js';
+
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+/** Bits of a mode that let anybody else in. */
+const OTHERS = 0o077;
+const DRAFT_BYTES = 8;
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+
+function notFound(name: string): ConclaveError {
+  return new ConclaveError('CV_CONTEXT_NOT_FOUND', `there is no context ${name}`);
+}
+
+function folderOf(env: Io['env']): string {
+  const base = env['XDG_CONFIG_HOME'] ?? '';
+  if (base !== '') return `${base}/conclave`;
+  return `${env['HOME'] ?? ''}/.config/conclave`;
+}
+
+/** Contexts as files in the folder for settings of this person, one each, mode 0600. */
+export class ContextFiles implements ContextStore {
+  readonly #folder: string;
+  readonly #random: Random;
+
+  constructor(env: Io['env'], random: Random) {
+    this.#folder = folderOf(env);
+    this.#random = random;
+  }
+
+  place(name: string): string {
+    return `${this.#folder}/contexts/${name}`;
+  }
+
+  async names(): Promise<readonly string[]> {
+    const { readdir } = await import('node:fs/promises');
+    try {
+      const names = await readdir(`${this.#folder}/contexts`);
+      return names.filter((name) => !name.startsWith('.')).toSorted();
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  async read(name: string): Promise<SecretBytes> {
+    const { stat } = await import('node:fs/promises');
+    const path = this.place(checkContextName(name));
+    try {
+      const { mode } = await stat(path);
+      if ((mode & OTHERS) !== 0) {
+        throw new ConclaveError('CV_CONTEXT_INVALID', `others may read the context ${name}`, {
+          hint: `Revoke it, for it may be known; to use it all the same: chmod 600 ${path}`,
+        });
+      }
+    } catch (error) {
+      throw codeOf(error) === 'ENOENT' ? notFound(name) : error;
+    }
+    const [{ readSecretFile }, { CREDENTIALS_BYTES_MAX }] = await Promise.all([
+      import('./stdin.js'),
+      import('@conclave/client'),
+    ]);
+    return readSecretFile(path, CREDENTIALS_BYTES_MAX);
+  }
+
+  async write(name: string, content: SecretBytes): Promise<void> {
+    await this.#replace(this.place(checkContextName(name)), (file) =>
+      content.use((view) => file.writeFile(view)),
+    );
+  }
+
+  async remove(name: string): Promise<void> {
+    const { rm } = await import('node:fs/promises');
+    try {
+      await rm(this.place(checkContextName(name)));
+    } catch (error) {
+      throw codeOf(error) === 'ENOENT' ? notFound(name) : error;
+    }
+    if ((await this.current()) === name) await this.choose('');
+  }
+
+  async current(): Promise<string> {
+    const { readFile } = await import('node:fs/promises');
+    try {
+      return (await readFile(`${this.#folder}/current-context`, 'utf8')).trim();
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return '';
+      throw error;
+    }
+  }
+
+  async choose(name: string): Promise<void> {
+    await this.#replace(`${this.#folder}/current-context`, (file) => file.writeFile(`${name}\n`));
+  }
+
+  async #replace(
+    path: string,
+    write: (file: import('node:fs/promises').FileHandle) => Promise<void>,
+  ): Promise<void> {
+    const { mkdir, open, rename, rm } = await import('node:fs/promises');
+    await mkdir(`${this.#folder}/contexts`, { recursive: true, mode: FOLDER_MODE });
+    const place = path.lastIndexOf('/') + 1;
+    const suffix = Buffer.from(this.#random.bytes(DRAFT_BYTES)).toString('hex');
+    const draft = `${path.slice(0, place)}.${path.slice(place)}.${suffix}`;
+    const file = await open(draft, 'wx', FILE_MODE);
+    try {
+      await write(file);
+      await file.sync();
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+}

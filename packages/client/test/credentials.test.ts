@@ -1,0 +1,96 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { createRoot, encodeAdminTranscript, issueCertificate, verifyKeyProof } from '@conclave/pki';
+import { SecretBytes } from '@conclave/sealed';
+import {
+  certificateOf,
+  connectRemote,
+  createAdminKey,
+  CREDENTIALS_BYTES_MAX,
+  decodeCredentials,
+  encodeCredentials,
+} from '../src/index.js';
+import type { AdminCredentials } from '../src/index.js';
+
+const NOW_MS = Date.UTC(2026, 0, 1);
+const random = { bytes: (count: number) => new Uint8Array(count).fill(5), below: () => 0 };
+const clock = { now: () => NOW_MS, monotonic: () => 0 };
+const timers = { after: () => ({ cancel: () => undefined }), every: (): never => never() };
+const never = (): never => {
+  throw new Error('not in use');
+};
+
+let credentials: AdminCredentials;
+beforeAll(async () => {
+  const root = await createRoot({ clusterId: 'c', now: NOW_MS, random });
+  const { privateKey, proven } = createAdminKey('ann');
+  const { publicKey, proof } = proven;
+  expect(verifyKeyProof(publicKey, encodeAdminTranscript('ann', publicKey), proof)).toBe(true);
+  expect(verifyKeyProof(publicKey, encodeAdminTranscript('bob', publicKey), proof)).toBe(false);
+  const certificateDer = await issueCertificate({
+    rootDer: root.certificateDer,
+    rootPrivateKey: root.privateKeyPkcs8,
+    clusterId: 'c',
+    subject: { kind: 'admin', id: 'a1' },
+    spkiDer: publicKey,
+    serial: random.bytes(16),
+    notBefore: NOW_MS,
+    notAfter: NOW_MS + 60_000,
+  });
+  credentials = {
+    clusterId: 'c',
+    name: 'ann',
+    roles: ['viewer'],
+    addresses: ['10.0.0.5:7420'],
+    certificateDer,
+    rootsDer: [root.certificateDer],
+    privateKey,
+  };
+});
+
+const text = (bytes: SecretBytes): string => bytes.use((view) => new TextDecoder().decode(view));
+const bytes = (content: string): SecretBytes => SecretBytes.take(new TextEncoder().encode(content));
+const changed = (fields: object): string => {
+  const [line = '', ...rest] = text(encodeCredentials(credentials)).split('\n');
+  return [JSON.stringify({ ...(JSON.parse(line) as object), ...fields }), ...rest].join('\n');
+};
+
+describe('credentials', () => {
+  test('come back as they were written', () => {
+    const read = decodeCredentials(encodeCredentials(credentials));
+    expect({ ...read, privateKey: '' }).toEqual({ ...credentials, privateKey: '' });
+    expect(read.privateKey.equals(credentials.privateKey)).toBe(true);
+    expect(certificateOf(read)).toMatchObject({ kind: 'admin', id: 'a1' });
+  });
+
+  test.each<[string, () => string]>([
+    ['nothing', () => ''],
+    ['no line', () => 'x'],
+    ['no JSON', () => 'x\ny'],
+    ['JSON of something else', () => 'null\ny'],
+    ['a newer format', () => changed({ format: 2 })],
+    ['no addresses', () => changed({ addresses: 'x' })],
+    ['an empty address', () => changed({ addresses: [''] })],
+    ['the certificate of another cluster', () => changed({ clusterId: 'd' })],
+    ['no certificate', () => changed({ certificate: 'AAAA' })],
+    ['no key', () => changed({}).split('-----')[0] ?? ''],
+    ['a torn key', () => changed({}).slice(0, -40)],
+    ['more than fits', () => `${changed({})}${' '.repeat(CREDENTIALS_BYTES_MAX)}`],
+  ])('with %s are refused', (_what, content) => {
+    const held = bytes(content());
+    expect(() => decodeCredentials(held)).toThrow(
+      expect.objectContaining({ code: 'CV_CONTEXT_INVALID' }),
+    );
+  });
+
+  test('that expired or name no manager connect to nobody', () => {
+    const late = { now: () => NOW_MS + 60_001, monotonic: () => 0 };
+    const around = { credentials, timers, random };
+    expect(() => connectRemote({ ...around, clock: late })).toThrow(
+      expect.objectContaining({ code: 'CV_CERTIFICATE_EXPIRED' }),
+    );
+    const nowhere = { ...credentials, addresses: [] };
+    expect(() => connectRemote({ ...around, clock, credentials: nowhere })).toThrow(
+      expect.objectContaining({ code: 'CV_CONTEXT_INVALID' }),
+    );
+  });
+});
