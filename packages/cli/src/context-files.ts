@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { ConclaveError } from '@conclave/kernel';
 import type { Random } from '@conclave/kernel';
 import type { SecretBytes } from '@conclave/sealed';
@@ -98,10 +99,7 @@ export class ContextFiles implements ContextStore {
     await this.#replace(`${this.#folder}/current-context`, (file) => file.writeFile(`${name}\n`));
   }
 
-  async #replace(
-    path: string,
-    write: (file: import('node:fs/promises').FileHandle) => Promise<void>,
-  ): Promise<void> {
+  async #replace(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
     const { mkdir, open, rename, rm } = await import('node:fs/promises');
     await mkdir(`${this.#folder}/contexts`, { recursive: true, mode: FOLDER_MODE });
     const place = path.lastIndexOf('/') + 1;

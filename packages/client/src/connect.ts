@@ -107,10 +107,6 @@ export function connectRemote(options: ConnectRemoteOptions): ConclaveClient {
   });
   const open = (address: string): RpcPort =>
     channelPort(openChannel({ address, identity, expect: { clusterId }, clock, timers }));
-  const port = managersPort({ addresses, open, timers, random });
-  const close = (): void => {
-    port.close();
-    privateKeyPem.fill(0);
-  };
-  return createClient({ unary: port.unary, stream: port.stream.bind(port), close }, options);
+  const onClose = (): void => void privateKeyPem.fill(0);
+  return createClient(managersPort({ addresses, open, onClose, timers, random }), options);
 }

@@ -19,6 +19,8 @@ export interface ManagersPortOptions {
   /** Cluster addresses, at least one. */
   readonly addresses: readonly string[];
   readonly open: (address: string) => RpcPort;
+  /** Called when nothing is opened any more. */
+  readonly onClose: () => void;
   readonly timers: Timers;
   readonly random: Random;
 }
@@ -72,6 +74,7 @@ class ManagersPort implements RpcPort {
   close(): void {
     for (const port of this.#ports.values()) port.close();
     this.#ports.clear();
+    this.#options.onClose();
   }
 
   async *stream<Request, Response>(

@@ -76,6 +76,7 @@ const port = (): RpcPort =>
   managersPort({
     addresses,
     open,
+    onClose: () => closed.push('all'),
     timers,
     random: { bytes: () => new Uint8Array(0), below: () => 0 },
   });
@@ -87,7 +88,7 @@ describe('a way to several managers', () => {
     const target = port();
     expect([await call(target), await call(target)]).toEqual([addresses[0], addresses[0]]);
     target.close();
-    expect(closed).toEqual([addresses[0]]);
+    expect(closed).toEqual([addresses[0], 'all']);
   });
 
   test.each<ErrorCode>([
