@@ -7,6 +7,8 @@ export const TASK_UID_MIN: number = 700_000;
 export const TASK_UID_MAX: number = 765_535;
 /** Milliseconds until a prepared command must have been started. */
 export const START_MS_MAX: number = 30_000;
+/** Seconds after the end of a task in which no agent takes over, until its supervisor wipes. */
+export const WATCHDOG_SECONDS: number = 5;
 /** Milliseconds between two looks at processes whose end nobody announces. */
 export const PROCESS_POLL_MS: number = 1_000;
 /** Milliseconds that SIGKILL may take to be seen. */

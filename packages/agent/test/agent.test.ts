@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { SILENT_LOGGER } from '@conclave/kernel';
 import { openSealed } from '@conclave/sealed';
 
 import { Bench } from './agent-support.js';
@@ -146,6 +147,23 @@ describe('the end of a task', () => {
     expect(bench.files.list()).toEqual([]);
     const report = session.all('taskReports').at(-1)?.reports.at(-1);
     expect(report).toMatchObject({ error, exitCode: status });
+  });
+
+  test('an end without a status is logged and reported with the reason', async () => {
+    const lines: [string, unknown][] = [];
+    const note = (event: string, fields: unknown): number => lines.push([event, fields]);
+    const logger = { ...SILENT_LOGGER, info: note, warn: note };
+    bench.agent = bench.createAgent({ logger });
+    const session = await runTask();
+    bench.executor.lose(task);
+    await bench.time.until('FAILED', () => session.states.includes(`${task} FAILED`));
+    const reason = 'it ended together with its supervisor; no status is known';
+    const report = session.all('taskReports').at(-1)?.reports.at(-1);
+    expect(report).toMatchObject({ message: reason, error: reason });
+    expect(report?.exitCode ?? undefined).toBeUndefined();
+    expect(lines.filter(([event]) => event === 'task.ended')).toEqual([
+      ['task.ended', { taskId: task, state: 'FAILED', exitCode: undefined, reason }],
+    ]);
   });
 
   test('output of tasks that ended by themselves is kept for the newest only', async () => {
@@ -350,6 +368,27 @@ describe('a restarted agent', () => {
     const session = await bench.nextSessionAfter(() => bench.agent.start());
     await bench.time.until('FAILED', () => session.states.includes(`${task} FAILED`));
     expect(bench.files.list()).toEqual([]);
+  });
+
+  test('reports the true end of a task whose files the supervisor had to wipe', async () => {
+    await runTask();
+    await bench.agent.stop({ keepTasks: true });
+    bench.executor.end(task, 0);
+    await bench.files.write(task, []);
+    bench.agent = bench.createAgent();
+    const session = await bench.nextSessionAfter(() => bench.agent.start());
+    await bench.time.until('COMPLETE', () => session.states.includes(`${task} COMPLETE`));
+    expect(bench.files.list()).toEqual([]);
+  });
+
+  test('ends a task that runs although its files are gone', async () => {
+    await runTask();
+    await bench.agent.stop({ keepTasks: true });
+    await bench.files.write(task, []);
+    bench.agent = bench.createAgent();
+    const session = await bench.nextSessionAfter(() => bench.agent.start());
+    await bench.time.until('FAILED', () => session.states.includes(`${task} FAILED`));
+    expect(bench.executor.running).toEqual([]);
   });
 
   test('wipes what it does not know before it connects', async () => {

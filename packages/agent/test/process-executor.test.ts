@@ -1,4 +1,12 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
@@ -252,6 +260,46 @@ describeTasks(`a task as a process${because}`, () => {
     await host.files.adopt(plan.taskId);
     expect(await host.executor.adopt(plan)).toBeDefined();
     expect(await host.executor.wait(plan.taskId)).toMatchObject({ exitCode: 5 });
+  });
+
+  test('without an agent the supervisor wipes the files of a task that ended', async () => {
+    const plan = planOf(FOREVER);
+    await startTask(host, plan);
+    await outputUntil(host, plan.taskId, 'up');
+    const user = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+    await host.files.write(plan.taskId, filesOf({ password: 'hunter-3', other: 'x' }, user));
+    const view = host.files.viewPath(plan.taskId);
+    const held = openSync(`${view}/password`, 'r');
+    const old = readdirSync(`${view}/../old/.gen-1`).map((name) => `${view}/../old/.gen-1/${name}`);
+    expect(old.map((path) => readFileSync(path, 'utf8'))).toEqual(['hunter-2']);
+    // As after kill -9: nobody looks any more.
+    host.executor.close();
+    const main = Number.parseInt(readFileSync(`${view}/../../started`, 'utf8'), 10);
+    process.kill(main, 'SIGKILL');
+    const deadline = performance.now() + 15_000;
+    const isLeft = (): boolean => existsSync(`${view}/password`) || old.some((p) => existsSync(p));
+    while (isLeft() && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(isLeft()).toBe(false);
+    expect(existsSync(`${view}/other`)).toBe(false);
+    expect(fstatSync(held).size).toBe(0);
+    closeSync(held);
+    host = await host.restart();
+    expect(await host.files.adopt(plan.taskId)).toEqual([]);
+    expect(await host.executor.adopt(plan)).toBeDefined();
+    expect(await host.executor.wait(plan.taskId)).toMatchObject({ exitCode: 137 });
+  }, 30_000);
+
+  test('the supervisor is gone with its task, so that it wipes no files of a later start', async () => {
+    const plan = planOf('exit 0');
+    await runTask(host, plan);
+    const note = readFileSync(`${host.files.taskDir(plan.taskId)}/supervisor.json`, 'utf8');
+    const { pid } = (JSON.parse(note) as { supervisor: { pid: number } }).supervisor;
+    const state = /^State:\s(\S)/m.exec(
+      existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : '',
+    );
+    expect(state?.[1] ?? 'Z').toBe('Z');
   });
 
   test('a restarted agent takes no other process for a task of before', async () => {

@@ -14,13 +14,15 @@ export interface Ending {
   readonly exitCode?: number | undefined;
 }
 
+type JournalContext = Pick<TaskContext, 'clock' | 'records' | 'outbox' | 'logger'>;
+
 /** What is noted and reported about one task; the record is saved before anybody is told. */
 export class TaskJournal {
-  readonly #context: Pick<TaskContext, 'clock' | 'records' | 'outbox'>;
+  readonly #context: JournalContext;
   #record: TaskRecord;
   #isEndTold = false;
 
-  constructor(taskId: string, context: Pick<TaskContext, 'clock' | 'records' | 'outbox'>) {
+  constructor(taskId: string, context: JournalContext) {
     this.#context = context;
     this.#record = {
       taskId,
@@ -60,6 +62,10 @@ export class TaskJournal {
       atMs: this.#context.clock.now(),
       files: [],
     });
+    // A failure without a status was none of the task's own doing.
+    const level = state === 'FAILED' && exitCode === undefined ? 'warn' : 'info';
+    const { taskId } = this.#record;
+    this.#context.logger[level]('task.ended', { taskId, state, exitCode, reason: message });
     this.#tell();
   }
 

@@ -8,6 +8,7 @@ import { FILES_RETRY_MS } from '../limits.js';
 import { runActions } from './change-actions.js';
 import { exitText } from './exit-text.js';
 import { compareFiles } from './file-changes.js';
+import { fileSet, judgeFiles } from './file-set.js';
 import type { TaskContext } from './task-context.js';
 import { TaskJournal } from './task-journal.js';
 import { isEnd } from './task-record.js';
@@ -102,10 +103,9 @@ export class TaskRunner {
       return;
     }
     const targets = await this.#context.files.adopt(this.taskId).catch(() => undefined);
-    const wanted = files.map(({ target }) => target).toSorted();
-    const hasFiles = targets !== undefined && targets.toSorted().join('/') === wanted.join('/');
-    const isRunning = record.state === 'RUNNING' && assignment !== undefined && hasFiles;
-    const user = isRunning ? await executor?.adopt(assignment.plan) : undefined;
+    const found = judgeFiles(targets, files);
+    const isThere = record.state === 'RUNNING' && assignment !== undefined && found !== 'other';
+    const user = isThere ? await executor?.adopt(assignment.plan) : undefined;
     if (executor === undefined || user === undefined) {
       await this.#wipeOld(executor);
       this.#journal.end('FAILED', { message: 'it was lost while the agent was away' });
@@ -114,6 +114,8 @@ export class TaskRunner {
     this.#hasFiles = true;
     this.#running = { executor, user };
     this.#listen(executor);
+    // Whatever empties its files, a task must not go on without them.
+    if (found === 'wiped') await executor.stop(this.taskId, { graceMs: 0 });
   }
 
   async #wipeOld(executor: Executor | undefined): Promise<void> {
@@ -171,18 +173,26 @@ export class TaskRunner {
         this.#journal.report('STARTING');
         await running.executor.start(this.#assignment().plan);
       } catch (error) {
-        await this.#cleanUp(running?.executor);
-        const { message } = toConclaveError(error);
-        const isWanted = this.#wanted?.kind === 'run';
-        this.#journal.end(isWanted ? 'REJECTED' : 'SHUTDOWN', {
-          message: 'not started',
-          error: message,
-        });
+        await this.#giveUp(running?.executor, 'REJECTED', error);
         return;
       }
       this.#running = running;
       this.#listen(running.executor);
       this.#journal.report('RUNNING');
+    });
+  }
+
+  /** It cannot be started, or is not wanted any more. */
+  async #giveUp(
+    executor: Executor | undefined,
+    state: 'REJECTED' | 'FAILED',
+    error: unknown,
+  ): Promise<void> {
+    await this.#cleanUp(executor);
+    const isWanted = this.#wanted?.kind === 'run';
+    this.#journal.end(isWanted ? state : 'SHUTDOWN', {
+      message: 'not started',
+      error: toConclaveError(error).message,
     });
   }
 
@@ -211,13 +221,7 @@ export class TaskRunner {
     const assignment = this.#assignment();
     const { held, files } = this.#context;
     await held.borrow(assignment.files.map(versionKey), async (values) => {
-      const set = assignment.files.map((file) => ({
-        target: file.target,
-        uid: file.uid ?? user.uid,
-        gid: file.gid ?? user.gid,
-        mode: file.mode,
-        value: required(values.get(versionKey(file)), 'a borrowed value'),
-      }));
+      const set = fileSet(assignment.files, user, values);
       const isWithdrawing = compareFiles(this.record.files, assignment.files).isWithdrawing;
       await files.write(this.taskId, set, { emptiesReplaced: isWithdrawing });
     });
@@ -269,7 +273,7 @@ export class TaskRunner {
   }
 
   async #restart(changed: readonly BoundFile[], graceMs: number): Promise<void> {
-    const { executor } = required(this.#running, 'the running task');
+    const { executor, user } = required(this.#running, 'the running task');
     this.#startNumber += 1;
     try {
       await executor.stop(this.taskId, { graceMs });
@@ -280,12 +284,12 @@ export class TaskRunner {
     }
     this.#exit = undefined;
     try {
+      // Again: an agent that slept finds that the supervisor has wiped the files of what had ended.
+      await this.#write(user);
       await executor.start(required(this.record.assignment, 'the assignment').plan);
     } catch (error) {
-      const { message } = toConclaveError(error);
-      this.#journal.fail(changed, message);
-      await this.#cleanUp(executor);
-      this.#journal.end('FAILED', { message: 'not started again', error: message });
+      this.#journal.fail(changed, toConclaveError(error).message);
+      await this.#giveUp(executor, 'FAILED', error);
       return;
     }
     this.#listen(executor);

@@ -42,6 +42,12 @@ export class SimulatedExecutor implements Executor {
     task.end({ kind: 'exited', exitCode, signal: undefined });
   }
 
+  /** The main process of a task is gone without a status. */
+  lose(taskId: string): void {
+    const reason = 'it ended together with its supervisor; no status is known';
+    required(this.#tasks.get(taskId), 'the task').end({ kind: 'lost', reason });
+  }
+
   prepare(plan: TaskPlan): Promise<TaskUser> {
     this.events.push(`prepare ${plan.taskId}`);
     if (this.refusal === undefined) return Promise.resolve(USER);

@@ -18,11 +18,16 @@ done
  * of the secrets, hides what belongs to the agent, starts the command in a session of its own, and
  * notes its status. Its working directory is the folder of the task, where it leaves
  * `failed` (which step), `started` (a line of /proc/PID/stat) and `exit` (the status).
- * Descriptors: 0 the agent's word, 1 and 3 the output of the task, 2 complaints of our tools.
- * Parameters: view, run folder, "mounted" when the tasks' folder is a mount, number of words.
+ *
+ * It is the watchdog of its task, too: an agent that is there kills it as soon as it reads the
+ * status. When nobody does, it empties and unlinks the secret files of all generations.
+ * Descriptors: 0 the agent's word, 1 and 3 the output of the task, 2 complaints of our tools, 4 the
+ * task's files, which are out of sight by then.
+ * Parameters: view, run folder, "mounted" when the tasks' folder is a mount, number of words,
+ * seconds that an agent has to take over.
  */
 export const SUPERVISE: string = `
-view=$1 run=$2 tasks=$3 n=$4
+view=$1 run=$2 tasks=$3 n=$4 patience=$5
 note() { printf '%s\\n' "$2" >"$1.tmp" && mv "$1.tmp" "$1"; }
 fail() { note failed "$1"; exit 125; }
 trap '' HUP INT QUIT TERM USR1 USR2 PIPE TSTP TTIN TTOU
@@ -56,6 +61,17 @@ private_run() {
   mount --rbind "$stage" /run || fail 'private /run'
 }
 
+wipe() {
+  cd -P /proc/self/fd/4 || exit 0
+  for file in view/.gen-*/* old/.gen-*/*; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then
+      true >"$file"
+      rm -f "$file"
+    fi
+  done
+}
+
+exec 4<"\${view%/*}" || fail 'opening the files'
 [ ! -L /run/secrets ] || fail '/run/secrets is a link'
 if [ -d /run/secrets ] || mkdir -m 0755 /run/secrets 2>/dev/null; then
   show /run/secrets
@@ -68,7 +84,7 @@ ${LOAD_WORDS}
   umask 022
   ulimit -c 0
   ulimit -S -n 1024 2>/dev/null
-  exec setsid "$@" 2>&3 3>&-
+  exec setsid "$@" 2>&3 3>&- 4<&-
 ) &
 main=$!
 exec 3>&- >/dev/null
@@ -76,6 +92,8 @@ IFS= read -r stat <"/proc/$main/stat"
 note started "$stat"
 wait "$main"
 note exit "$?"
+sleep "$patience"
+wipe
 `;
 
 /** Runs the words in place of itself. Parameter: their number. */

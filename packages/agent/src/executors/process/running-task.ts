@@ -26,7 +26,8 @@ export interface RunningTaskParts {
 /**
  * A task whose command was started, by this run of the agent or an earlier one. Notices its end by
  * the note of the supervisor, or by looking for its processes when the supervisor is gone too; then
- * kills what the main process left behind. Cuts the output while it grows.
+ * kills what the main process left behind, and the supervisor, which would wipe the files otherwise.
+ * Cuts the output while it grows.
  */
 export class RunningTask {
   readonly main: ProcessIdentity;
@@ -71,10 +72,14 @@ export class RunningTask {
     return this.#signal(this.main.pid, signal);
   }
 
-  /** Kills every process of the task, round after round until none is left. */
-  async killAll(): Promise<void> {
+  /** Kills every process of the task but its supervisor, until none is left. */
+  killAll(): Promise<void> {
+    return this.#killAllBut(this.supervisor.pid);
+  }
+
+  async #killAllBut(exceptPid: number | undefined): Promise<void> {
     for (let round = 0; round < KILL_ROUNDS_MAX; round += 1) {
-      const pids = processesOf({ ...this.#parts.marks, exceptPid: this.supervisor.pid });
+      const pids = processesOf({ ...this.#parts.marks, exceptPid });
       if (pids.length === 0) return;
       for (const pid of pids) kill(pid, 'SIGKILL');
       await delay(this.#parts.timers, KILL_ROUND_MS);
@@ -107,7 +112,7 @@ export class RunningTask {
 
   async #end(exit: TaskExit): Promise<void> {
     try {
-      await this.killAll();
+      await this.#killAllBut(undefined);
     } finally {
       this.#settle(exit);
     }

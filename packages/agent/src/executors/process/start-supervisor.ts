@@ -6,7 +6,7 @@ import { ConclaveError } from '@conclave/kernel';
 import type { Timers } from '@conclave/kernel';
 import { findTool } from '@conclave/memfs';
 
-import { START_MS_MAX } from '../../limits.js';
+import { START_MS_MAX, WATCHDOG_SECONDS } from '../../limits.js';
 import type { TaskPlan, TaskUser } from '../executor.js';
 import { enterWords, taskWords, TOOL_ENVIRONMENT } from './command-line.js';
 import { SUPERVISE, wordVariables } from './launcher.js';
@@ -66,7 +66,8 @@ async function spawnSupervisor(request: StartRequest): Promise<ChildProcess> {
   const words = taskWords(plan, user, { isRoot, command: plan.command });
   const [program = '', ...enter] = enterWords(isRoot);
   const tasks = request.hasTaskMounts ? 'mounted' : 'folder';
-  const parameters = [request.viewPath, request.runDir, tasks, String(words.length)];
+  const counts = [words.length, WATCHDOG_SECONDS].map(String);
+  const parameters = [request.viewPath, request.runDir, tasks, ...counts];
   const args = [...enter, findTool('sh'), '-c', SUPERVISE, 'conclave-task', ...parameters];
   const descriptors = [outputs.stdout.openForTask(), outputs.stderr.openForTask()];
   const [out = -1, err = -1] = descriptors;
