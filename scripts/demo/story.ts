@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { eventually, LeakScanner } from '@conclave/testing';
+import { countInMemory, eventually, LeakScanner } from '@conclave/testing';
 import type { Farm, Host } from '@conclave/testing';
-import { countInMemory } from './memory-search.js';
 import type { Narrator } from './narrator.js';
 
 interface TaskLine {

@@ -68,7 +68,7 @@ const NOWHERE: Position = { epoch: 0, index: 0 };
  */
 export class Agent {
   readonly #options: AgentOptions;
-  readonly #held = new HeldValues();
+  readonly #held: HeldValues;
   readonly #outbox: ReportOutbox;
   readonly #reconciler: Reconciler;
   readonly #loop: SessionLoop;
@@ -80,6 +80,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     const { files, records, clock, timers, random, logger } = options;
     this.#options = options;
+    this.#held = new HeldValues(random);
     this.#description = options.description;
     this.#position = records.loadPosition() ?? NOWHERE;
     this.#outbox = new ReportOutbox({ timers, logger });

@@ -31,12 +31,7 @@ describe('the manager proves itself', () => {
       ({ manager, random, cluster }) =>
         manager.session.accept({ signer: new FakeManager({ random, cluster }) }),
     ],
-    [
-      'names another manager',
-      ({ manager, random }) => {
-        manager.session.accept({ managerId: new Bench(random.below(1)).id() });
-      },
-    ],
+    ['names another manager', (here) => here.manager.session.accept({ managerId: here.id() })],
     ['speaks to another node', ({ manager }) => manager.session.accept({ nodeId: 'other' })],
     ['begins with something else', ({ manager }) => manager.session.send({ info: {} })],
   ];
@@ -234,6 +229,28 @@ describe('an assignment that breaks a rule is refused as a whole', () => {
     expect(bench.files.list()).toEqual([]);
   });
 
+  const firstOnly = 'a base that is not there';
+  test.each(cases.filter(([name]) => name !== firstOnly))(
+    '%s, and what ran goes on',
+    async (_, make) => {
+      const kept = { task: bench.id(), secret: bench.id() };
+      const session = await bench.open();
+      session.assign({
+        tasks: [{ id: kept.task, bindings: [bound({ secretId: kept.secret })] }],
+        values: { [`${kept.secret}@1`]: { text: 'kept', taskIds: [kept.task] } },
+      });
+      await bench.time.until('RUNNING', () => session.states.includes(`${kept.task} RUNNING`));
+      session.assign(make());
+      await bench.time.until('refused', () => session.all('ack').length === 2);
+      expect(session.all('ack')[1]?.error).not.toBe('');
+      await bench.time.until('closed', () => session.isClosed);
+      expect(bench.executor.running).toEqual([kept.task]);
+      expect(bench.files.list()).toEqual([kept.task]);
+      expect(bench.textOf(kept.task, 'password')).toBe('kept');
+      expect(bench.agent.status().heldVersionCount).toBe(1);
+    },
+  );
+
   const chunkCases: [string, (chunks: AssignmentChunk[]) => AssignmentChunk[]][] = [
     ['chunks in another order', ([a, b, ...rest]) => [b!, a!, ...rest]],
     ['a chunk that is missing', ([a, , ...rest]) => [a!, ...rest]],
@@ -255,6 +272,15 @@ describe('an assignment that breaks a rule is refused as a whole', () => {
     [
       'a value that is cut off',
       ([a, b, c]) => [a!, { ...b!, secrets: [{ ...b!.secrets[0]!, parts: 2 }] }, c!],
+    ],
+    [
+      'a value that grows on the way',
+      ([a, b, c]) => {
+        const [part] = b!.secrets;
+        const secrets = [{ ...part!, parts: 2 }];
+        const more = { ...b!, chunk: 2, secrets: [{ ...part!, part: 1, parts: 3 }] };
+        return [a!, { ...b!, secrets }, more, { ...c!, chunk: 3 }];
+      },
     ],
     [
       'a value without end',

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFileSync, readFileSync } from 'node:fs';
 
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { SILENT_LOGGER } from '@conclave/kernel';
-import { SecretBytes } from '@conclave/sealed';
+import { openSealed, SecretBytes } from '@conclave/sealed';
 import fc from 'fast-check';
 
 import { OutputLog } from '../src/executors/process/output-log.js';
@@ -17,46 +17,48 @@ import { ReportOutbox } from '../src/tasks/report-outbox.js';
 import { Slots } from '../src/tasks/slots.js';
 import { ManualTime, seededRandom } from './manual-time.js';
 
+beforeAll(openSealed);
+
 const folder = (): string => mkdtempSync('/dev/shm/conclave-units-');
 const value = (text: string): SecretBytes => SecretBytes.take(new TextEncoder().encode(text));
 
 describe('held values', () => {
-  test('a withdrawn value is wiped at once, a kept one is not', () => {
-    const held = new HeldValues();
-    const [a, b] = [value('a'), value('b')];
-    held.add(
-      new Map([
-        ['s@1', a],
-        ['s@2', b],
-      ]),
-    );
-    held.retain(new Set(['s@2']));
-    expect([a.isWiped, b.isWiped]).toEqual([true, false]);
-    expect(held.keys()).toEqual(['s@2']);
-    held.clear();
-    expect(b.isWiped).toBe(true);
-  });
+  const textOf = (lent: SecretBytes | undefined): string | undefined =>
+    lent?.use((view) => new TextDecoder().decode(view));
 
-  test('a lent value is wiped when its last borrower is done', async () => {
-    const held = new HeldValues();
-    const a = value('a');
-    held.add(new Map([['s@1', a]]));
-    let finish: () => void = () => undefined;
-    const work = held.borrow(['s@1'], () => new Promise<void>((resolve) => (finish = resolve)));
-    held.clear();
-    expect(a.isWiped).toBe(false);
-    expect(held.has('s@1')).toBe(false);
-    finish();
-    await work;
-    expect(a.isWiped).toBe(true);
-  });
-
-  test('the double of a held value is wiped', () => {
-    const held = new HeldValues();
-    const [a, double] = [value('a'), value('a')];
-    held.add(new Map([['s@1', a]]));
+  test('what is handed in is wiped; what is lent is, after its use', async () => {
+    const held = new HeldValues(seededRandom());
+    const [a, double, b] = [value('a'), value('a'), value('b')];
+    held.add(new Map(Object.entries({ 's@1': a, 's@2': b })));
     held.add(new Map([['s@1', double]]));
-    expect([a.isWiped, double.isWiped]).toEqual([false, true]);
+    expect([a.isWiped, b.isWiped, double.isWiped]).toEqual([true, true, true]);
+    const lent = await held.borrow(['s@1', 's@2', 's@1'], (values) => {
+      expect([...values].map(([key, one]) => [key, textOf(one)])).toEqual([
+        ['s@1', 'a'],
+        ['s@2', 'b'],
+      ]);
+      return Promise.resolve([...values.values()]);
+    });
+    expect(lent.map(({ isWiped }) => isWiped)).toEqual([true, true]);
+    await expect(held.borrow(['s@1'], () => Promise.reject(new Error('full')))).rejects.toThrow();
+    expect(held.keys()).toEqual(['s@1', 's@2']);
+  });
+
+  test('a withdrawn value is gone, also while somebody has borrowed it', async () => {
+    const held = new HeldValues(seededRandom());
+    held.add(new Map(Object.entries({ 's@1': value('a'), 's@2': value('b') })));
+    let finish: () => void = () => undefined;
+    const text = held.borrow(['s@1'], async (values) => {
+      await new Promise<void>((resolve) => (finish = resolve));
+      return textOf(values.get('s@1'));
+    });
+    held.retain(new Set(['s@2']));
+    expect(held.keys()).toEqual(['s@2']);
+    finish();
+    expect(await text).toBe('a');
+    await expect(held.borrow(['s@1'], () => Promise.resolve())).rejects.toThrow();
+    held.clear();
+    expect(held.has('s@2')).toBe(false);
   });
 });
 

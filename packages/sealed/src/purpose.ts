@@ -19,6 +19,7 @@ export const PURPOSE = {
   localKeyFile: 13,
   ringFile: 14,
   recipient: 15,
+  heldValue: 16,
 } as const;
 
 /** A number of {@link PURPOSE}. */
@@ -69,6 +70,8 @@ const ROWS: Readonly<Record<Purpose, PurposeRow>> = {
   [PURPOSE.localKeyFile]: { fields: ['text', 'text'], isCommitting: true },
   // cluster id, node id, ring generation
   [PURPOSE.ringFile]: { fields: ['text', 'text', 'number'], isCommitting: true },
+  // id and version of the value in the memory of an agent
+  [PURPOSE.heldValue]: { fields: ['text'], isCommitting: false },
   // context of the recipient
   [PURPOSE.recipient]: { fields: ['bytes'], isCommitting: true },
 };

@@ -33,6 +33,7 @@ const FIELDS: Readonly<Record<Purpose, readonly Field[]>> = {
   [PURPOSE.intake]: [CLUSTER, ascii('context')],
   [PURPOSE.localKeyFile]: [CLUSTER, NODE],
   [PURPOSE.ringFile]: [CLUSTER, NODE, 1],
+  [PURPOSE.heldValue]: ['id@1'],
   [PURPOSE.recipient]: [ascii('context')],
 };
 const PURPOSES = Object.values(PURPOSE);

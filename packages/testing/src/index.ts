@@ -1,5 +1,6 @@
 export { LeakScanner } from './leak-scan.js';
 export type { Leak, Marker, ScanReport } from './leak-scan.js';
+export { countInMemory } from './memory-search.js';
 export { loopbackNetwork, namespaceNetwork } from './network.js';
 export type { HostNetwork } from './network.js';
 export { cleanEnvironment, eventually, run, runOk } from './run.js';

@@ -1,39 +1,52 @@
 import { assert } from '@conclave/kernel';
-import type { SecretBytes } from '@conclave/sealed';
+import type { Random } from '@conclave/kernel';
+import { PURPOSE, sealEnvelope, SecretBytes, unsealEnvelope } from '@conclave/sealed';
 
-interface Entry {
-  readonly value: SecretBytes;
-  loans: number;
-  isWithdrawn: boolean;
-}
+const KEY_BYTES = 32;
 
 /**
- * The values that live tasks of this agent use, in memory, each once however many tasks use it. A
- * withdrawn value is wiped at once, or when the last write that borrows it is done.
+ * The values that live tasks of this agent use, each once however many tasks use it. They rest
+ * sealed under a key of this object, so that the only clear copies are the files of the tasks and,
+ * while files are written, what `borrow` lends. Who reads the whole memory of the agent finds the
+ * key as well; a piece of it, such as what some library left behind, has no value in it.
  */
 export class HeldValues {
-  readonly #entries = new Map<string, Entry>();
+  readonly #random: Random;
+  readonly #key: SecretBytes;
+  readonly #envelopes = new Map<string, Uint8Array>();
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#key = SecretBytes.random(random, KEY_BYTES);
+  }
 
   /** Keys of all values that are held, by `id@version`. */
   keys(): string[] {
-    return [...this.#entries.keys()];
+    return [...this.#envelopes.keys()];
   }
 
   has(key: string): boolean {
-    return this.#entries.has(key);
+    return this.#envelopes.has(key);
   }
 
-  /** Takes values over. One that is held already stays; its double is wiped. */
+  /** Takes values over; what was handed in is wiped. One that is held already stays. */
   add(values: ReadonlyMap<string, SecretBytes>): void {
-    for (const [key, value] of values) {
-      if (this.#entries.has(key)) value.wipe();
-      else this.#entries.set(key, { value, loans: 0, isWithdrawn: false });
+    for (const [key, plaintext] of values) {
+      if (!this.#envelopes.has(key)) {
+        const place = { ...this.#place(key), keyId: 0 };
+        this.#envelopes.set(key, sealEnvelope({ ...place, plaintext, random: this.#random }));
+      }
+      plaintext.wipe();
     }
   }
 
   /** Withdraws everything that is not in `keys`. */
   retain(keys: ReadonlySet<string>): void {
-    for (const key of this.#entries.keys()) if (!keys.has(key)) this.#withdraw(key);
+    for (const [key, envelope] of this.#envelopes) {
+      if (keys.has(key)) continue;
+      envelope.fill(0);
+      this.#envelopes.delete(key);
+    }
   }
 
   /** Lends values for the time of `work`. All keys must be held. */
@@ -41,20 +54,12 @@ export class HeldValues {
     keys: readonly string[],
     work: (values: ReadonlyMap<string, SecretBytes>) => Promise<T>,
   ): Promise<T> {
-    const lent = new Map<string, Entry>();
-    for (const key of keys) {
-      const entry = this.#entries.get(key);
-      assert(entry !== undefined, 'a value that a task uses is held');
-      lent.set(key, entry);
-    }
-    for (const entry of lent.values()) entry.loans += 1;
+    const lent = new Map<string, SecretBytes>();
     try {
-      return await work(new Map([...lent].map(([key, { value }]) => [key, value])));
+      for (const key of new Set(keys)) lent.set(key, this.#open(key));
+      return await work(lent);
     } finally {
-      for (const entry of lent.values()) {
-        entry.loans -= 1;
-        if (entry.isWithdrawn && entry.loans === 0) entry.value.wipe();
-      }
+      for (const value of lent.values()) value.wipe();
     }
   }
 
@@ -63,11 +68,13 @@ export class HeldValues {
     this.retain(new Set());
   }
 
-  #withdraw(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    this.#entries.delete(key);
-    entry.isWithdrawn = true;
-    if (entry.loans === 0) entry.value.wipe();
+  #open(key: string): SecretBytes {
+    const envelope = this.#envelopes.get(key);
+    assert(envelope !== undefined, 'a value that a task uses is held');
+    return unsealEnvelope({ ...this.#place(key), envelope });
+  }
+
+  #place(key: string) {
+    return { purpose: PURPOSE.heldValue, key: this.#key, fields: [key] } as const;
   }
 }
