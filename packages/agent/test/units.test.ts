@@ -40,7 +40,9 @@ describe('held values', () => {
       return Promise.resolve([...values.values()]);
     });
     expect(lent.map(({ isWiped }) => isWiped)).toEqual([true, true]);
-    await expect(held.borrow(['s@1'], () => Promise.reject(new Error('full')))).rejects.toThrow();
+    await expect(held.borrow(['s@1'], () => Promise.reject(new Error('full')))).rejects.toThrow(
+      'full',
+    );
     expect(held.keys()).toEqual(['s@1', 's@2']);
   });
 
@@ -56,7 +58,7 @@ describe('held values', () => {
     expect(held.keys()).toEqual(['s@2']);
     finish();
     expect(await text).toBe('a');
-    await expect(held.borrow(['s@1'], () => Promise.resolve())).rejects.toThrow();
+    await expect(held.borrow(['s@1'], () => Promise.resolve())).rejects.toThrow('is held');
     held.clear();
     expect(held.has('s@2')).toBe(false);
   });

@@ -218,7 +218,7 @@ describeMounts(`a mount that is held elsewhere${because}`, () => {
   test('readers never see a mixed set while ten files change a thousand times', async () => {
     const fixture = await openFixture();
     await fixture.files.create(TASK);
-    const names = [...'abcdefghij'];
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
     const setOf = (round: number) => names.map((name) => file(name, `${round}\n`));
     await fixture.files.write(TASK, setOf(0));
     const view = fixture.files.viewPath(TASK);
