@@ -1,8 +1,8 @@
-import { isConclaveError } from '@conclave/kernel';
+import { ConclaveError, delay, isConclaveError } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
-import type { ClusterInfo, ClusterStatus, WatchEvent } from '@conclave/wire';
-import { read, readDeadline, readStream } from './calls.js';
-import type { CallOptions, ClientContext } from './context.js';
+import type { ClusterInfo, ClusterStatus, Committed, RingStatus, WatchEvent } from '@conclave/wire';
+import { read, readDeadline, readStream, write } from './calls.js';
+import type { CallOptions, ClientContext, WriteOptions } from './context.js';
 
 /** The kinds of object that a watch tells about. */
 export type WatchKind = 'secret' | 'service' | 'task' | 'node' | 'token' | 'receipt';
@@ -17,16 +17,43 @@ export interface WatchOptions extends CallOptions {
   readonly hasSnapshot?: boolean | undefined;
 }
 
+/** What `cluster.waitForRing` tells meanwhile. */
+export interface RingWaitOptions extends CallOptions {
+  readonly onProgress?: ((ring: RingStatus) => void) | undefined;
+}
+
 /** The cluster as a whole. */
 export interface ClusterApi {
   /** Identity, limits and the key that values are sealed to. */
   info(options?: CallOptions): Promise<ClusterInfo>;
   status(options?: CallOptions): Promise<ClusterStatus>;
   /**
+   * Begins a rotation of the key ring, which then goes on by itself; `status` tells how far it is.
+   * @throws CV_ROTATION_RUNNING
+   */
+  rotateRing(options?: WriteOptions): Promise<Committed>;
+  /** Resolves when no rotation of the key ring is on its way; `signal` gives up. */
+  waitForRing(options?: RingWaitOptions): Promise<RingStatus>;
+  /**
    * Changes in log order, without end. A lost connection is made again and goes on behind the last
    * event, so none is missing and none comes twice.
    */
   watch(options?: WatchOptions): AsyncIterable<WatchEvent>;
+}
+
+/** Milliseconds between two looks at a rotation. */
+const RING_LOOK_MS = 300;
+
+async function waitForRing(context: ClientContext, options: RingWaitOptions): Promise<RingStatus> {
+  const method = loadWire().Cluster.GetStatus;
+  for (;;) {
+    const { ring } = await read(context, { method, request: {} }, options);
+    if (ring?.phase === '') return ring;
+    if (ring !== null) options.onProgress?.(ring);
+    if ((await delay(context.timers, RING_LOOK_MS, options.signal)) === 'aborted') {
+      throw new ConclaveError('CV_CANCELLED', 'the wait was given up; the rotation goes on');
+    }
+  }
 }
 
 /** How far a watch has come: events of one entry share an index and may be cut anywhere. */
@@ -102,6 +129,11 @@ export function createClusterApi(context: ClientContext): ClusterApi {
   return {
     info: (options = {}) => read(context, { method: wire.GetInfo, request: {} }, options),
     status: (options = {}) => read(context, { method: wire.GetStatus, request: {} }, options),
+    rotateRing: (options = {}) => {
+      const request = (key: string) => ({ idempotencyKey: key });
+      return write(context, { method: wire.RotateRing, request }, options);
+    },
+    waitForRing: (options = {}) => waitForRing(context, options),
     watch: (options = {}) => watch(context, options),
   };
 }

@@ -1,7 +1,7 @@
 export type { AdminsApi, AdminSpec, CreatedAdmin, ProvenKey } from './admins.js';
 export { createClient } from './client.js';
 export type { ConclaveClient } from './client.js';
-export type { ClusterApi, WatchKind, WatchOptions } from './cluster.js';
+export type { ClusterApi, RingWaitOptions, WatchKind, WatchOptions } from './cluster.js';
 export { channelPort } from './channel-port.js';
 export { connectLocal, connectRemote } from './connect.js';
 export type { ConnectLocalOptions, ConnectRemoteOptions } from './connect.js';
@@ -42,6 +42,7 @@ export type {
   ManagerStatus,
   Node,
   OnChange,
+  RingStatus,
   Problem,
   RemoveNodeResponse,
   Secret,

@@ -51,6 +51,7 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Admins/Revoke': ADMINISTER,
   '/conclave.v1.Cluster/GetInfo': READ,
   '/conclave.v1.Cluster/GetStatus': READ,
+  '/conclave.v1.Cluster/RotateRing': ADMINISTER,
   '/conclave.v1.Cluster/Watch': READ,
   '/conclave.v1.Dispatcher/Session': MEMBERS,
   '/conclave.v1.Identity/Leave': MEMBERS,

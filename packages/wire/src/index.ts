@@ -212,10 +212,15 @@ export type {
   RevokeTokenRequest,
   RevokeTokenRequestInput,
 } from './generated/conclave/v1/RevokeTokenRequest.js';
+export type { RingStatus, RingStatusInput } from './generated/conclave/v1/RingStatus.js';
 export type {
   RollbackSecretRequest,
   RollbackSecretRequestInput,
 } from './generated/conclave/v1/RollbackSecretRequest.js';
+export type {
+  RotateRingRequest,
+  RotateRingRequestInput,
+} from './generated/conclave/v1/RotateRingRequest.js';
 export type {
   ScaleServiceRequest,
   ScaleServiceRequestInput,

@@ -2,6 +2,7 @@
 export const GROUPS: Readonly<Record<string, string>> = {
   admin: 'Administrators who come over the network',
   context: 'Whom commands talk to',
+  keys: 'Keys of the cluster and of this host',
   node: 'The members of the cluster',
   secret: 'Secrets and their versions',
   service: 'What runs, with which secrets',

@@ -5,6 +5,7 @@ import { EVENTS_COMMAND } from './events.js';
 import { MEMBERSHIP_COMMANDS } from './membership.js';
 import { NODE_COMMANDS } from './node.js';
 import { COMPLETION_COMMAND, DAEMON_COMMAND, VERSION_COMMAND } from './other.js';
+import { ROTATE_RING_COMMAND } from './ring.js';
 import { SECRET_MANAGE_COMMANDS } from './secret-manage.js';
 import { SECRET_CHANGE_COMMANDS } from './secret.js';
 import { SERVICE_CHANGE_COMMANDS } from './service-change.js';
@@ -25,6 +26,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
   ...ADMIN_COMMANDS,
   ...CONTEXT_COMMANDS,
+  ROTATE_RING_COMMAND,
   STATUS_COMMAND,
   EVENTS_COMMAND,
   COMPLETION_COMMAND,

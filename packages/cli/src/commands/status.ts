@@ -4,6 +4,7 @@ import type { Call, CommandSpec } from '../command-spec.js';
 import { formatTable } from '../output/table.js';
 import { age, oneLine, time } from '../output/text.js';
 import { formatYaml } from '../output/yaml.js';
+import { ringText } from './ring.js';
 import { plural } from './shared.js';
 
 /** Something that needs a person. */
@@ -104,6 +105,7 @@ function clusterRows(cluster: ClusterStatus): string[][] {
     ['log', `term ${term}, committed ${commitIndex}, applied ${appliedIndex}`],
     ['nodes', `${cluster.nodesReady} ready, ${cluster.nodesDown} down`],
     ['objects', `${plural(cluster.secrets, 'secret')}, ${plural(cluster.services, 'service')}`],
+    ...(cluster.ring === null ? [] : [['key ring', ringText(cluster.ring)]]),
     ['tasks', `${cluster.tasksRunning} running, ${cluster.tasksPending} pending`],
   ];
 }

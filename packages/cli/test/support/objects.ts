@@ -190,5 +190,13 @@ export const clusterOf = (part: Partial<ClusterStatus> = {}): ClusterStatus => (
   problems: [],
   hasQuorum: true,
   servedBy: 'node0',
+  ring: {
+    keyId: 1,
+    rotatedAtMs: 1,
+    phase: '',
+    startedAtMs: 0,
+    remaining: 0,
+    waitingFor: [],
+  },
   ...part,
 });

@@ -2,9 +2,11 @@ import type { State } from '@conclave/state';
 import type {
   ClusterInfoInput,
   ClusterStatusInput,
+  CommittedInput,
   GetClusterInfoRequest,
   GetClusterStatusRequest,
   ManagerStatusInput,
+  RotateRingRequest,
   WatchEventInput,
   WatchRequest,
 } from '@conclave/wire';
@@ -12,6 +14,7 @@ import { isUnplaced, isWanted } from '../scheduling/task-kinds.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { clusterOf } from './lookups.js';
 import { problemsOf } from './problems.js';
+import { ringStatus, rotateRing } from './ring.js';
 import { watchChanges } from './watch.js';
 
 /** The handlers of the service `Cluster`. */
@@ -19,6 +22,7 @@ export interface ClusterHandlers {
   getInfo(request: GetClusterInfoRequest, call: CallContext): Promise<ClusterInfoInput>;
   /** Answers from what this manager knows, also without a quorum. */
   getStatus(request: GetClusterStatusRequest, call: CallContext): Promise<ClusterStatusInput>;
+  rotateRing(request: RotateRingRequest, call: CallContext): Promise<CommittedInput>;
   watch(request: WatchRequest, call: CallContext): AsyncGenerator<WatchEventInput, void>;
 }
 
@@ -27,6 +31,7 @@ export function createClusterHandlers(deps: ControlDependencies): ClusterHandler
   return {
     getInfo: async () => await Promise.resolve(clusterInfo(deps)),
     getStatus: async () => await Promise.resolve(clusterStatus(deps)),
+    rotateRing: (request, call) => rotateRing(deps, request, call),
     watch: (request, call) => watchChanges(deps, request, call),
   };
 }
@@ -59,6 +64,7 @@ function clusterStatus(deps: ControlDependencies): ClusterStatusInput {
     problems: problemsOf(state, consensus, deps.clock.now()),
     hasQuorum: consensus.hasQuorum,
     servedBy: consensus.nodeId,
+    ring: ringStatus(state),
   };
 }
 

@@ -105,6 +105,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'problems', id: 13, type: 'Problem', label: 'repeated' },
     { name: 'hasQuorum', id: 14, type: 'bool', label: 'one' },
     { name: 'servedBy', id: 15, type: 'string', label: 'one' },
+    { name: 'ring', id: 16, type: 'RingStatus', label: 'one' },
   ],
   Committed: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
@@ -465,10 +466,21 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'id', id: 1, type: 'string', label: 'one' },
     { name: 'idempotencyKey', id: 2, type: 'string', label: 'one' },
   ],
+  RingStatus: [
+    { name: 'keyId', id: 1, type: 'uint32', label: 'one' },
+    { name: 'rotatedAtMs', id: 2, type: 'uint64', label: 'one' },
+    { name: 'phase', id: 3, type: 'string', label: 'one' },
+    { name: 'startedAtMs', id: 4, type: 'uint64', label: 'one' },
+    { name: 'remaining', id: 5, type: 'uint32', label: 'one' },
+    { name: 'waitingFor', id: 6, type: 'string', label: 'repeated' },
+  ],
   RollbackSecretRequest: [
     { name: 'secret', id: 1, type: 'string', label: 'one' },
     { name: 'version', id: 2, type: 'uint32', label: 'one' },
     { name: 'idempotencyKey', id: 3, type: 'string', label: 'one' },
+  ],
+  RotateRingRequest: [
+    { name: 'idempotencyKey', id: 1, type: 'string', label: 'one' },
   ],
   ScaleServiceRequest: [
     { name: 'service', id: 1, type: 'string', label: 'one' },
@@ -754,6 +766,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
   Cluster: {
     GetInfo: { kind: 'unary', request: 'GetClusterInfoRequest', response: 'ClusterInfo' },
     GetStatus: { kind: 'unary', request: 'GetClusterStatusRequest', response: 'ClusterStatus' },
+    RotateRing: { kind: 'unary', request: 'RotateRingRequest', response: 'Committed' },
     Watch: { kind: 'server-stream', request: 'WatchRequest', response: 'WatchEvent' },
   },
   Dispatcher: {

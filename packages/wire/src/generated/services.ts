@@ -61,6 +61,7 @@ import type { RenewResponse, RenewResponseInput } from './conclave/v1/RenewRespo
 import type { RevokeAdminRequest, RevokeAdminRequestInput } from './conclave/v1/RevokeAdminRequest.js';
 import type { RevokeTokenRequest, RevokeTokenRequestInput } from './conclave/v1/RevokeTokenRequest.js';
 import type { RollbackSecretRequest, RollbackSecretRequestInput } from './conclave/v1/RollbackSecretRequest.js';
+import type { RotateRingRequest, RotateRingRequestInput } from './conclave/v1/RotateRingRequest.js';
 import type { ScaleServiceRequest, ScaleServiceRequestInput } from './conclave/v1/ScaleServiceRequest.js';
 import type { Secret, SecretInput } from './conclave/v1/Secret.js';
 import type { SecretEvent, SecretEventInput } from './conclave/v1/SecretEvent.js';
@@ -97,6 +98,7 @@ export interface Services {
   Cluster: {
     GetInfo: Method<'unary', GetClusterInfoRequestInput, GetClusterInfoRequest, ClusterInfoInput, ClusterInfo>;
     GetStatus: Method<'unary', GetClusterStatusRequestInput, GetClusterStatusRequest, ClusterStatusInput, ClusterStatus>;
+    RotateRing: Method<'unary', RotateRingRequestInput, RotateRingRequest, CommittedInput, Committed>;
     Watch: Method<'server-stream', WatchRequestInput, WatchRequest, WatchEventInput, WatchEvent>;
   };
   Dispatcher: {

@@ -2,6 +2,7 @@
 
 import type { ManagerStatusInput as _conclave_v1_ManagerStatusInput, ManagerStatus as _conclave_v1_ManagerStatus } from '../../conclave/v1/ManagerStatus.js';
 import type { ProblemInput as _conclave_v1_ProblemInput, Problem as _conclave_v1_Problem } from '../../conclave/v1/Problem.js';
+import type { RingStatusInput as _conclave_v1_RingStatusInput, RingStatus as _conclave_v1_RingStatus } from '../../conclave/v1/RingStatus.js';
 
 export interface ClusterStatusInput {
   'clusterId'?: (string) | undefined;
@@ -19,6 +20,7 @@ export interface ClusterStatusInput {
   'problems'?: readonly (_conclave_v1_ProblemInput)[] | undefined;
   'hasQuorum'?: (boolean) | undefined;
   'servedBy'?: (string) | undefined;
+  'ring'?: (_conclave_v1_RingStatusInput | null) | undefined;
 }
 
 export interface ClusterStatus {
@@ -37,4 +39,5 @@ export interface ClusterStatus {
   'problems': (_conclave_v1_Problem)[];
   'hasQuorum': (boolean);
   'servedBy': (string);
+  'ring': (_conclave_v1_RingStatus | null);
 }
