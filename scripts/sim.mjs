@@ -18,6 +18,7 @@ const { values } = parseOptions({
   seeds: { type: 'string', default: '200' },
   from: { type: 'string', default: '1' },
   seed: { type: 'string' },
+  mode: { type: 'string', default: 'bare' },
   events: { type: 'string' },
   seconds: { type: 'string' },
   set: { type: 'string', multiple: true, default: [] },
@@ -30,6 +31,7 @@ if (values.help === true) {
   console.log(`Usage: npm run sim -- [--seeds N] [--from S] [--seconds N] [--events N]
        npm run sim -- --seed S        replay one seed and show its script
 
+  --mode M      bare (the core; default), or full (driver and log store on simulated disks)
   --seeds N     how many seeds, default 200
   --from S      the first seed, default 1
   --seconds N   stop after this time
@@ -41,7 +43,7 @@ if (values.help === true) {
 
 A failure is made as small as possible and added to that file, which CI replays; after
 ${FAILURES_MAX} failures it stops. The exit status is 1 if a run failed. Parameters are those of SimParameters in
-packages/raft-ts/src/sim/parameters.ts.`);
+packages/raft-ts/src/sim/parameters.ts, in full mode also of full/parameters.ts.`);
   process.exit(0);
 }
 
@@ -50,12 +52,17 @@ const seeds = number('seeds');
 const from = number('from');
 const seconds = values.seconds === undefined ? Infinity : number('seconds');
 const oneSeed = values.seed === undefined ? undefined : number('seed');
+if (values.mode !== 'bare' && values.mode !== 'full') usageError('--mode is bare or full');
 if (seeds === 0) usageError('--seeds must be at least 1');
 
 ensureInstalled();
 step('compiling', join(root, 'node_modules/.bin/tsc'), ['-b', 'packages/raft-ts']);
-const { Coverage, drawParameters, faultNames, MarkReader, markNames, runSimulation, shrink } =
-  await import(join(root, 'packages/raft-ts/dist/sim/index.js'));
+const simulator = await import(join(root, 'packages/raft-ts/dist/sim/index.js'));
+const { Coverage, faultNames, MarkReader, markNames } = simulator;
+const [run, shrink, drawParameters] =
+  values.mode === 'full'
+    ? [simulator.runFullSimulation, simulator.shrinkFull, simulator.drawFullParameters]
+    : [simulator.runSimulation, simulator.shrink, simulator.drawParameters];
 
 /** Parameters from the command line; the type of each is that of the drawn value. */
 function readParameters() {
@@ -90,7 +97,7 @@ function sources() {
 }
 
 /** Shows a failure and stores it, made as small as possible. */
-function report(result) {
+async function report(result) {
   console.log(
     `\nseed ${result.seed} fails after ${result.events} events: ${result.failure.message}`,
   );
@@ -100,14 +107,14 @@ function report(result) {
   if (result.failure.cause !== undefined) console.log(result.failure.cause);
   let { plan, parameters: used } = result;
   if (values.shrink) {
-    ({ plan, parameters: used } = shrink(result));
+    ({ plan, parameters: used } = await shrink(result));
     const script = [];
-    const small = runSimulation({ seed: result.seed, parameters: used, plan, script });
+    const small = await run({ seed: result.seed, parameters: used, plan, script });
     console.log(`\nthe same with ${plan.length} of ${result.plan.length} actions:`);
     console.log(script.join('\n'));
     console.log(small.failure?.message);
   }
-  console.log(`\nrepeat with: npm run sim -- --seed ${result.seed}`);
+  console.log(`\nrepeat with: npm run sim -- --mode ${values.mode} --seed ${result.seed}`);
   if (values.keep) keep({ seed: result.seed, parameters: used, plan }, result.failure);
 }
 
@@ -118,24 +125,24 @@ function keep({ seed, parameters: used, plan }, failure) {
     return;
   }
   const rows = plan.map(({ at, kind, x, y, z }) => [at, kind, x, y, z]);
-  known.push({ name: failure.message, seed, parameters: used, plan: rows });
+  known.push({ name: failure.message, mode: values.mode, seed, parameters: used, plan: rows });
   const lines = known.map((one) => `  ${JSON.stringify(one)}`);
   writeFileSync(REGRESSIONS, `[\n${lines.join(',\n')}\n]\n`);
   console.log(`kept in test/simulation/regressions.json`);
 }
 
-function replay(seed) {
+async function replay(seed) {
   const script = [];
-  const result = runSimulation({ seed, parameters, script });
+  const result = await run({ seed, parameters, script });
   console.log(`parameters ${JSON.stringify(result.parameters)}`);
   console.log(script.join('\n'));
   console.log(`${result.events} events, ${result.commit} entries committed`);
   if (result.failure === undefined) console.log('all invariants held');
-  else report(result);
+  else await report(result);
   return result.failure === undefined ? 0 : 1;
 }
 
-function runMany() {
+async function runMany() {
   const last = from + seeds - 1;
   const deadline = seconds * 1e3;
   const coverage = new Coverage();
@@ -157,7 +164,7 @@ function runMany() {
     // Refused proposals are everyday errors here, and nobody reads where they come from.
     Error.stackTraceLimit = 0;
     const logger = hasMarks ? { logger: new MarkReader(coverage) } : {};
-    const result = runSimulation({ seed, parameters, coverage, ...logger });
+    const result = await run({ seed, parameters, coverage, ...logger });
     Error.stackTraceLimit = stackTraceLimit;
     const { user, system } = process.cpuUsage(before);
     events += result.events;
@@ -167,7 +174,7 @@ function runMany() {
     }
     if (result.failure !== undefined) {
       failures++;
-      report(runSimulation({ seed, parameters }));
+      await report(await run({ seed, parameters }));
     }
     const now = performance.now();
     if (now - shownAt < (isTerminal ? 200 : PROGRESS_MS)) continue;
@@ -210,4 +217,4 @@ function showCoverage(coverage) {
   if (values.coverage) list('never met', missed);
 }
 
-process.exit(oneSeed === undefined ? runMany() : replay(oneSeed));
+process.exit(await (oneSeed === undefined ? runMany() : replay(oneSeed)));

@@ -1,5 +1,6 @@
 export type { StoreCipher } from './cipher.js';
 export { LevelLogStore } from './level-log-store.js';
+export type { LogDatabase, LogOperation, LogWitness } from './level-log-store.js';
 export { LevelSnapshotStore } from './level-snapshot-store.js';
 export type { SnapshotName, SnapshotStore } from './level-snapshot-store.js';
 export { LevelStore } from './level-store.js';

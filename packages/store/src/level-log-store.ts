@@ -1,5 +1,4 @@
 import { equalBytes, required } from '@conclave/kernel';
-import type { Level } from 'level';
 import type { Entry, Snapshot } from 'raft-ts';
 import type { LoadedLog, LogBatch, LogStore, WriteOptions } from 'raft-ts/node';
 import type { StoreCipher } from './cipher.js';
@@ -10,12 +9,25 @@ import type { Head } from './head-record.js';
 import { ENTRY_RANGE, entryKey, HEAD_KEY, indexOfKey } from './key-space.js';
 import type { Witness } from './witness.js';
 
-/** The database behind a store: bytes to bytes. */
-export type Database = Level<Uint8Array, Uint8Array>;
-
-type Operation =
+/** One change of a batch of the log. */
+export type LogOperation =
   | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: Uint8Array };
+
+/** What the log needs of a database of bytes; level is one. */
+export interface LogDatabase {
+  get(key: Uint8Array): Promise<Uint8Array | undefined>;
+  /** All of it or nothing; with `sync` also everything before it, even if the power is lost. */
+  batch(operations: LogOperation[], options: { readonly sync: boolean }): Promise<void>;
+  /** Keys in order, with their values. */
+  iterator(range: {
+    readonly gte: Uint8Array;
+    readonly lt: Uint8Array;
+  }): AsyncIterable<[Uint8Array, Uint8Array]>;
+}
+
+/** What the log needs of a witness. */
+export type LogWitness = Pick<Witness, 'note' | 'read'>;
 
 const EMPTY: Head = {
   writeCounter: 0,
@@ -35,9 +47,9 @@ const EMPTY: Head = {
  * After any failed write the store refuses everything: nobody knows what reached the disk.
  */
 export class LevelLogStore implements LogStore {
-  readonly #database: Database;
+  readonly #database: LogDatabase;
   readonly #cipher: StoreCipher;
-  readonly #witness: Witness;
+  readonly #witness: LogWitness;
   #head: Head = EMPTY;
   /** Chain hash of each stored entry: position 0 is `baseIndex`. */
   #hashes: Uint8Array[] = [CHAIN_START];
@@ -45,7 +57,7 @@ export class LevelLogStore implements LogStore {
   /** Ends when what was begun last has ended: both kinds of change are made from the head. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(database: Database, cipher: StoreCipher, witness: Witness) {
+  constructor(database: LogDatabase, cipher: StoreCipher, witness: LogWitness) {
     this.#database = database;
     this.#cipher = cipher;
     this.#witness = witness;
@@ -117,7 +129,7 @@ export class LevelLogStore implements LogStore {
       baseIndex: until,
       baseHash: required(hashes[0], 'the chain at the new base'),
     };
-    const operations: Operation[] = [
+    const operations: LogOperation[] = [
       { type: 'put', key: HEAD_KEY, value: encodeHead(this.#cipher, head) },
     ];
     for (let gone = baseIndex + 1; gone <= until; gone += 1) {
@@ -128,8 +140,8 @@ export class LevelLogStore implements LogStore {
     this.#hashes = hashes;
   }
 
-  #plan(batch: LogBatch): { head: Head; hashes: Uint8Array[]; operations: Operation[] } {
-    const operations: Operation[] = [];
+  #plan(batch: LogBatch): { head: Head; hashes: Uint8Array[]; operations: LogOperation[] } {
+    const operations: LogOperation[] = [];
     let head = this.#head;
     let hashes = this.#hashes;
     if (batch.snapshot !== undefined) {
@@ -163,13 +175,13 @@ export class LevelLogStore implements LogStore {
   }
 
   /** Deletes what the new entries do not overwrite themselves. */
-  #discardFrom(head: Head, from: number, operations: Operation[]): void {
+  #discardFrom(head: Head, from: number, operations: LogOperation[]): void {
     for (let index = from; index <= head.lastIndex; index += 1) {
       operations.push({ type: 'del', key: entryKey(index) });
     }
   }
 
-  #append(entries: readonly Entry[], hashes: Uint8Array[], operations: Operation[]): void {
+  #append(entries: readonly Entry[], hashes: Uint8Array[], operations: LogOperation[]): void {
     for (const entry of entries) {
       const previous = required(hashes.at(-1), 'the hash before an entry');
       const value = encodeEntryRecord(this.#cipher, entry, previous);

@@ -3,7 +3,7 @@ import { PURPOSE, RunningHash, storageSeal, storageUnseal } from '@conclave/seal
 import type { StoreCipher } from './cipher.js';
 import { storeFailure } from './errors.js';
 import { CHUNK_RANGE, chunkKey, snapshotTag, snapshotTagOfKey } from './key-space.js';
-import type { Database } from './level-log-store.js';
+import type { Database } from './database.js';
 
 /** Names one snapshot: its id travels in Raft's descriptor, the position binds its chunks. */
 export interface SnapshotName {

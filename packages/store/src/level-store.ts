@@ -5,7 +5,7 @@ import { Level } from 'level';
 import type { StoreCipher } from './cipher.js';
 import { storeFailure } from './errors.js';
 import { LevelLogStore } from './level-log-store.js';
-import type { Database } from './level-log-store.js';
+import type { Database } from './database.js';
 import { LevelSnapshotStore } from './level-snapshot-store.js';
 import { Witness } from './witness.js';
 

@@ -1,8 +1,10 @@
-import { logStoreContract } from '../../raft-ts/test/node/log-store-contract.js';
+import { test } from '@jest/globals';
+import { LOG_STORE_CONTRACT } from 'raft-ts/testing';
+import type { LogStoreHarness } from 'raft-ts/testing';
 import type { LevelStore } from '../src/index.js';
 import { Fixture } from './fixture.js';
 
-logStoreContract('LevelLogStore', async () => {
+const createHarness = async (): Promise<LogStoreHarness> => {
   const fixture = await Fixture.create();
   let store: LevelStore | undefined;
   return {
@@ -13,4 +15,6 @@ logStoreContract('LevelLogStore', async () => {
     close: async () => store?.close(),
     dispose: () => fixture.remove(),
   };
-});
+};
+
+test.each(LOG_STORE_CONTRACT)('LevelLogStore: $name', ({ run }) => run(createHarness));

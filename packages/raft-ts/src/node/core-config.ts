@@ -9,7 +9,7 @@ import type { StartState } from './startup.js';
  * proposal is in the log at most once.
  */
 export function coreConfig(options: ResolvedOptions, start: StartState): Config {
-  const { id, electionTick, heartbeatTick, limits, logger, random } = options;
+  const { id, electionTick, heartbeatTick, limits, logger, random, trace } = options;
   return {
     id,
     storage: start.storage,
@@ -29,5 +29,6 @@ export function coreConfig(options: ResolvedOptions, start: StartState): Config 
     stepDownOnRemoval: true,
     random,
     ...(logger === undefined ? {} : { logger }),
+    ...(trace === undefined ? {} : { trace }),
   };
 }

@@ -9,6 +9,8 @@ import type {
   RaftError,
   Status,
 } from '../index.js';
+import type { RaftCore } from '../core.js';
+import { coreOf } from '../raw-node.js';
 import { coreConfig } from './core-config.js';
 import { DriverError } from './driver-error.js';
 import { Member } from './member.js';
@@ -18,6 +20,13 @@ import { anonymousContext } from './proposal-ids.js';
 import { loadStartState } from './startup.js';
 import type { CallOptions, DriverStatus, ProposalResult } from './types.js';
 
+let readMember: (node: Node) => Member;
+
+/** The state of the core inside a node; for this package's own checks. */
+export function coreIn(node: Node): RaftCore {
+  return coreOf(readMember(node).raw);
+}
+
 /**
  * A running member of a cluster: the core with its log store, its state machine and its clock.
  *
@@ -25,6 +34,10 @@ import type { CallOptions, DriverStatus, ProposalResult } from './types.js';
  * may be called at any time, from anywhere but the logger.
  */
 export class Node implements AsyncDisposable {
+  static {
+    readMember = (node) => node.#member;
+  }
+
   /**
    * Resolves, and only then, when the member has failed for good: a rejected call of the log store
    * or the state machine, or a violated invariant. Nothing is sent or written any more. The host

@@ -1,5 +1,5 @@
 import { DriverError } from './driver-error.js';
-import type { Bytes, Logger, NodeId, Snapshot, Ticks } from '../index.js';
+import type { Bytes, Logger, NodeId, Snapshot, Ticks, TraceEvent } from '../index.js';
 import type {
   BootstrapPeer,
   Clock,
@@ -95,6 +95,8 @@ export interface NodeOptions {
   readonly limits?: Partial<NodeLimits>;
   /** Receives the lines of the core and of the driver; must not call the node. */
   readonly logger?: Logger;
+  /** Receives the transitions of the core, for tests and checkers; must not call the node. */
+  readonly trace?: (event: TraceEvent) => void;
   /**
    * Runs `f` once, soon, after the input that is already waiting. Proposals and messages that
    * arrive before share one round of messages and one log write. Default: as a microtask. A host

@@ -59,7 +59,7 @@ export interface LoadedLog {
  * may run while a write is open; it concerns entries no write touches. Any rejection is final: the
  * driver stops the member and never calls the store again, because after a failed sync nobody
  * knows what is on disk and a second try would succeed falsely. Implementations must pass
- * `logStoreContract`. The host opens and closes the store.
+ * `LOG_STORE_CONTRACT` of `raft-ts/testing`. The host opens and closes the store.
  */
 export interface LogStore {
   /** Reads everything back. Rejects when stored data is damaged. */

@@ -1,4 +1,5 @@
 import { LEAVE_JOINT } from '../codec/conf-change.js';
+import { removalOfLost } from './lost-disks.js';
 import { leaderOf } from './nemesis.js';
 import { SimFailure } from './failure.js';
 import type { Subject } from './subject.js';
@@ -87,6 +88,11 @@ export class Liveness {
       const isDue = !tracker.config.autoLeave;
       if (isDue) leader.call((node) => node.proposeConfChange(LEAVE_JOINT));
       return 'a joint configuration is not left';
+    }
+    const removal = removalOfLost(this.#world, leader);
+    if (removal !== undefined) {
+      leader.call((node) => node.proposeConfChange(removal));
+      return 'a member without a disk is not removed';
     }
     if (!this.#hasAsked) {
       this.#hasAsked = true;

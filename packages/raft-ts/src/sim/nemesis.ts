@@ -7,6 +7,8 @@ import { EVENT } from './events.js';
 import { malformedMessage } from './malformed.js';
 import { CRASH_POINT } from './member.js';
 import { IDS_MAX } from './network.js';
+import { mayLoseDisk, removalOfLost } from './lost-disks.js';
+import type { DiskFault } from './parameters.js';
 import { FAULT_CLASSES } from './parameters.js';
 import type { PlanAction } from './plan.js';
 import type { Micros } from './scheduler.js';
@@ -90,10 +92,21 @@ export class Nemesis {
         if (!member.compact(y, z)) return;
         this.#explain(member, 'compacts its log');
         break;
+      case 'failDisk':
+      case 'fillDisk':
+      case 'loseDisk':
+        if (!this.#harmDisk(member, kind, y)) return;
+        break;
       default:
         if (!this.#ask(member, action)) return;
     }
     coverage.count(kind);
+  }
+
+  #harmDisk(member: Subject, kind: DiskFault, y: number): boolean {
+    if (kind === 'loseDisk' && !mayLoseDisk(this.#world, member)) return false;
+    this.#explain(member, `has the fault ${kind} of its disk, if it lasts for`, this.#duration(y));
+    return member.harmDisk(kind, this.#world.scheduler.now + this.#duration(y));
   }
 
   #ask(member: Subject, { kind, y, z }: PlanAction): boolean {
@@ -178,6 +191,8 @@ export class Nemesis {
   #changeFor(leader: Subject, { x, y, z }: PlanAction): ConfChange | undefined {
     const { tracker } = leader.core;
     const { coverage } = this.#world;
+    const removal = removalOfLost(this.#world, leader);
+    if (removal !== undefined) return removal;
     if (tracker.isJoint && x % 4 !== 0) {
       coverage.count('leave joint');
       return LEAVE_JOINT;

@@ -63,14 +63,20 @@ export function runSimulation(options: RunOptions): RunResult {
     if (!(error instanceof SimFailure)) throw error;
     failure = error;
   }
+  return resultOf(simulation, failure);
+}
+
+/** What a run that has ended was. */
+export function resultOf(simulation: Simulation, failure: SimFailure | undefined): RunResult {
+  const { seed, parameters, events, scheduler, checker, executed, recorder } = simulation;
   return {
     seed,
     parameters,
-    events: simulation.events,
-    virtualMicros: simulation.scheduler.now,
-    commit: simulation.checker.logs.commit,
+    events,
+    virtualMicros: scheduler.now,
+    commit: checker.logs.commit,
     failure,
-    plan: simulation.executed,
-    lines: failure === undefined ? [] : simulation.recorder.lines(),
+    plan: executed,
+    lines: failure === undefined ? [] : recorder.lines(),
   };
 }

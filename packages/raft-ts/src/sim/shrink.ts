@@ -1,5 +1,5 @@
 import type { SimParameters } from './parameters.js';
-import { FAULT_CLASSES } from './parameters.js';
+import { DISK_FAULTS, FAULT_CLASSES } from './parameters.js';
 import type { PlanAction } from './plan.js';
 import type { RunResult } from './run.js';
 import { runSimulation } from './run.js';
@@ -46,59 +46,71 @@ const SIMPLER: readonly Partial<SimParameters>[] = [
  * @returns the smallest run found, which may be the same
  */
 export function shrink(failed: RunResult, options: ShrinkOptions = {}): Scenario {
-  return new Shrinker(failed, options).run();
+  const { createMachine } = options;
+  const machine = createMachine === undefined ? {} : { createMachine };
+  const search = searchSmaller(failed, options);
+  let step = search.next();
+  while (!step.done) step = search.next(runSimulation({ ...step.value, ...machine }));
+  return step.value;
+}
+
+/**
+ * The search of `shrink`, for every kind of run: yields what to run next, gets how it ended, and
+ * returns the smallest that still fails.
+ */
+export function searchSmaller(
+  failed: RunResult,
+  { runsMax = 600 }: Pick<ShrinkOptions, 'runsMax'> = {},
+): Generator<Scenario, Scenario, RunResult> {
+  return new Shrinker(failed, runsMax).run();
 }
 
 class Shrinker {
   readonly #invariant: string | undefined;
-  readonly #options: ShrinkOptions;
   #best: Scenario;
   #runsLeft: number;
 
-  constructor({ seed, parameters, plan, failure }: RunResult, options: ShrinkOptions) {
+  constructor({ seed, parameters, plan, failure }: RunResult, runsMax: number) {
     this.#invariant = failure?.invariant;
-    this.#options = options;
     this.#best = { seed, parameters, plan };
-    this.#runsLeft = options.runsMax ?? 600;
+    this.#runsLeft = runsMax;
   }
 
-  run(): Scenario {
-    this.#dropKinds();
-    this.#dropActions();
-    this.#simplify();
-    this.#dropActions();
+  *run(): Generator<Scenario, Scenario, RunResult> {
+    yield* this.#dropKinds();
+    yield* this.#dropActions();
+    yield* this.#simplify();
+    yield* this.#dropActions();
     return this.#best;
   }
 
   /** Takes over a candidate if it breaks the same invariant. */
-  #accept(candidate: Scenario): boolean {
+  *#accept(candidate: Scenario): Generator<Scenario, boolean, RunResult> {
     if (this.#runsLeft <= 0) return false;
     this.#runsLeft--;
-    const { createMachine } = this.#options;
-    const machine = createMachine === undefined ? {} : { createMachine };
-    const result = runSimulation({ ...candidate, ...machine });
-    if (result.failure === undefined || result.failure.invariant !== this.#invariant) return false;
+    const { failure, plan } = yield candidate;
+    if (failure === undefined || failure.invariant !== this.#invariant) return false;
     // What was due after the failure is not part of it.
-    this.#best = { ...candidate, plan: result.plan };
+    this.#best = { ...candidate, plan };
     return true;
   }
 
-  #dropKinds(): void {
-    for (const kind of [...FAULT_CLASSES, 'read', 'swap', 'write']) {
+  *#dropKinds(): Generator<Scenario, void, RunResult> {
+    for (const kind of [...FAULT_CLASSES, ...DISK_FAULTS, 'read', 'swap', 'write']) {
       const plan = this.#best.plan.filter((action) => action.kind !== kind);
-      if (plan.length < this.#best.plan.length) this.#accept({ ...this.#best, plan });
+      if (plan.length < this.#best.plan.length) yield* this.#accept({ ...this.#best, plan });
     }
   }
 
   /** Delta debugging: leaves out pieces, large ones first. */
-  #dropActions(): void {
+  *#dropActions(): Generator<Scenario, void, RunResult> {
     let size = Math.ceil(this.#best.plan.length / 2);
     while (size >= 1 && this.#runsLeft > 0) {
       let hasDropped = false;
       for (let start = 0; start < this.#best.plan.length && this.#runsLeft > 0;) {
         const { plan } = this.#best;
         const rest = [...plan.slice(0, start), ...plan.slice(start + size)];
-        if (this.#accept({ ...this.#best, plan: rest })) hasDropped = true;
+        if (yield* this.#accept({ ...this.#best, plan: rest })) hasDropped = true;
         else start += size;
       }
       if (size === 1 && !hasDropped) return;
@@ -106,14 +118,14 @@ class Shrinker {
     }
   }
 
-  #simplify(): void {
+  *#simplify(): Generator<Scenario, void, RunResult> {
     for (const simpler of SIMPLER) {
       const isNew = Object.entries(simpler).some(
         ([name, value]) => this.#best.parameters[name as keyof SimParameters] !== value,
       );
       if (!isNew) continue;
       const parameters = { ...this.#best.parameters, ...simpler };
-      this.#accept({ ...this.#best, parameters });
+      yield* this.#accept({ ...this.#best, parameters });
     }
   }
 }

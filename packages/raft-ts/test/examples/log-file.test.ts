@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { LogFile } from '../../examples/replicated-map/log-file.js';
-import { logStoreContract } from '../node/log-store-contract.js';
+import { LOG_STORE_CONTRACT } from '../../src/testing/index.js';
+import type { LogStoreHarness } from '../../src/testing/index.js';
 
 const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'raft-log-'));
 
-logStoreContract('LogFile', async () => {
+const createHarness = async (): Promise<LogStoreHarness> => {
   const folder = await newFolder();
   let store: LogFile | undefined;
   return {
@@ -15,7 +16,9 @@ logStoreContract('LogFile', async () => {
     close: async () => store?.close(),
     dispose: () => rm(folder, { recursive: true }),
   };
-});
+};
+
+test.each(LOG_STORE_CONTRACT)('LogFile: $name', ({ run }) => run(createHarness));
 
 describe('LogFile after a crash', () => {
   const entryAt = (

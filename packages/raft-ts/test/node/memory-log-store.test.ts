@@ -1,8 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { MemoryLogStore } from '../../src/node/memory-log-store.js';
-import { logStoreContract } from './log-store-contract.js';
+import {
+  LOG_STORE_CONTRACT,
+  LogStoreContractError,
+  MemoryLogStore,
+} from '../../src/testing/index.js';
+import type { LogStoreHarness } from '../../src/testing/index.js';
 
-logStoreContract('MemoryLogStore', () => {
+const createHarness = (): Promise<LogStoreHarness> => {
   let store = new MemoryLogStore();
   return Promise.resolve({
     open: () => Promise.resolve(store),
@@ -16,6 +20,34 @@ logStoreContract('MemoryLogStore', () => {
     },
     dispose: () => Promise.resolve(),
   });
+};
+
+describe('MemoryLogStore keeps the contract of LogStore', () => {
+  test.each(LOG_STORE_CONTRACT)('$name', ({ run }) => run(createHarness));
+});
+
+test('the contract notices a store that forgets the last write', async () => {
+  let notices = 0;
+  for (const { run } of LOG_STORE_CONTRACT) {
+    let store = new MemoryLogStore();
+    const forgetful = async (): Promise<LogStoreHarness> => ({
+      ...(await createHarness()),
+      open: () => Promise.resolve(store),
+      close: () => {
+        store = new MemoryLogStore();
+        return Promise.resolve();
+      },
+      loseUnsynced: () => {
+        store = new MemoryLogStore();
+        return Promise.resolve();
+      },
+    });
+    await run(forgetful).catch((error: unknown) => {
+      if (error instanceof LogStoreContractError) notices++;
+    });
+  }
+  // All but the one that expects nothing.
+  expect(notices).toBeGreaterThanOrEqual(LOG_STORE_CONTRACT.length - 3);
 });
 
 const entry = (index: number) =>
