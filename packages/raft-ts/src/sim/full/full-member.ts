@@ -88,9 +88,7 @@ export class FullMember implements Subject, MachineHost {
     this.machine = world.createMachine();
     this.#isFormatted = parts.founders === undefined;
     this.#stuck = new StuckWatch(parts.parameters);
-    this.disk = new WatchedLog((failure) => {
-      parts.turn.fail(failure);
-    });
+    this.disk = new WatchedLog(this.fail.bind(this));
     const { scheduler, parameters } = world;
     this.#clock = new SimClock(scheduler, parameters.tickMicros, () => {
       this.#after(this.#prng.below(this.tickMicros), EVENT.tick);
@@ -138,7 +136,7 @@ export class FullMember implements Subject, MachineHost {
     void node.fatal.then((error) => {
       if (this.life === life) this.#failed(error, 'the disk fails');
     });
-    this.#check(() => {
+    this.#parts.turn.check(() => {
       this.#world.checker.started(this);
     });
     this.handleReady();
@@ -178,7 +176,7 @@ export class FullMember implements Subject, MachineHost {
       },
       onConfChange: ({ index, change, confState }) => {
         if (!isNow() || change === undefined) return;
-        this.#check(() => {
+        this.#parts.turn.check(() => {
           host.confChanged(index, confState);
         });
       },
@@ -318,7 +316,7 @@ export class FullMember implements Subject, MachineHost {
 
   #observe(event: TraceEvent): void {
     if (event.kind !== 'ready' && event.kind !== 'receive') return;
-    this.#check(() => {
+    this.#parts.turn.check(() => {
       this.#world.checker.stepped(this);
       if (event.kind === 'ready') this.#world.checker.ready(this, event.ready);
     });
@@ -329,7 +327,7 @@ export class FullMember implements Subject, MachineHost {
   }
 
   #send(messages: readonly NetworkMessage[]): void {
-    this.#check(() => {
+    this.#parts.turn.check(() => {
       for (const message of messages) {
         if (this.#node !== undefined) this.#stuck.check(this.core, this.#node, message);
         this.#world.checker.sent(this, message);
@@ -382,27 +380,18 @@ export class FullMember implements Subject, MachineHost {
     this.#parts.turn.touch(this);
   }
 
-  #check(work: () => void): void {
-    this.#parts.turn.check(work);
-  }
-
   #sink(): AnswerSink {
     const { life } = this;
     return {
       isOver: () => this.life !== life,
       readable: (state) => {
-        this.#check(() => {
+        this.#parts.turn.check(() => {
           this.#host.advance(this.#node?.driverStatus().applied ?? 0);
-          if (this.applied < state.index) {
-            const text = `${this.id} lets a read of ${state.index} go at ${this.applied}`;
-            throw new SimFailure('9 reads do not go back', text);
-          }
+          this.#host.checkReadable(state.index);
           this.#world.readable(this, [state]);
         });
       },
-      check: (work) => {
-        this.#check(work);
-      },
+      check: this.#parts.turn.check.bind(this.#parts.turn),
     };
   }
 }

@@ -96,6 +96,13 @@ export class HostMachine implements StateMachine {
     }
   }
 
+  /** @throws SimFailure unless everything up to an index is applied */
+  checkReadable(index: Index): void {
+    if (this.#host.applied >= index) return;
+    const text = `a read of ${index} is let go at ${this.#host.applied}`;
+    throw new SimFailure('9 reads do not go back', text);
+  }
+
   #applyOne(entry: Entry): number {
     this.advance(entry.index - 1);
     const handed = this.#take(entry.index);
