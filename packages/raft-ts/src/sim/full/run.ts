@@ -38,7 +38,7 @@ export async function runFullSimulation(options: FullRunOptions): Promise<FullRu
   const parameters = drawFullParameters(seed, options.parameters);
   const disks = new Prng(seed).split('disks');
   const createStorage = options.createStorage ?? ((prng): SimulatedStorage => new WalStorage(prng));
-  using turn = new Turn();
+  const turn = new Turn();
   const simulation = new Simulation({
     seed,
     parameters,
@@ -57,6 +57,8 @@ export async function runFullSimulation(options: FullRunOptions): Promise<FullRu
     await runToEnd(simulation, turn);
   } catch (error) {
     failure = asSimFailure(error);
+  } finally {
+    turn[Symbol.dispose]();
   }
   return { ...resultOf(simulation, failure), parameters };
 }
