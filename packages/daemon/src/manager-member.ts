@@ -156,7 +156,8 @@ export class ManagerMember implements Member {
     };
     const control = serveControl({
       api: () => this.#manager.control,
-      selfNodeId: () => nodeId,
+      // Who calls over the network is on none of the nodes.
+      selfNodeId: () => '',
       onAnswer: (call) => call.setTrailer(SERVED_BY, this.#manager.leaderNodeId || nodeId),
     });
     try {

@@ -14,7 +14,7 @@ export type ControlRing = Pick<
 /** Who calls, and what came with the call besides the message. */
 export interface CallContext {
   readonly actor: Actor;
-  /** The node whose daemon took the call from its user: what "self" means. */
+  /** The node whose daemon took the call over its socket: what "self" means; else empty. */
   readonly selfNodeId: string;
   /** From the metadata; a key in the message comes first. */
   readonly idempotencyKey?: string | undefined;

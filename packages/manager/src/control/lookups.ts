@@ -69,6 +69,9 @@ export function taskOf(state: State, reference: string): TaskRow {
  */
 export function nodeOf(state: State, reference: string, selfNodeId: string): NodeRow {
   demandReference('node', reference);
+  if (reference === 'self' && selfNodeId === '') {
+    throw invalid('node', '"self" is for commands on the host itself: give an id or a host name');
+  }
   const id = reference === 'self' ? selfNodeId : reference;
   const row = byId(id, (nodeId) => state.nodeById(nodeId));
   if (row !== undefined) return row;

@@ -34,6 +34,10 @@ describe('nodes', () => {
       membership: 'voter',
       address: 'alpha:7420',
     });
+    const remote = { ...CALL, selfNodeId: '' };
+    await expect(control.nodes.get({ node: 'self' }, remote)).rejects.toEqual(
+      code('CV_ARGUMENT_INVALID'),
+    );
     await expect(control.nodes.get({ node: '' }, CALL)).rejects.toEqual(
       code('CV_ARGUMENT_INVALID'),
     );
