@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { connectLocal } from '@conclave/client';
-import type { ConclaveClient } from '@conclave/client';
+import { connectLocal, connectRemote, createAdminKey } from '@conclave/client';
+import type { AdminCredentials, ConclaveClient } from '@conclave/client';
 import { eventually, Farm } from '@conclave/testing';
 import type { Host } from '@conclave/testing';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM, SYSTEM_TIMERS } from '../../packages/daemon/src/platform.js';
@@ -12,6 +12,8 @@ export interface BenchCluster {
   readonly workers: readonly Host[];
   /** A client of the daemon of a host, through the public API. */
   connect(host: Host): Promise<ConclaveClient>;
+  /** A client with a connection of its own to this manager: mutual TLS, as an administrator. */
+  connectRemote(host: Host): ConclaveClient;
   leader(): Promise<Host>;
 }
 
@@ -23,6 +25,8 @@ export async function startCluster(workerCount: number): Promise<BenchCluster> {
     names,
     bundle: resolve(import.meta.dirname, '../../packages/cli/bundle'),
     tag: `cvb${process.pid}`,
+    // The load comes from this process, over TLS: it has to reach the managers.
+    network: 'loopback',
   });
   const managers = farm.hosts.slice(0, 3);
   const workers = farm.hosts.slice(3);
@@ -41,18 +45,15 @@ export async function startCluster(workerCount: number): Promise<BenchCluster> {
       workers.map((host) => host.ok(['join', address, '-'], { input: workerToken })),
     );
   }
+  const around = { clock: SYSTEM_CLOCK, timers: SYSTEM_TIMERS, random: SYSTEM_RANDOM };
   const connect = (host: Host): Promise<ConclaveClient> =>
-    connectLocal({
-      socketPath: host.socketPath,
-      clock: SYSTEM_CLOCK,
-      timers: SYSTEM_TIMERS,
-      random: SYSTEM_RANDOM,
-    });
+    connectLocal({ ...around, socketPath: host.socketPath });
   const client = await connect(first);
   await eventually('three managers vote', async () => {
     const { managers: seen } = await client.cluster.status();
     return seen.filter((one) => one.membership === 'voter').length === 3 || undefined;
   });
+  const credentials = await makeAdmin(client);
   const leader = async (): Promise<Host> =>
     eventually('a leader', async () => {
       for (const host of managers.filter((one) => one.isRunning)) {
@@ -63,5 +64,29 @@ export async function startCluster(workerCount: number): Promise<BenchCluster> {
       }
       return undefined;
     });
-  return { farm, managers, workers, connect, leader };
+  return {
+    farm,
+    managers,
+    workers,
+    connect,
+    connectRemote: (host) => {
+      const addresses = [`${host.address}:7420`];
+      return connectRemote({ ...around, credentials: { ...credentials, addresses } });
+    },
+    leader,
+  };
+}
+
+async function makeAdmin(client: ConclaveClient): Promise<AdminCredentials> {
+  const name = 'bench';
+  const { privateKey, proven: key } = createAdminKey(name);
+  const made = await client.admins.create({ name, roles: ['admin'], key });
+  return {
+    ...made,
+    name,
+    roles: ['admin'],
+    certificateDer: made.certificate,
+    rootsDer: made.rootCertificates,
+    privateKey,
+  };
 }
