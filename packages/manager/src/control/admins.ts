@@ -144,9 +144,7 @@ async function revokeAdmin(
   call: CallContext,
 ): Promise<CommittedInput> {
   const { admin, idempotencyKey } = request;
-  const id = idForRemoval({ reference: admin, idempotencyKey }, (reference) =>
-    adminOf(deps.state(), reference),
-  );
+  const id = await idForRemoval(deps, { reference: admin, idempotencyKey }, adminOf);
   const done = await commit(deps, {
     call,
     request: requestOf(call, { method: 'Admins.Revoke', idempotencyKey, asked: { admin } }),

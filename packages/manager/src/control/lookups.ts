@@ -8,7 +8,9 @@ import type {
   State,
   TaskRow,
 } from '@conclave/state';
+import type { ControlDependencies } from './dependencies.js';
 import { invalid } from './invalid.js';
+import { lookUp } from './reading.js';
 
 /** Longest id or name that is looked up; anything longer cannot exist. */
 const REFERENCE_LENGTH_MAX = 253;
@@ -88,12 +90,13 @@ export function nodeOf(state: State, reference: string, selfNodeId: string): Nod
  * The id that a removal is about. With an idempotency key, a reference that is not found is passed
  * on as it is: apply may remember that this very request removed it; else it finds nothing either.
  */
-export function idForRemoval(
+export async function idForRemoval(
+  deps: ControlDependencies,
   request: { readonly reference: string; readonly idempotencyKey: string },
-  find: (reference: string) => { readonly id: string },
-): string {
+  find: (state: State, reference: string) => { readonly id: string },
+): Promise<string> {
   try {
-    return find(request.reference).id;
+    return (await lookUp(deps, (state) => find(state, request.reference))).id;
   } catch (error) {
     const isMissing = isConclaveError(error) && error.kind === 'missing';
     if (!isMissing || request.idempotencyKey === '') throw error;

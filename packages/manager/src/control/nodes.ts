@@ -19,7 +19,7 @@ import { requestOf } from './fingerprint.js';
 import { checkCount, invalid, oneOf } from './invalid.js';
 import { idForRemoval, nodeOf } from './lookups.js';
 import { pagesOf, weightOfPairs, weightOfTexts } from './pages.js';
-import { readState } from './reading.js';
+import { lookUp, readState } from './reading.js';
 
 /** Exposed versions that the answer to a removal names; the rest is for `exposure`. */
 export const REMOVAL_HELD_MAX = 1_000;
@@ -98,7 +98,7 @@ async function updateNode(
   if (availability === undefined && !changesLabels) {
     throw invalid('availability', 'and labels are missing: there is nothing to change');
   }
-  const { id } = nodeOf(deps.state(), request.node, call.selfNodeId);
+  const { id } = await lookUp(deps, (state) => nodeOf(state, request.node, call.selfNodeId));
   const asked = { id, objectVersion, availability, labelsSet, labelsRemove };
   await commit(deps, {
     call,
@@ -115,8 +115,8 @@ async function removeNode(
   call: CallContext,
 ): Promise<RemoveNodeResponseInput> {
   const { node, force, idempotencyKey } = request;
-  const id = idForRemoval({ reference: node, idempotencyKey }, (reference) =>
-    nodeOf(deps.state(), reference, call.selfNodeId),
+  const id = await idForRemoval(deps, { reference: node, idempotencyKey }, (state, reference) =>
+    nodeOf(state, reference, call.selfNodeId),
   );
   if (force) await takeOutOfQuorum(deps, id);
   const identity = { method: 'Nodes.Remove', idempotencyKey, asked: { node, force } };

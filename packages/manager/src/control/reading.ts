@@ -1,4 +1,4 @@
-import { limits } from '@conclave/kernel';
+import { isConclaveError, limits } from '@conclave/kernel';
 import type { State } from '@conclave/state';
 import type { ControlDependencies } from './dependencies.js';
 import { checkCount } from './invalid.js';
@@ -7,6 +7,19 @@ import { checkCount } from './invalid.js';
 export async function readState(deps: ControlDependencies, isStale = false): Promise<State> {
   if (!isStale) await deps.readIndex();
   return deps.state();
+}
+
+/**
+ * What a write is about. What is missing here may only not have arrived yet, for example after a
+ * write through another manager, so it is looked for again in all that was committed before.
+ */
+export async function lookUp<T>(deps: ControlDependencies, find: (state: State) => T): Promise<T> {
+  try {
+    return find(deps.state());
+  } catch (error) {
+    if (!isConclaveError(error) || error.kind !== 'missing') throw error;
+    return find(await readState(deps));
+  }
 }
 
 /** Filters of a list over named objects. */

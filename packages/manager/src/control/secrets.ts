@@ -23,7 +23,7 @@ import { requestOf } from './fingerprint.js';
 import { checkDescription, demandVersion, invalid } from './invalid.js';
 import { idForRemoval, secretOf } from './lookups.js';
 import { pagesOf } from './pages.js';
-import { checkFilter, passes, readState } from './reading.js';
+import { checkFilter, lookUp, passes, readState } from './reading.js';
 import { secretMessage, weightOfSecret } from './secret-message.js';
 import { countFollowers, setSecret } from './secret-set.js';
 import { secretUses } from './secret-status.js';
@@ -114,7 +114,7 @@ async function updateSecret(
   checkLabels(labels);
   checkDescription(description);
   const objectVersion = demandVersion(request.objectVersion);
-  const { id } = secretOf(deps.state(), secret);
+  const { id } = await lookUp(deps, (state) => secretOf(state, secret));
   const asked = { id, objectVersion, labels, description };
   await commit(deps, {
     call,
@@ -131,7 +131,7 @@ async function rollbackSecret(
   call: CallContext,
 ): Promise<SetSecretResponseInput> {
   const { version, idempotencyKey } = request;
-  const { id, name } = secretOf(deps.state(), request.secret);
+  const { id, name } = await lookUp(deps, (state) => secretOf(state, request.secret));
   const done = await commit(deps, {
     call,
     request: requestOf(call, {
@@ -158,7 +158,7 @@ async function destroyVersion(
 ): Promise<CommittedInput> {
   const { version, force, idempotencyKey } = request;
   if (version === 0) throw invalid('version', 'is missing');
-  const { id } = secretOf(deps.state(), request.secret);
+  const { id } = await lookUp(deps, (state) => secretOf(state, request.secret));
   const asked = { id, version, force };
   const done = await commit(deps, {
     call,
@@ -174,9 +174,7 @@ async function removeSecret(
   call: CallContext,
 ): Promise<CommittedInput> {
   const { secret, idempotencyKey } = request;
-  const id = idForRemoval({ reference: secret, idempotencyKey }, (reference) =>
-    secretOf(deps.state(), reference),
-  );
+  const id = await idForRemoval(deps, { reference: secret, idempotencyKey }, secretOf);
   const identity = { method: 'Secrets.Remove', idempotencyKey, asked: { secret } };
   const done = await commit(deps, {
     call,

@@ -21,7 +21,7 @@ import { requestOf } from './fingerprint.js';
 import { demandVersion, invalid } from './invalid.js';
 import { idForRemoval, serviceOf } from './lookups.js';
 import { pagesOf } from './pages.js';
-import { checkFilter, passes, readState } from './reading.js';
+import { checkFilter, lookUp, passes, readState } from './reading.js';
 import { serviceMessage, weightOfService } from './service-message.js';
 import { checkReplicas, serviceSpecOf } from './service-spec.js';
 
@@ -57,7 +57,7 @@ async function createService(
   request: CreateServiceRequest,
   call: CallContext,
 ): Promise<ServiceResponseInput> {
-  const spec = serviceSpecOf(deps.state(), request.spec);
+  const spec = await lookUp(deps, (state) => serviceSpecOf(state, request.spec));
   const { idempotencyKey } = request;
   const done = await commit(deps, {
     call,
@@ -73,8 +73,10 @@ async function updateService(
   call: CallContext,
 ): Promise<ServiceResponseInput> {
   const objectVersion = demandVersion(request.objectVersion);
-  const row = serviceOf(deps.state(), request.service);
-  const spec = serviceSpecOf(deps.state(), request.spec, row);
+  const { row, spec } = await lookUp(deps, (state) => {
+    const found = serviceOf(state, request.service);
+    return { row: found, spec: serviceSpecOf(state, request.spec, found) };
+  });
   const { idempotencyKey } = request;
   const asked = { id: row.id, spec, objectVersion };
   const done = await commit(deps, {
@@ -91,7 +93,7 @@ async function scaleService(
   call: CallContext,
 ): Promise<ServiceResponseInput> {
   const replicas = checkReplicas('replicas', request.replicas);
-  const { id } = serviceOf(deps.state(), request.service);
+  const { id } = await lookUp(deps, (state) => serviceOf(state, request.service));
   const { idempotencyKey } = request;
   const asked = { id, replicas };
   const identity = requestOf(call, { method: 'Services.Scale', idempotencyKey, asked });
@@ -160,9 +162,7 @@ async function removeService(
   call: CallContext,
 ): Promise<CommittedInput> {
   const { service, idempotencyKey } = request;
-  const id = idForRemoval({ reference: service, idempotencyKey }, (reference) =>
-    serviceOf(deps.state(), reference),
-  );
+  const id = await idForRemoval(deps, { reference: service, idempotencyKey }, serviceOf);
   const identity = { method: 'Services.Remove', idempotencyKey, asked: { service } };
   const done = await commit(deps, {
     call,
