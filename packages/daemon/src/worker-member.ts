@@ -107,17 +107,33 @@ export class WorkerMember implements Member {
     this.#isLeaving = true;
     await this.#agent.stop({ keepTasks: false });
     try {
-      await this.#callAny((channel) =>
-        channel.unary(loadWire().Identity.Leave, {}, { timeoutMs: CALL_MS }),
-      );
+      await this.#sayFarewell();
     } catch (error) {
-      // The entry that removes this node also ends its connections, the answer's among them.
-      const isOut = isConclaveError(error) && OUT.has(error.code);
-      if (!force && !isOut) {
+      if (!force) {
         await this.#stay();
         throw error;
       }
-      if (!isOut) this.#around.logger.warn('daemon.left-alone', { error });
+      this.#around.logger.warn('daemon.left-alone', { error });
+    }
+  }
+
+  /**
+   * The entry that removes this node also ends its connections, the answer's among them: then the
+   * next manager says that it is out, or the same one when it is asked again.
+   */
+  async #sayFarewell(): Promise<void> {
+    const leave = async (channel: Channel): Promise<void> => {
+      try {
+        await channel.unary(loadWire().Identity.Leave, {}, { timeoutMs: CALL_MS });
+      } catch (error) {
+        if (!isConclaveError(error) || !OUT.has(error.code)) throw error;
+      }
+    };
+    try {
+      await this.#callAny(leave);
+    } catch (error) {
+      if (!isConclaveError(error) || error.kind !== 'unavailable') throw error;
+      await this.#callAny(leave);
     }
   }
 
