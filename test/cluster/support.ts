@@ -114,11 +114,17 @@ export class Cluster {
     }
     const stopped = hosts.filter((host) => !host.isRunning);
     await Promise.all(stopped.map((host) => host.start([], PATIENCE_MS)));
+    const listed = new Set<string>();
+    const { nodes } = await this.client(await this.leader());
+    for await (const { id } of nodes.list()) listed.add(id);
     for (const host of [...this.managers, ...this.workers]) {
-      const { state, message } = await (await this.client(host)).local.status();
-      const isRemoved = message.startsWith('was removed');
-      if (isRemoved) await host.ok(['leave', '--yes', '--force']);
-      if (isRemoved || state === 'not-initialized') await this.admit(host);
+      const nodeId = await eventually(`${host.name} knows who it is`, async () => {
+        const { state, nodeId: id } = await (await this.client(host)).local.status();
+        return state === 'joining' ? undefined : id;
+      });
+      if (listed.has(nodeId)) continue;
+      if (nodeId !== '') await host.ok(['leave', '--yes', '--force']);
+      await this.admit(host);
     }
     await this.whole();
   }
