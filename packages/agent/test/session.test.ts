@@ -182,6 +182,7 @@ describe('an assignment that breaks a rule is refused as a whole', () => {
     ['an endless target', withTask(() => ({ bindings: [bound({ target: 'x'.repeat(256) })] }))],
     ['two files with one target', withTask(() => ({ bindings: [bound(), bound()] }))],
     ['a set-uid bit', withTask(() => ({ bindings: [bound({ mode: 0o4400 })] }))],
+    ['a mode that lets everybody write', withTask(() => ({ bindings: [bound({ mode: 0o666 })] }))],
     ['an owner out of range', withTask(() => ({ bindings: [bound({ uid: 0xffff_ffff })] }))],
     [
       'an unknown action',

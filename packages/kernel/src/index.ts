@@ -21,6 +21,7 @@ export type { LogFields, Logger } from './logger.js';
 export {
   byteLength,
   canonicalName,
+  checkFileMode,
   checkLabels,
   checkObjectName,
   checkSecretName,

@@ -23,6 +23,8 @@ export const SECRET_VALUE_BYTES_DEFAULT: number = MIB;
 export const SECRET_VALUE_BYTES_MAX: number = 8 * MIB;
 /** Bytes of the file name of a binding. */
 export const TARGET_BYTES_MAX: number = 255;
+/** File modes of a binding: permission bits only, and none that lets others than the owner write. */
+export const FILE_MODE_MAX: number = 0o755;
 /** Bindings of one service. */
 export const BINDING_COUNT_MAX: number = 200;
 /** Placement constraints of one service. */

@@ -1,5 +1,6 @@
 import { ConclaveError } from './errors.js';
 import {
+  FILE_MODE_MAX,
   LABEL_COUNT_MAX,
   LABEL_KEY_BYTES_MAX,
   LABEL_VALUE_BYTES_MAX,
@@ -109,4 +110,22 @@ export function checkTarget(target: string): void {
   if (target.endsWith('.')) fail('may not end with "."');
   if (CONTROL.test(target)) fail('may not contain control characters');
   if (target !== target.trim()) fail('may not begin or end with white space');
+}
+
+/** Write permission for the group and for everybody. */
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * Checks the mode of a file with a value: permission bits only (no set-id, no sticky bit), and only
+ * the owner may write. The command line, the API and the agent all call it.
+ * @throws CV_ARGUMENT_INVALID
+ */
+export function checkFileMode(mode: number): void {
+  const isPlain = Number.isSafeInteger(mode) && mode >= 0 && mode <= FILE_MODE_MAX;
+  if (isPlain && (mode & WRITABLE_BY_OTHERS) === 0) return;
+  throw new ConclaveError(
+    'CV_ARGUMENT_INVALID',
+    'mode must be octal 0000 to 0755, without write permission for group or others',
+    { details: { field: 'mode' } },
+  );
 }

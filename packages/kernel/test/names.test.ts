@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   byteLength,
   canonicalName,
+  checkFileMode,
   checkLabels,
   checkObjectName,
   checkSecretName,
@@ -131,5 +132,26 @@ describe('targets and labels', () => {
         expect(byteLength(text)).toBe(Buffer.byteLength(text));
       }),
     );
+  });
+});
+
+describe('file modes', () => {
+  test.each([0, 0o400, 0o440, 0o444, 0o600, 0o644, 0o755])('%d is accepted', (mode) => {
+    expect(codeOf(() => checkFileMode(mode))).toBe('accepted');
+  });
+
+  test.each([
+    ['everything for everybody', 0o777],
+    ['written by the group', 0o420],
+    ['written by others', 0o602],
+    ['set-uid', 0o4400],
+    ['set-gid', 0o2400],
+    ['sticky', 0o1400],
+    ['negative', -1],
+    ['a fraction', 0.5],
+    ['beyond', 2 ** 32],
+    ['nothing', Number.NaN],
+  ])('%s is refused', (_what, mode) => {
+    expect(codeOf(() => checkFileMode(mode))).toBe('CV_ARGUMENT_INVALID');
   });
 });

@@ -12,7 +12,9 @@ export type Resolution =
 /** Resolves a binding: the pinned version, or what the secret points at. */
 export function resolveBinding(tables: Tables, binding: BindingSpec): Resolution {
   const secret = tables.secrets.get(binding.secretId);
-  if (secret === undefined) return { ok: false, reason: `secret ${binding.secretName} is gone` };
+  if (secret === undefined) {
+    return { ok: false, reason: `secret ${binding.secretName} does not exist` };
+  }
   const wanted = binding.version === 0 ? secret.currentVersion : binding.version;
   if (tables.secrets.versionInfo(secret.id, wanted)?.isDestroyed !== false) {
     return { ok: false, reason: `version ${wanted} of secret ${secret.name} was destroyed` };

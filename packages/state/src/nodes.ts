@@ -9,7 +9,8 @@ import type { Tables } from './tables.js';
 import { moveTask } from './tasks.js';
 import { tokenFault } from './tokens.js';
 
-const notFound = (): CommandResult => refused('CV_NODE_NOT_FOUND', 'no node has this id');
+const notFound = (): CommandResult =>
+  refused('CV_NODE_NOT_FOUND', 'no node has this id or host name');
 const invalid = (field: string, rule: string): CommandResult =>
   refused('CV_ARGUMENT_INVALID', `${field}: ${rule}`, { field });
 

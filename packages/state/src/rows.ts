@@ -119,6 +119,7 @@ export type OnChange =
 
 /** How a service uses a secret. */
 export interface BindingSpec {
+  /** Empty: optional, and no secret of this name exists yet. */
   readonly secretId: string;
   readonly secretName: string;
   /** Pinned version; 0: follows the pointer. */

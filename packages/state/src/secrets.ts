@@ -1,12 +1,14 @@
 import { equalBytes } from '@conclave/kernel';
 import { exposePointer } from './exposure.js';
+import { bindAwaited } from './late-binding.js';
 import type { CommandResult, SecretRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, isStale, refused, stale } from './scope.js';
 import { eraseSecret, SecretEdit } from './secret-edit.js';
 import { inUse, secretUsers } from './secret-users.js';
 
-const notFound = (): CommandResult => refused('CV_SECRET_NOT_FOUND', 'no secret has this id');
+const notFound = (): CommandResult =>
+  refused('CV_SECRET_NOT_FOUND', 'no secret has this name or id');
 const versionNotFound = (): CommandResult =>
   refused('CV_VERSION_NOT_FOUND', 'the secret has no such live version');
 
@@ -33,7 +35,8 @@ export function setSecret(scope: Scope, command: CommandOf<'secret.set'>): Comma
     return sealedForAnother(command.secretId, version);
   }
   putNextVersion(scope, command);
-  exposePointer(scope, command.secretId);
+  if (known === undefined) bindAwaited(scope, command);
+  else exposePointer(scope, command.secretId);
   const created = known === undefined;
   return done(scope, { id: command.secretId, version, unchanged: false, created });
 }

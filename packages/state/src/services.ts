@@ -1,17 +1,20 @@
 import { canonicalName } from '@conclave/kernel';
 import { refuseUse } from './admins.js';
+import { bindByName } from './late-binding.js';
 import type { BindingSpec, CommandResult, ServiceRow, ServiceSpec } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, isStale, refused, stale } from './scope.js';
 import { isSame, isSameForTasks } from './spec-equality.js';
 import type { Tables } from './tables.js';
 
-const notFound = (): CommandResult => refused('CV_SERVICE_NOT_FOUND', 'no service has this id');
+const notFound = (): CommandResult =>
+  refused('CV_SERVICE_NOT_FOUND', 'no service has this name or id');
 
 /** Creates a service; the scheduler makes its tasks. */
 export function createService(scope: Scope, command: CommandOf<'service.create'>): CommandResult {
   const { tables, journal, index } = scope;
-  const { id, spec, atMs } = command;
+  const { id, atMs } = command;
+  const spec = bindByName(tables, command.spec);
   const taken = tables.serviceByName(spec.name);
   if (taken !== undefined) {
     const why = taken.isRemoving ? 'is still being removed' : 'exists';
@@ -47,10 +50,11 @@ function refuseBindings(
   for (const [place, binding] of bindings.entries()) {
     const field = `bindings[${place}]`;
     const secret = tables.secrets.get(binding.secretId);
-    if (secret === undefined) {
+    const isAwaited = binding.secretId === '' && binding.isOptional && binding.version === 0;
+    if (secret === undefined && !isAwaited) {
       return refused('CV_SECRET_NOT_FOUND', `${field}: no secret has this id`, { field });
     }
-    if (canonicalName(secret.name) !== canonicalName(binding.secretName)) {
+    if (secret !== undefined && canonicalName(secret.name) !== canonicalName(binding.secretName)) {
       const message = `${field}: the secret with this id has another name`;
       return refused('CV_ARGUMENT_INVALID', message, { field });
     }
@@ -63,7 +67,7 @@ function refuseBindings(
       (old) => old.secretId === binding.secretId && old.version === binding.version,
     );
     if (binding.version === 0 || isKnown) continue;
-    if (tables.secrets.versionInfo(secret.id, binding.version)?.isDestroyed !== false) {
+    if (tables.secrets.versionInfo(binding.secretId, binding.version)?.isDestroyed !== false) {
       return refused('CV_VERSION_NOT_FOUND', `${field}: the secret has no such live version`, {
         field,
       });
@@ -75,10 +79,11 @@ function refuseBindings(
 /** Replaces the spec; tasks must follow when more than the number of replicas changed. */
 export function updateService(scope: Scope, command: CommandOf<'service.update'>): CommandResult {
   const { tables, journal, index } = scope;
-  const { spec, atMs } = command;
+  const { atMs } = command;
+  const spec = bindByName(tables, command.spec);
   const row = tables.services.get(command.id);
   if (row === undefined) return notFound();
-  const refusal = refuseUpdate(tables, row, command);
+  const refusal = refuseUpdate(tables, row, { ...command, spec });
   if (refusal !== undefined) return refusal;
   const { id } = row;
   if (isSame(row.spec, spec)) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { desiredAssignments } from '../src/index.js';
 import type { ServiceSpec } from '../src/index.js';
 import { Bench, bindingSpec, serviceSpec } from './support/bench.js';
 
@@ -39,6 +40,53 @@ describe('creating a service', () => {
     expect(refusal.details).toEqual({ field: 'bindings[0]' });
     bench.no('CV_VERSION_NOT_FOUND', withBinding(bindingSpec({ secretId: 'id-a', version: 2 })));
     bench.ok(withBinding(bindingSpec({ secretId: 'id-a', secretName: 'A', version: 1 })));
+  });
+
+  test('an optional binding may wait for a secret, and gets it with the entry that makes it', () => {
+    const bench = new Bench();
+    bench.node('n1');
+    const awaited = bindingSpec({ secretId: '', secretName: 'Late', target: 'late' });
+    bench.no('CV_SECRET_NOT_FOUND', create('s1', { bindings: [awaited] }));
+    const optional = { ...awaited, isOptional: true };
+    const pinned = create('s1', { bindings: [{ ...optional, version: 3 }] });
+    bench.no('CV_SECRET_NOT_FOUND', pinned);
+    bench.service('web', { bindings: [optional] });
+    bench.service('other', { bindings: [{ ...optional, secretName: 'later' }] });
+    bench.task('t1', 'service-web', 'n1');
+    const before = bench.state.taskById('t1')?.objectVersion ?? 0;
+    expect(desiredAssignments(bench.state, 'n1')).toMatchObject({
+      tasks: [{ undeliverable: '', bindings: [{ version: 0 }] }],
+      versions: [],
+    });
+    bench.set('late', 1);
+    expect(desiredAssignments(bench.state, 'n1').versions).toEqual([
+      { secretId: 'id-late', version: 1 },
+    ]);
+    expect(bench.state.taskById('t1')?.objectVersion).toBeGreaterThan(before);
+    expect(bench.state.servicesUsingSecret('id-late').map(({ spec }) => spec.name)).toEqual([
+      'web',
+    ]);
+    expect(bench.state.exposureOfNode('n1')).toMatchObject([{ secretId: 'id-late', version: 1 }]);
+    const users = bench.no('CV_SECRET_IN_USE', { kind: 'secret.remove', id: 'id-late' });
+    expect(users.message).toMatch(/service web/);
+  });
+
+  test('an optional binding that was checked before its secret was made finds it', () => {
+    const bench = new Bench();
+    bench.set('late', 1);
+    const awaited = bindingSpec({
+      secretId: '',
+      secretName: 'late',
+      target: 'x',
+      isOptional: true,
+    });
+    bench.ok(create('s1', { bindings: [awaited] }));
+    expect(bench.state.serviceById('s1')?.spec.bindings[0]?.secretId).toBe('id-late');
+    bench.ok(update('s1', { bindings: [awaited], replicas: 2 }));
+    expect(bench.state.serviceById('s1')).toMatchObject({
+      specVersion: 1,
+      spec: { replicas: 2, bindings: [{ secretId: 'id-late' }] },
+    });
   });
 
   test('a secret may have two targets, a target only one secret', () => {

@@ -1,11 +1,10 @@
-import { checkTarget, ConclaveError, isId, limits } from '@conclave/kernel';
+import { checkFileMode, checkTarget, ConclaveError, isId, limits } from '@conclave/kernel';
 import type { Binding, OnChange, ServiceSpec, TaskAssignment, TaskSecret } from '@conclave/wire';
 
 import { STOP_GRACE_MS_DEFAULT, STOP_GRACE_MS_MAX } from '../limits.js';
 import type { AssignedTask, BoundFile, ChangeAction } from './assigned-task.js';
 
 const MODE_DEFAULT = 0o400;
-const MODE_MAX = 0o777;
 const ID_MAX = 0xffff_fffe;
 const VERSION_MAX = 0xffff_ffff;
 
@@ -60,10 +59,12 @@ function checkFiles(bindings: readonly Binding[], secrets: readonly TaskSecret[]
       return fail('a secret names no binding of its task, or one twice');
     }
     seen.add(secret.binding);
-    if (!isId(secret.secretId) || secret.secretId !== binding.secretId) {
+    const isMissing = secret.version === 0;
+    // An optional secret that does not exist yet has no id.
+    const isNamed = isId(secret.secretId) || (isMissing && secret.secretId === '');
+    if (!isNamed || secret.secretId !== binding.secretId) {
       fail('a secret is not the one that its binding names');
     }
-    const isMissing = secret.version === 0;
     if (binding.version !== 0 && !isMissing && secret.version !== binding.version) {
       fail('a secret is not of the version that its binding pins');
     }
@@ -79,7 +80,7 @@ function checkFiles(bindings: readonly Binding[], secrets: readonly TaskSecret[]
 function checkFile(binding: Binding, secret: TaskSecret): BoundFile {
   const { target, uid, gid, mode = MODE_DEFAULT } = binding;
   if (!isWithin(secret.version, VERSION_MAX)) fail('a version is out of range');
-  if (!isWithin(mode, MODE_MAX)) fail('the mode of a file must be 0 to 0777');
+  checkFileMode(mode);
   if (!isWithin(uid ?? 0, ID_MAX) || !isWithin(gid ?? 0, ID_MAX)) {
     fail('the owner of a file is out of range');
   }

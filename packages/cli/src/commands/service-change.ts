@@ -24,8 +24,8 @@ const BINDING_HELP: readonly string[] = [
   'A binding is NAME[@VERSION][:key=value,...]. Without @VERSION the task follows the name. Keys: ' +
     'target (file name; default: the last segment of the name), owner=UID[:GID] (default: the ' +
     'user of the task), mode (octal; 0400), on-change (none, restart, signal:NAME or ' +
-    'exec:COMMAND; none), optional (start without it when its version was destroyed). ' +
-    'on-change=exec: takes the rest of the text, commas included, so it comes last.',
+    'exec:COMMAND; none), optional (start without it while it does not exist or when its version ' +
+    'was destroyed). on-change=exec: takes the rest of the text, commas included, so it comes last.',
   'The command follows two dashes and runs as a process; the files are in /run/secrets.',
 ];
 

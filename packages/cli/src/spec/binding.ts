@@ -1,9 +1,9 @@
-import { checkSecretName, checkTarget, ConclaveError } from '@conclave/kernel';
+import { checkFileMode, checkSecretName, checkTarget, ConclaveError } from '@conclave/kernel';
 import type { BindingInput } from '@conclave/client';
 
 const UINT32_MAX = 0xffff_ffff;
 const SIGNAL = /^(?:SIG)?([A-Z][A-Z0-9]{1,9})$/;
-const MODE = /^0?[0-7]{3}$/;
+const MODE = /^0?[0-7]{3,4}$/;
 const VERSION = /^[1-9]\d{0,9}$/;
 const USER_ID = /^\d{1,10}$/;
 
@@ -22,7 +22,9 @@ function fail(what: string, rule: string): never {
 
 /** Signal name without `SIG`. @throws CV_ARGUMENT_INVALID */
 export function parseSignal(what: string, text: string): string {
-  return SIGNAL.exec(text)?.[1] ?? fail(what, 'a signal is written like HUP or SIGHUP');
+  const name = SIGNAL.exec(text)?.[1];
+  if (name !== undefined) return name;
+  throw new ConclaveError('CV_ARGUMENT_INVALID', `${what}: a signal is written like HUP or SIGHUP`);
 }
 
 /**
@@ -56,7 +58,9 @@ export function parseOwner(what: string, text: string): { uid: number; gid: numb
 
 function parseMode(what: string, text: string): number {
   if (!MODE.test(text)) fail(what, 'mode must be octal, such as 0400 or 0440');
-  return Number.parseInt(text, 8);
+  const mode = Number.parseInt(text, 8);
+  checkFileMode(mode);
+  return mode;
 }
 
 /** Commas separate, but a command may have some: `on-change=exec:` takes all that follows. */

@@ -121,14 +121,14 @@ export function checkTargets(bindings: readonly BindingInput[]): void {
   }
 }
 
-/** `KEY==VALUE` or `KEY!=VALUE`, spaces around the operator allowed. */
+/** `ATTRIBUTE==VALUE` or `ATTRIBUTE!=VALUE`, spaces around the operator allowed. */
 export function parseConstraints(option: string, texts: readonly string[]): readonly string[] {
   return texts.map((text, offset) => {
     const [, key, operator, value] = CONSTRAINT.exec(text.trim()) ?? [];
     if (key === undefined || operator === undefined || value === undefined) {
       throw usageError(
-        `${option} number ${offset + 1} must be KEY==VALUE or KEY!=VALUE`,
-        'Keys are node.id, node.hostname, node.role, node.platform.os and node.labels.NAME.',
+        `${option} number ${offset + 1} must be ATTRIBUTE==VALUE or ATTRIBUTE!=VALUE`,
+        'Attributes are node.id, node.hostname, node.role, node.platform.os and node.labels.KEY.',
       );
     }
     return `${key}${operator}${value}`;

@@ -1,4 +1,5 @@
 import {
+  checkFileMode,
   checkSecretName,
   checkTarget,
   ConclaveError,
@@ -12,8 +13,6 @@ import { reloadSignalName } from './signals.js';
 
 /** Who may read, where nothing is said: the owner. */
 const MODE_DEFAULT = 0o400;
-/** Permission bits only: a file with a set-id or sticky bit has no place among secrets. */
-const MODE_MAX = 0o777;
 /** The largest user or group id; the one above means "none" to the kernel. */
 export const USER_ID_MAX: number = 2 ** 32 - 2;
 /** Bytes of the command that announces a new value. */
@@ -43,33 +42,43 @@ export function bindingsOf(
 }
 
 function bindingOf(state: State, message: Binding, field: string): BindingSpec {
-  const secret = boundSecret(state, message, field);
-  const target = message.target === '' ? lastSegment(secret.name) : message.target;
+  const { id, name } = boundSecret(state, message, field);
+  const target = message.target === '' ? lastSegment(name) : message.target;
+  const mode = message.mode ?? MODE_DEFAULT;
   inField(field, () => {
     checkTarget(target);
+    checkFileMode(mode);
   });
   return {
-    secretId: secret.id,
-    secretName: secret.name,
+    secretId: id,
+    secretName: name,
     version: wholeNumber(`${field}.version`, message.version, [0, 2 ** 32 - 1]),
     target,
     uid: userId(`${field}.uid`, message.uid),
     gid: userId(`${field}.gid`, message.gid),
-    mode: wholeNumber(`${field}.mode`, message.mode ?? MODE_DEFAULT, [0, MODE_MAX]),
+    mode,
     onChange: onChangeOf(message.onChange, `${field}.on_change`),
     isOptional: message.optional,
   };
 }
 
-function boundSecret(state: State, message: Binding, field: string): SecretRow {
+/** The secret of a binding; one that does not exist yet has no id, and only an optional one may. */
+function boundSecret(
+  state: State,
+  message: Binding,
+  field: string,
+): Pick<SecretRow, 'id' | 'name'> {
   inField(field, () => {
     checkSecretName(message.secretName);
   });
   const secret = state.secretByName(message.secretName);
   if (secret === undefined) {
+    // A version of what does not exist is a mistake: nobody can know its number.
+    const mayWait = message.optional && message.secretId === '' && message.version === 0;
+    if (mayWait) return { id: '', name: message.secretName };
     throw new ConclaveError(
       'CV_SECRET_NOT_FOUND',
-      `${field}.secret_name: no secret ${message.secretName}`,
+      `${field}.secret_name: no secret has this name`,
       { details: { field: `${field}.secret_name` } },
     );
   }

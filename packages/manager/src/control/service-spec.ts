@@ -1,7 +1,7 @@
 import { byteLength, checkLabels, checkObjectName, ConclaveError, limits } from '@conclave/kernel';
 import type { RestartSpec, ServiceRow, ServiceSpec, State, UpdateSpec } from '@conclave/state';
 import type { RestartPolicy, ServiceSpec as SpecMessage, UpdatePolicy } from '@conclave/wire';
-import { parseConstraint } from '../scheduling/constraints.js';
+import { CONSTRAINT_ATTRIBUTES, parseConstraint } from '../scheduling/constraints.js';
 import { RESTART_ATTEMPTS_MAX } from '../scheduling/restart-policy.js';
 import { bindingsOf, USER_ID_MAX } from './binding-spec.js';
 import { checkBytes, checkCount, checkPlain, invalid, oneOf, wholeNumber } from './invalid.js';
@@ -169,8 +169,7 @@ function constraintsOf(texts: readonly string[]): readonly string[] {
     if (constraint !== undefined) return constraint.text;
     throw invalid(
       field,
-      'must be ATTRIBUTE==VALUE or ATTRIBUTE!=VALUE with one of: node.id, node.hostname, ' +
-        'node.role, node.platform.os, labels.KEY',
+      `must be ATTRIBUTE==VALUE or ATTRIBUTE!=VALUE with one of: ${CONSTRAINT_ATTRIBUTES}`,
     );
   });
 }

@@ -8,7 +8,7 @@ export interface Constraint {
   readonly isEqual: boolean;
   /** Compared byte for byte: no wildcard, no case folding. */
   readonly value: string;
-  /** As people read it: `labels.zone==a`. */
+  /** The one form in which it is kept and shown: `node.labels.zone==a`. */
   readonly text: string;
 }
 
@@ -25,8 +25,12 @@ const ATTRIBUTES: Readonly<Record<string, Constraint['attribute']>> = {
 };
 const LABEL_PREFIXES = ['node.labels.', 'labels.'];
 
+/** What a constraint may ask for, as errors name it. */
+export const CONSTRAINT_ATTRIBUTES =
+  'node.id, node.hostname, node.role, node.platform.os, node.labels.KEY';
+
 /**
- * Reads `node.hostname==alpha`, `labels.zone != a` and the like; the prefix `node.` may be left out.
+ * Reads `node.hostname==alpha`, `node.labels.zone != a` and the like; `node.` may be left out.
  * @returns `undefined` for any other form
  */
 export function parseConstraint(text: string): Constraint | undefined {
@@ -37,7 +41,7 @@ export function parseConstraint(text: string): Constraint | undefined {
   const labelKey = labelKeyOf(name);
   if (labelKey !== undefined) {
     if (labelKey.length === 0) return undefined;
-    const shown = `labels.${labelKey}${operator}${value}`;
+    const shown = `node.labels.${labelKey}${operator}${value}`;
     return { attribute: 'label', labelKey, isEqual, value, text: shown };
   }
   if (!Object.hasOwn(ATTRIBUTES, name)) return undefined;

@@ -69,7 +69,7 @@ describe('create', () => {
       stopSignal: 'SIGQUIT',
       stopGraceMs: 0,
       bindings: [
-        bindingMessage({ target: 'one', uid: 0, gid: 2 ** 32 - 2, mode: 0o777, version: 1 }),
+        bindingMessage({ target: 'one', uid: 0, gid: 2 ** 32 - 2, mode: 0o755, version: 1 }),
         bindingMessage({
           target: 'two',
           onChange: { ...onChange, kind: 'signal', signal: 'sighup' },
@@ -81,7 +81,7 @@ describe('create', () => {
     expect(service?.spec).toMatchObject({
       replicas: 0,
       user: '1000:1001',
-      constraints: ['labels.zone==a', 'node.hostname!=b'],
+      constraints: ['node.labels.zone==a', 'node.hostname!=b'],
       restart: { condition: 'none', delayMs: 0 },
       stopSignal: 'QUIT',
       stopGraceMs: 0,
@@ -157,7 +157,9 @@ describe('create', () => {
     ['target', 'CV_ARGUMENT_INVALID', { target: '../x' }],
     ['target', 'CV_ARGUMENT_INVALID', { target: 'a\nb' }],
     ['target', 'CV_ARGUMENT_INVALID', { target: 'a'.repeat(256) }],
+    ['secret_name', 'CV_SECRET_NOT_FOUND', { secretName: 'nobody', optional: true, version: 1 }],
     ['mode', 'CV_ARGUMENT_INVALID', { mode: 0o4755 }],
+    ['mode', 'CV_ARGUMENT_INVALID', { mode: 0o777 }],
     ['uid', 'CV_ARGUMENT_INVALID', { uid: 2 ** 32 - 1 }],
     ['kind', 'CV_ARGUMENT_INVALID', { onChange: { ...onChange, kind: 'mail' } }],
     ['signal', 'CV_ARGUMENT_INVALID', { onChange: { ...onChange, kind: 'signal', signal: '1' } }],
@@ -182,6 +184,14 @@ describe('create', () => {
       expect(field).not.toBe('');
     },
   );
+
+  test('accepts an optional secret that does not exist yet, under its own name', async () => {
+    const binding = bindingMessage({ secretName: 'not/yet', target: '', optional: true });
+    const { service } = await create(specMessage({ bindings: [binding] }));
+    expect(service?.spec?.bindings).toMatchObject([
+      { secretId: '', secretName: 'not/yet', target: 'yet', optional: true },
+    ]);
+  });
 
   test('refuses two bindings with one target, accepts one secret at two', async () => {
     const bindings = [bindingMessage(), bindingMessage({ target: 'db' })];
