@@ -20,6 +20,10 @@ function fromCommander(error: CommanderError, path: string): ConclaveError {
   if (error.code === 'commander.unknownOption') {
     return usageError(optionName(/'([^']*)'/.exec(error.message)?.[1] ?? ''), hint);
   }
+  // A word that is no command may be a token or a value that slipped out of its place.
+  const isGuess = error.message.includes('Did you mean');
+  if (error.code === 'commander.unknownCommand' && !isGuess)
+    return usageError('unknown command', hint);
   const message = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ');
   return usageError(message, hint);
 }

@@ -3,7 +3,7 @@ import type { ConclaveClient } from '@conclave/client';
 import type { Call, Tools } from './command-spec.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT_OK } from './exit-codes.js';
-import { Flags } from './flags.js';
+import { Flags, usageError } from './flags.js';
 import type { Io } from './io.js';
 import { buildProgram } from './program.js';
 import type { Match } from './program.js';
@@ -13,8 +13,13 @@ import type { Target } from './target.js';
 
 /** Words of the command that `argv` begins with, as far as they are known; for hints. */
 function knownPath(argv: readonly string[]): string {
+  // Options of every command may stand in front, each with what belongs to it.
+  let start = 0;
+  for (let match; (match = /^--(?:socket|context|timeout)(=|$)/.exec(argv[start] ?? '')) !== null;) {
+    start += match[1] === '=' ? 1 : 2;
+  }
   for (const count of [2, 1]) {
-    const path = argv.slice(0, count).join(' ');
+    const path = argv.slice(start, start + count).join(' ');
     if (COMMANDS.some((spec) => spec.path === path || spec.path.startsWith(`${path} `)))
       return path;
   }
@@ -79,7 +84,7 @@ export async function run(argv: readonly string[], io: Io, tools: Tools): Promis
 async function connect(call: Call): Promise<ConclaveClient> {
   const { flags, tools } = call;
   const target = await call.target();
-  const deadlineMs = flags.durationMs('timeout');
+  const deadlineMs = timeoutMs(flags);
   if (target.kind === 'local') {
     return tools.connect({ socketPath: target.socketPath, deadlineMs });
   }
@@ -87,6 +92,12 @@ async function connect(call: Call): Promise<ConclaveClient> {
   return withCredentials(await tools.contexts.read(target.name), (credentials) =>
     tools.connectRemote({ credentials, deadlineMs }),
   );
+}
+
+function timeoutMs(flags: Flags): number | undefined {
+  const deadlineMs = flags.durationMs('timeout');
+  if (deadlineMs === 0) throw usageError('--timeout must be more than 0');
+  return deadlineMs;
 }
 
 /** A connection that failed has been reported by the command that wanted it. */

@@ -320,6 +320,7 @@ describe('status', () => {
 
   test('problems come with the next command and a code for scripts', async () => {
     const problems = [
+      { code: 'no-quorum', message: 'the managers have no quorum', next: 'start them' },
       { code: 'NODE_DOWN', message: 'host-9 is down', next: 'conclave node inspect host-9' },
     ];
     const { code, stdout } = await runCommand(['status'], {
@@ -330,7 +331,7 @@ describe('status', () => {
     });
     expect(code).toBe(75);
     expect(stdout).toContain('leader        none\n');
-    expect(stdout).toContain('CV_NO_LEADER: the managers have no quorum');
+    expect(stdout).toContain('no-quorum: the managers have no quorum\n  next: start them\n');
     expect(stdout).toContain('NODE_DOWN: host-9 is down\n  next: conclave node inspect host-9\n');
   });
 
@@ -344,8 +345,35 @@ describe('status', () => {
     expect(code).toBe(75);
     expect(JSON.parse(stdout)).toMatchObject({
       cluster: null,
-      problems: [{ code: 'CV_NO_LEADER', message: 'no leader is known', next: 'Wait.' }],
+      problems: [
+        {
+          code: 'CV_NO_LEADER',
+          message: 'no leader is known',
+          next: 'Start the managers that are down.',
+        },
+      ],
     });
+  });
+
+  test('a hint to look at the status is no next command there', async () => {
+    const { stdout } = await runCommand(['status'], {
+      answers: {
+        'local.status': localOf(),
+        'cluster.status': failure('CV_NO_LEADER', 'no leader is known'),
+      },
+    });
+    expect(stdout).toContain('CV_NO_LEADER: no leader is known\n  next: ');
+    expect(stdout).not.toContain('conclave status');
+  });
+
+  test('swap is told of a manager too', async () => {
+    const { stdout } = await runCommand(['status'], {
+      answers: {
+        'local.status': localOf({ swap: 'on: memory of this process may reach a disk' }),
+        'cluster.status': clusterOf(),
+      },
+    });
+    expect(stdout).toContain('swap          on: memory of this process may reach a disk\n');
   });
 
   test('a worker knows only itself', async () => {

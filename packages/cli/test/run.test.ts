@@ -86,7 +86,8 @@ test('streams that are closed are no reason to throw', async () => {
 describe('mistakes in what is typed', () => {
   test.each([
     [['secrte'], "unknown command 'secrte' (Did you mean secret?)", '--help'],
-    [['secret', 'lst'], "unknown command 'lst'", 'secret --help'],
+    [['secret', 'MARKER'], 'unknown command', 'secret --help'],
+    [['--socket', '/a', 'secret', 'get'], "missing required argument 'name'", 'secret get --help'],
     [['secret', 'get'], "missing required argument 'name'", 'secret get --help'],
     [['secret', 'get', 'a', 'b'], 'too many arguments', 'secret get --help'],
     [['secret', 'ls', '--colour'], 'unknown option --colour', 'secret ls --help'],
@@ -141,8 +142,8 @@ describe('the socket', () => {
     expect(connected).toEqual([{ socketPath: '/a', deadlineMs: 5_000 }]);
   });
 
-  test('a timeout must be a duration', async () => {
-    const { code, connected } = await runCommand(['secret', 'ls', '--timeout', 'MARKER']);
+  test.each(['MARKER', '0s'])('a timeout must be a duration: %s', async (text) => {
+    const { code, connected } = await runCommand(['secret', 'ls', '--timeout', text]);
     expect(code).toBe(64);
     expect(connected).toEqual([]);
   });

@@ -48,13 +48,16 @@ export interface ConfigSurroundings {
   readonly isTerminal: boolean;
 }
 
-const invalid = (text: string): ConclaveError =>
-  new ConclaveError('CV_CONFIG_INVALID', text, { hint: 'See docs/reference/configuration.md.' });
+const invalid = (text: string, hint = 'See docs/reference/configuration.md.'): ConclaveError =>
+  new ConclaveError('CV_CONFIG_INVALID', text, { hint });
 
 async function readConfigFile(path: string): Promise<z.infer<typeof FILE>> {
   let text: string;
   try {
-    if ((await stat(path)).size > CONFIG_BYTES_MAX) {
+    const found = await stat(path);
+    // A device or a pipe may have no end.
+    if (!found.isFile()) throw invalid('the configuration is not a file');
+    if (found.size > CONFIG_BYTES_MAX) {
       throw invalid(`the configuration file is over ${CONFIG_BYTES_MAX} bytes`);
     }
     text = await readFile(path, 'utf8');
@@ -63,22 +66,42 @@ async function readConfigFile(path: string): Promise<z.infer<typeof FILE>> {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     throw invalid(`the configuration file cannot be read: ${code}`);
   }
-  const document = parseDocument(text, {
-    uniqueKeys: true,
-    strict: true,
-    maxAliasCount: 0,
-  } as never);
-  const [problem] = document.errors;
+  const parsed = FILE.safeParse(plainYaml(text) ?? {});
+  if (parsed.success) return parsed.data;
+  throw mistakeOf(parsed.error.issues[0]);
+}
+
+/** The content of the file: keys and plain values only, nothing that refers, tags or repeats. */
+function plainYaml(text: string): unknown {
+  const document = parseDocument(text, { uniqueKeys: true, strict: true });
+  const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     const line = problem.linePos?.[0].line ?? 0;
-    throw invalid(`the configuration file is not YAML at line ${line}`);
+    const isTwice = problem.code === 'DUPLICATE_KEY';
+    const what = isTwice ? 'a key stands twice' : 'it is not plain YAML';
+    throw invalid(`configuration: ${what}, at line ${line}`);
   }
-  const parsed = FILE.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {});
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch {
+    throw invalid('configuration: references (&, *) are not allowed');
+  }
+}
+
+/** Names the key, never the value: it may be something that should not have been there. */
+function mistakeOf(issue: z.core.$ZodIssue | undefined): ConclaveError {
+  if (issue?.code === 'unrecognized_keys') {
+    const [key = ''] = issue.keys;
+    const name = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/.test(key) ? key : 'what stands there';
+    const settings = Object.keys(FILE.shape).join(', ');
+    return invalid(
+      `configuration: ${name} is not a setting`,
+      `Settings are ${settings}. Values, tokens and keys are never configured: pipe them to conclave.`,
+    );
+  }
   const at = issue?.path.join('.') ?? '';
-  // The value is left out: it may be something that should not have been there.
-  throw invalid(`configuration${at === '' ? '' : `: ${at}`}: ${issue?.message ?? 'is wrong'}`);
+  if (at === '') return invalid('configuration: the file must be lines of KEY: VALUE');
+  return invalid(`configuration: ${at}: ${issue?.message ?? 'is wrong'}`);
 }
 
 function defaults({ uid, env }: ConfigSurroundings): { dataDir: string; runDir: string } {

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError, EXIT_CODES, toConclaveError, VERSION } from '@conclave/kernel';
 import { serveControl } from '@conclave/manager';
@@ -24,6 +23,7 @@ import { describeSwap } from './hygiene.js';
 import { IdentityFile } from './identity-file.js';
 import type { MemberIdentity } from './identity-file.js';
 import { LocalService } from './local-service.js';
+import { makeFolder } from './make-folder.js';
 import type { Member, Surroundings } from './member.js';
 import { checkRunFolder } from './run-folder.js';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM, SYSTEM_TIMERS } from './platform.js';
@@ -163,7 +163,7 @@ export class Daemon {
 
   async #open(): Promise<void> {
     const { config, clock, timers, logger } = this.#around;
-    await mkdir(config.runDir, { recursive: true, mode: 0o700 });
+    await makeFolder('run folder', config.runDir);
     await checkRunFolder(config.runDir);
     this.#local = await listenLocal({
       path: join(config.runDir, SOCKET_NAME),

@@ -4,6 +4,7 @@ import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promis
 import { dirname, join } from 'node:path';
 import { ConclaveError } from '@conclave/kernel';
 import type { FileVault } from '@conclave/manager';
+import { makeFolder } from './make-folder.js';
 
 /**
  * The data folder of one daemon: 0700, owned by its user, used by one process at a time. Small
@@ -22,15 +23,13 @@ export class DataFolder implements FileVault {
 
   /**
    * Creates the folder when it is missing, checks who may read it and takes its lock.
+   * @throws CV_FOLDER_UNUSABLE when it cannot be made
    * @throws CV_DATA_DIR_LOOSE when its mode or owner lets others in
    * @throws CV_DATA_DIR_IN_USE when another daemon holds the lock
    */
   static async open(path: string): Promise<DataFolder> {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder('data folder', path);
     const found = await stat(path);
-    if (!found.isDirectory()) {
-      throw new ConclaveError('CV_DATA_DIR_LOOSE', `data folder ${path} is not a folder`);
-    }
     const uid = process.getuid?.() ?? found.uid;
     if (found.uid !== uid) {
       throw new ConclaveError('CV_DATA_DIR_LOOSE', `data folder ${path} belongs to another user`);

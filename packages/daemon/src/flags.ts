@@ -71,7 +71,17 @@ export function readFlags(args: readonly string[]): Flags {
       isVersion: values.version ?? false,
     };
   } catch (error) {
-    const text = (error as Error).message.split('. ')[0] ?? 'the command line is malformed';
-    throw new ConclaveError('CV_ARGUMENT_INVALID', text, { hint: 'See: conclaved --help' });
+    const hint = 'See: conclaved --help';
+    throw new ConclaveError('CV_ARGUMENT_INVALID', mistakeOf(error), { hint });
   }
+}
+
+/** What the parser found, in our words: its own repeat stray words, which may be secret. */
+function mistakeOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message: string };
+  const flag = /'(?:-\w, )?(--?[A-Za-z][A-Za-z-]*)/.exec(message)?.[1] ?? 'a flag';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return `${flag} is not a flag of conclaved`;
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'only flags may be given';
+  if (!message.includes('does not take an argument')) return `${flag} needs a value behind it`;
+  return `${flag} takes no value`;
 }

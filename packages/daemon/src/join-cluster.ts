@@ -58,10 +58,21 @@ export async function joinCluster(
   try {
     return await joinThrough(channel, token, host, around);
   } catch (error) {
-    throw asClockMatter(error);
+    throw asAddressMatter(asClockMatter(error));
   } finally {
     channel.close();
   }
+}
+
+/** Several ports of a manager answer, and only one of them takes a token. */
+function asAddressMatter(error: unknown): unknown {
+  if (!isConclaveError(error) || error.code !== 'CV_PEER_UNREACHABLE') return error;
+  return new ConclaveError(error.code, error.message, {
+    hint:
+      'Check host and port: it must be the join address of a manager, which ' +
+      '`conclave token create` prints (port 7421 if not chosen otherwise).',
+    cause: error,
+  });
 }
 
 /** Before a host has joined, a certificate outside its time nearly always means a wrong clock here. */

@@ -125,6 +125,11 @@ export class ManagerMember implements Member {
         hint: 'Add another manager first, or destroy the cluster with: conclave leave --force.',
       });
     }
+    if (this.#manager.isRefused && !force) {
+      throw new ConclaveError('CV_UNAUTHENTICATED', 'this host was removed from the cluster', {
+        hint: 'Clean up what is left of it with: conclave leave --force.',
+      });
+    }
     await this.#manager.handOver();
     try {
       await this.#manager.removeMember(this.#member.nodeId);

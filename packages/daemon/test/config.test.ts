@@ -63,6 +63,10 @@ describe('the configuration', () => {
     ['prototype', '__proto__:\n  allowSwap: true\n'],
     ['a secret that strayed in', 'password: planted-4711\n'],
     ['a list', '- 1\n'],
+    ['a reference', 'hostname: &planted a\nlogLevel: *planted\n'],
+    ['a tag', 'hostname: !planted a\n'],
+    ['two documents', 'logLevel: info\n---\nlogLevel: warn\n'],
+    ['a secret as a key', '"planted 4711": 1\n'],
   ])('%s is refused without showing a value', async (_name, text) => {
     const failure = await fromFile(text).then(
       () => undefined,
@@ -96,9 +100,27 @@ describe('the configuration', () => {
     expect(both).toMatchObject({ listenHost: '::1', clusterPort: 9000 });
   });
 
-  test('unknown flags and stray words are refused', () => {
-    for (const args of [['--nope'], ['stray'], ['--data-dir']]) {
-      expect(() => readFlags(args)).toThrow(ConclaveError);
-    }
+  test('where a value must not be is said with the places for it', async () => {
+    await expect(fromFile('unlockKey: planted-4711\n')).rejects.toMatchObject({
+      message: 'configuration: unlockKey is not a setting',
+      hint: expect.stringContaining('pipe them') as unknown as string,
+    });
+  });
+
+  test('a device is not read', async () => {
+    await expect(readConfig(readFlags(['--config', '/dev/zero']), HOST)).rejects.toMatchObject({
+      message: 'the configuration is not a file',
+    });
+  });
+
+  test.each([
+    [['--nope=planted'], '--nope is not a flag of conclaved'],
+    [['planted'], 'only flags may be given'],
+    [['--data-dir'], '--data-dir needs a value behind it'],
+    [['--allow-swap=planted'], '--allow-swap takes no value'],
+    [['--data-dir', '--run-dir'], '--data-dir needs a value behind it'],
+    [['-x'], '-x is not a flag of conclaved'],
+  ])('%j is refused without repeating what was typed', (args, message) => {
+    expect(() => readFlags(args)).toThrow(new ConclaveError('CV_ARGUMENT_INVALID', message));
   });
 });

@@ -31,6 +31,22 @@ describe('the data folder', () => {
     });
   });
 
+  test.each(['/proc/none/here', '/etc/passwd', '/etc/passwd/data'])(
+    '%s can be no folder, and that is said at once',
+    async (path) => {
+      await expect(DataFolder.open(path)).rejects.toMatchObject({
+        code: 'CV_FOLDER_UNUSABLE',
+        message: expect.stringContaining(path) as unknown as string,
+      });
+    },
+  );
+
+  test('folders that are missing are made for this user only', async () => {
+    const path = join(parent, 'a/b/data');
+    (await DataFolder.open(path)).close();
+    expect(statSync(join(parent, 'a')).mode & 0o777).toBe(0o700);
+  });
+
   test('small files are private, replaced as a whole, and go with their folder', async () => {
     const folder = await DataFolder.open(join(parent, 'data'));
     expect(await folder.read('keys/one')).toBeUndefined();

@@ -120,7 +120,7 @@ export const ERROR_TABLE = {
     kind: 'unavailable',
     status: 'DEADLINE_EXCEEDED',
     when: 'No answer came in time.',
-    next: 'Look at `conclave status`; repeat with the same idempotency key.',
+    next: 'Repeat it, with more time (--timeout) if the cluster is busy.',
   },
   CV_DISK_FULL: {
     kind: 'environment',
@@ -145,6 +145,12 @@ export const ERROR_TABLE = {
     status: 'INTERNAL',
     when: 'A command could not be started on the host.',
     next: 'Read the message; check the command and its user.',
+  },
+  CV_FOLDER_UNUSABLE: {
+    kind: 'environment',
+    status: 'FAILED_PRECONDITION',
+    when: 'A folder of the daemon cannot be made or is something else.',
+    next: 'Choose another with --data-dir or --run-dir, or make it for this user.',
   },
   CV_HISTORY_COMPACTED: {
     kind: 'conflict',

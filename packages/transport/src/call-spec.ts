@@ -56,16 +56,33 @@ export function deadlineOf(clock: Clock, timeoutMs: number | undefined): GrpcCal
   return timeoutMs === undefined ? {} : { deadline: new Date(clock.now() + timeoutMs) };
 }
 
+/** What the texts of sockets, resolvers and TLS mean to a person. */
+const UNREACHED: readonly (readonly [pattern: RegExp, text: (address: string) => string])[] = [
+  [
+    /Name resolution failed|ENOTFOUND|EAI_/,
+    (address) => `the host name of ${address} is not known`,
+  ],
+  [/ECONNREFUSED/, (address) => `nobody listens at ${address}`],
+  [/EHOSTUNREACH|ENETUNREACH/, (address) => `there is no way to ${address}`],
+  [/certificate required/, (address) => `${address} is for members: it asks for a certificate`],
+  [/No connection established|Deadline exceeded/, (address) => `${address} does not answer`],
+];
+
+function unreached({ address, lastError }: ConnectorState, error: ServiceError): ConclaveError {
+  if (lastError !== undefined) return lastError;
+  const known = UNREACHED.find(([pattern]) => pattern.test(error.details));
+  const message = known?.[1](address) ?? `the connection to ${address} broke`;
+  return new ConclaveError('CV_PEER_UNREACHABLE', message, { cause: error });
+}
+
 /** The failure of a call, told by the connection when it never reached anybody. */
 export function failureOf({ state }: CallTarget, error: ServiceError): ConclaveError {
   const known = errorOf(error);
   if (state === undefined || state.openCount > 0) return known;
-  if (known.code === 'CV_PEER_UNREACHABLE') return state.lastError ?? known;
-  if (known.code !== 'CV_DEADLINE') return known;
-  return (
-    state.lastError ??
-    new ConclaveError('CV_PEER_UNREACHABLE', 'the address does not answer', { cause: error })
-  );
+  // With a trailer of ours the peer has answered, whatever became of the connection since.
+  const isForeign = known.cause === error;
+  const isUnreached = known.code === 'CV_PEER_UNREACHABLE' || known.code === 'CV_DEADLINE';
+  return isForeign && isUnreached ? unreached(state, error) : known;
 }
 
 /** What ends a call from this side. */

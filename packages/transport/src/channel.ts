@@ -173,6 +173,7 @@ function openNetwork(address: string, handshake: Handshake, around: Ambience): C
   checkAddress(address);
   setLogVerbosity(logVerbosity.NONE);
   const state: ConnectorState = {
+    address,
     lastError: undefined,
     openCount: 0,
     peerCertificateDer: undefined,

@@ -19,6 +19,8 @@ export interface Handshake {
 
 /** What a channel knows of its latest attempt to connect. */
 export interface ConnectorState {
+  /** Where to, for the texts of errors. */
+  readonly address: string;
   /** Why the latest attempt failed; nothing after one that succeeded. */
   lastError: ConclaveError | undefined;
   /** Connections that are open now. */
@@ -27,22 +29,31 @@ export interface ConnectorState {
   peerCertificateDer: Uint8Array | undefined;
 }
 
-function unreachable(cause: unknown): ConclaveError {
-  return new ConclaveError('CV_PEER_UNREACHABLE', 'the secure connection failed', { cause });
+function unreachable(address: string, cause: unknown): ConclaveError {
+  const message = `what answers at ${address} does not speak as a manager does`;
+  return new ConclaveError('CV_PEER_UNREACHABLE', message, { cause });
+}
+
+interface SecureOptions {
+  readonly handshake: Handshake;
+  readonly timers: Timers;
+  readonly address: string;
 }
 
 /** Resolves with the verified socket; every other end destroys it. */
-function secure(tcp: Socket, handshake: Handshake, timers: Timers): Promise<TLSSocket> {
+function secure(tcp: Socket, options: SecureOptions): Promise<TLSSocket> {
+  const { handshake, timers, address } = options;
   return new Promise((resolve, reject) => {
     const socket = connectTls({ ...handshake.options(), socket: tcp, ALPNProtocols: ['h2'] });
     const timer = timers.after(limits.HANDSHAKE_MS_MAX, () => {
-      fail(new ConclaveError('CV_PEER_UNREACHABLE', 'the peer did not finish its handshake'));
+      const message = `what answers at ${address} did not finish its handshake`;
+      fail(new ConclaveError('CV_PEER_UNREACHABLE', message));
     });
-    const onClose = (): void => fail(unreachable(undefined));
+    const onClose = (): void => fail(unreachable(address, undefined));
     const fail = (error: unknown): void => {
       timer.cancel();
       socket.destroy();
-      reject(isConclaveError(error) ? error : unreachable(error));
+      reject(isConclaveError(error) ? error : unreachable(address, error));
     };
     socket.on('error', fail);
     socket.once('close', onClose);
@@ -50,7 +61,7 @@ function secure(tcp: Socket, handshake: Handshake, timers: Timers): Promise<TLSS
       timer.cancel();
       socket.removeListener('close', onClose);
       try {
-        if (socket.alpnProtocol !== 'h2') throw unreachable('the peer speaks no HTTP/2');
+        if (socket.alpnProtocol !== 'h2') throw unreachable(address, 'no HTTP/2');
         handshake.verify(socket);
         resolve(socket);
       } catch (error) {
@@ -100,7 +111,9 @@ export class CheckedCredentials extends ChannelCredentials {
   async #connect(tcp: Socket): Promise<{ socket: Socket; secure: boolean }> {
     const state = this.#state;
     try {
-      const socket = await secure(tcp, this.#handshake, this.#timers);
+      const { address } = state;
+      const options = { handshake: this.#handshake, timers: this.#timers, address };
+      const socket = await secure(tcp, options);
       state.lastError = undefined;
       state.openCount += 1;
       const der = socket.getPeerCertificate().raw as Buffer | undefined;
@@ -110,7 +123,7 @@ export class CheckedCredentials extends ChannelCredentials {
       });
       return { socket, secure: true };
     } catch (error) {
-      state.lastError = isConclaveError(error) ? error : unreachable(error);
+      state.lastError = isConclaveError(error) ? error : unreachable(state.address, error);
       throw state.lastError;
     }
   }

@@ -5,6 +5,7 @@ const REFUSED_NAMES: ReadonlySet<string> = new Set([
   'ALL_PROXY',
   'HTTPS_PROXY',
   'HTTP_PROXY',
+  'NODE_COMPILE_CACHE',
   'NODE_DEBUG',
   'NODE_DEBUG_NATIVE',
   'NODE_EXTRA_CA_CERTS',

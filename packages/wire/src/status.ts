@@ -91,6 +91,18 @@ const CODE_OF_STATUS: Readonly<Record<StatusName | 'UNIMPLEMENTED', ErrorCode>> 
   UNIMPLEMENTED: 'CV_UNSUPPORTED',
 };
 
+/** What a person reads of such a status: texts of libraries name their own insides. */
+const TEXT_OF_FOREIGN: Partial<Record<ErrorCode, string>> = {
+  CV_ARGUMENT_INVALID: 'the peer refused the request as malformed',
+  CV_CANCELLED: 'the call was given up',
+  CV_DEADLINE: 'no answer came in time',
+  CV_LIMIT_EXCEEDED: 'a message or the number of calls is over its limit',
+  CV_PEER_UNREACHABLE: 'the connection failed',
+  CV_ROLE_FORBIDDEN: 'the peer does not allow this call',
+  CV_UNAUTHENTICATED: 'the peer does not accept this identity',
+  CV_UNSUPPORTED: 'the peer does not know this call',
+};
+
 function trailerOf(foreign: ForeignStatus): ErrorDetail | undefined {
   const bytes = foreign.metadata?.get(ERROR_TRAILER)[0];
   if (!(bytes instanceof Uint8Array)) return undefined;
@@ -110,12 +122,18 @@ function foreignCode(foreign: ForeignStatus): ErrorCode {
 
 /**
  * The error that a failed call stands for: the very code that the peer threw, or, for a status that
- * is not ours or has a code this version does not know, the nearest one. Details arrive as text.
+ * is not ours or has a code this version does not know, the nearest one. Details arrive as text. What
+ * a library said is kept as the cause.
  */
 export function errorOf(foreign: ForeignStatus): ConclaveError {
   const detail = trailerOf(foreign);
   const message = foreign.details ?? 'the call failed';
-  if (detail === undefined || !isErrorCode(detail.code)) {
+  if (detail === undefined) {
+    const code = foreignCode(foreign);
+    const text = TEXT_OF_FOREIGN[code] ?? 'the peer answered in a way that is not understood';
+    return new ConclaveError(code, text, { cause: foreign });
+  }
+  if (!isErrorCode(detail.code)) {
     return new ConclaveError(foreignCode(foreign), message, { cause: foreign });
   }
   return new ConclaveError(detail.code, message, {

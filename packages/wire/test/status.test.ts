@@ -74,8 +74,11 @@ describe('errors across the wire', () => {
     ['UNAVAILABLE', 'CV_PEER_UNREACHABLE'],
     ['DATA_LOSS', 'CV_PROTOCOL'],
     ['UNAUTHENTICATED', 'CV_UNAUTHENTICATED'],
-  ] as const)('a foreign %s becomes %s', (name, code) => {
-    expect(errorOf({ code: STATUS[name], details: 'd' })).toMatchObject({ code, message: 'd' });
+  ] as const)('a foreign %s becomes %s, in words of ours', (name, code) => {
+    const foreign = { code: STATUS[name], details: 'Received RST_STREAM with code 2' };
+    const error = errorOf(foreign);
+    expect(error).toMatchObject({ code, cause: foreign });
+    expect(error.message).toMatch(/^(the|a|no) [a-z ]+$/);
   });
 
   test('a status without a number, or with an unknown one', () => {

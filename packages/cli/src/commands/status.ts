@@ -35,7 +35,9 @@ async function readCluster(
   } catch (error) {
     if (!isConclaveError(error)) throw error;
     const { code, hint, message } = error;
-    return { cluster: null, problems: [{ code, message, next: hint }] };
+    // Elsewhere the hint is to look here.
+    const next = code === 'CV_NO_LEADER' ? 'Start the managers that are down.' : hint;
+    return { cluster: null, problems: [{ code, message, next }] };
   }
 }
 
@@ -53,26 +55,13 @@ function localProblems(local: LocalStatus | null): readonly Finding[] {
   return [];
 }
 
-function quorumProblems(cluster: ClusterStatus | null): readonly Finding[] {
-  if (cluster === null || cluster.hasQuorum) return [];
-  if (cluster.problems.some(({ code }) => code === 'no-quorum')) return [];
-  const message = 'the managers have no quorum; running tasks go on, changes have to wait';
-  const next = 'Start the managers that are not reachable.';
-  return [{ code: 'CV_NO_LEADER', message, next }];
-}
-
 async function readReport(call: Call): Promise<Report> {
   const client = await call.client();
   const isHere = (await call.target()).kind === 'local';
   const { signal } = call.tools;
   const local = isHere ? await client.local.status({ signal }) : null;
   const { cluster, problems } = await readCluster(call, client, local);
-  const found = [
-    ...localProblems(local),
-    ...problems,
-    ...quorumProblems(cluster),
-    ...(cluster?.problems ?? []),
-  ];
+  const found = [...localProblems(local), ...problems, ...(cluster?.problems ?? [])];
   return { local, cluster, problems: found };
 }
 
@@ -91,8 +80,9 @@ function localRows(local: LocalStatus, nowMs: number): string[][] {
     rows.push(['manager', local.connectedManager === '' ? 'none' : local.connectedManager]);
     const held = plural(local.heldVersions, 'secret version');
     rows.push(['holds', `${plural(local.runningTasks, 'running task')}, ${held}`]);
-    rows.push(['memory', [local.medium, local.swap].filter(Boolean).join(', ')]);
+    rows.push(['memory', local.medium]);
   }
+  if (local.swap !== '') rows.push(['swap', local.swap]);
   return rows;
 }
 

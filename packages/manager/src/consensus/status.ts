@@ -7,7 +7,7 @@ import type { RaftLinks } from './raft-links.js';
 export function raftStatus(
   host: RaftHost,
   selfNodeId: string,
-  links: Pick<RaftLinks, 'failureTo'>,
+  links: Pick<RaftLinks, 'failureTo' | 'isRefused'>,
 ): ConsensusStatus {
   const { lead, term, commit, progress } = host.status();
   const { state } = host;
@@ -19,6 +19,7 @@ export function raftStatus(
     commitIndex: commit,
     // A leader without a quorum steps down within an election timeout, and then nobody names it.
     hasQuorum: lead !== 0,
+    isRefused: lead === 0 && links.isRefused,
     managers: managersOf(state, { selfNodeId, leaderId, progress, links }),
   };
 }

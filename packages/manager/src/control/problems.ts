@@ -8,12 +8,20 @@ const PROBLEMS_PER_KIND_MAX = 20;
 /** Milliseconds before its end in which a certificate that was not renewed is a problem. */
 const CERTIFICATE_NOTICE_MS: number = 2 * 3_600_000;
 
+/** Nothing else that a removed manager knows is true any more. */
+const REMOVED: ProblemInput = {
+  code: 'removed',
+  message: 'this host was removed from the cluster; the other managers refuse it',
+  next: 'conclave leave --force',
+};
+
 /** What needs a person, each with the next command. Reads committed state and consensus only. */
 export function problemsOf(
   state: State,
   consensus: ConsensusStatus,
   nowMs: number,
 ): ProblemInput[] {
+  if (consensus.isRefused) return [REMOVED];
   const nodes = [...state.nodes()];
   return [
     ...quorumProblems(consensus, nodes),

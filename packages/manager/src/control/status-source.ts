@@ -15,6 +15,8 @@ export interface ConsensusStatus {
   readonly term: number;
   readonly commitIndex: number;
   readonly hasQuorum: boolean;
+  /** The other managers refuse this one: it was removed. What it knows is of the past. */
+  readonly isRefused: boolean;
   readonly managers: readonly ManagerReach[];
 }
 

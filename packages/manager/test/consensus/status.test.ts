@@ -31,6 +31,7 @@ function hostOf(lead: number, heard: Readonly<Record<number, boolean>> = {}): Ra
 const gone = new ConclaveError('CV_PEER_UNREACHABLE', 'refused');
 const linksWithout = (...raftIds: number[]) => ({
   failureTo: (raftId: number) => (raftIds.includes(raftId) ? gone : undefined),
+  isRefused: false,
 });
 
 const reachable = (host: RaftHost, links = linksWithout()): string[] =>
@@ -51,5 +52,12 @@ describe('which managers can be reached', () => {
     expect(reachable(hostOf(0), linksWithout(2, 3))).toEqual(['a']);
     expect(reachable(hostOf(0), linksWithout(3))).toEqual(['a', 'b']);
     expect(raftStatus(hostOf(0), 'a', linksWithout()).hasQuorum).toBe(false);
+  });
+
+  test('one that all others refuse was removed, unless somebody leads it again', () => {
+    const links = { ...linksWithout(2, 3), isRefused: true };
+    expect(raftStatus(hostOf(0), 'a', links).isRefused).toBe(true);
+    expect(raftStatus(hostOf(2), 'a', links).isRefused).toBe(false);
+    expect(raftStatus(hostOf(0), 'a', linksWithout(2, 3)).isRefused).toBe(false);
   });
 });

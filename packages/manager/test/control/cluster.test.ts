@@ -71,6 +71,19 @@ describe('info and status', () => {
     expect(control.barriers).toBe(0);
   });
 
+  test('a removed manager says only that, whatever its old state says', async () => {
+    control.observe(control.addWorker('w1'), 'DOWN');
+    control.isRefused = true;
+    const { problems } = await control.cluster.getStatus({}, CALL);
+    expect(problems).toEqual([
+      {
+        code: 'removed',
+        message: 'this host was removed from the cluster; the other managers refuse it',
+        next: 'conclave leave --force',
+      },
+    ]);
+  });
+
   test('says why tasks wait and which updates are paused', async () => {
     const spec = specMessage({ name: 'web' });
     const { service } = await control.services.create({ spec, idempotencyKey: '' }, CALL);

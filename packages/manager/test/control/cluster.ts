@@ -78,6 +78,8 @@ export class TestControl {
   readonly proposals: Command[] = [];
   readonly removedMembers: string[] = [];
   barriers = 0;
+  /** What the other managers make of this one. */
+  isRefused = false;
   /** Runs before a proposal is applied. */
   beforeApply: (() => void) | undefined;
   readonly secrets: SecretsHandlers;
@@ -128,6 +130,7 @@ export class TestControl {
           term: 2,
           commitIndex: this.#index,
           hasQuorum: true,
+          isRefused: this.isRefused,
           managers: [{ nodeId: CALL.selfNodeId, isReachable: true, matchIndex: this.#index }],
         }),
       },

@@ -22,10 +22,13 @@ export interface BindingInput {
   'uid'?: (number) | undefined;
   'gid'?: (number) | undefined;
   /**
-   * absent: 0400
+   * absent: 0400; at most 0755, only the owner may write
    */
   'mode'?: (number) | undefined;
   'onChange'?: (_conclave_v1_OnChangeInput | null) | undefined;
+  /**
+   * the secret need not exist: the file comes when it does
+   */
   'optional'?: (boolean) | undefined;
 }
 
@@ -49,9 +52,12 @@ export interface Binding {
   'uid'?: (number);
   'gid'?: (number);
   /**
-   * absent: 0400
+   * absent: 0400; at most 0755, only the owner may write
    */
   'mode'?: (number);
   'onChange': (_conclave_v1_OnChange | null);
+  /**
+   * the secret need not exist: the file comes when it does
+   */
   'optional': (boolean);
 }
