@@ -49,7 +49,7 @@ export function read<Request, Response>(
  * One write, repeated with the same idempotency key. `request` makes the message from the key; it
  * is called once, so that every attempt sends the same bytes.
  */
-export function write<Request, Response>(
+export async function write<Request, Response>(
   context: ClientContext,
   call: { method: UnaryMethod<Request, Response>; request: (key: string) => Request },
   options: WriteOptions,
@@ -58,7 +58,7 @@ export function write<Request, Response>(
   const request = call.request(key);
   const { signal } = options;
   const retry = { deadlineMs: writeDeadline(context, options), signal, idempotencyKey: key };
-  return withRetry(context, retry, (deadlineMs) =>
+  return await withRetry(context, retry, (deadlineMs) =>
     context.port.unary(call.method, request, { deadlineMs, signal, idempotencyKey: key }),
   );
 }
