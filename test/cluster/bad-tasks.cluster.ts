@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Service, Task } from '@conclave/client';
 import { eventually } from '@conclave/testing';
-import { Cluster, isEnded } from './support.js';
+import { Cluster, isEnded, refusalOf } from './support.js';
 
 let cluster: Cluster;
 
@@ -158,7 +158,7 @@ describe('secrets that are not there', () => {
       '1000',
     ]);
     expect(refused.code).toBe(66);
-    expect(refused.stderr).toMatch(/no\/such/);
+    expect(refused.stderr).toMatch(/bindings\[0\]\.secret_name: no secret has this name/);
   });
 
   test('a required version that was destroyed makes the task REJECTED with the reason', async () => {
@@ -183,6 +183,20 @@ describe('secrets that are not there', () => {
     expect(rejected.error).toMatch(/1/);
     const service = await cluster.seed.json<Service>(['service', 'inspect', 'pinned']);
     expect(service.runningTasks).toBe(0);
+  });
+
+  test('an optional secret that does not exist: the task starts, and the file comes with it', async () => {
+    await create('early', ['--secret', 'not/yet:optional'], ['sleep', '1000']);
+    const [task] = await cluster.running('early', 1);
+    if (task === undefined) throw new Error('no task');
+    const path = await cluster.fileOf(task, 'yet');
+    expect(existsSync(path)).toBe(false);
+    await cluster.set('not/yet', 'here it is');
+    await cluster.arrives(task, 'yet', { value: 'here it is' });
+    const removal = await cluster.seed.conclave(['secret', 'rm', 'not/yet', '--yes']);
+    expect(refusalOf(removal)).toMatchObject({ code: 65, error: expect.stringMatching(/early/) });
+    await cluster.set('not/yet', 'and changes');
+    await cluster.arrives(task, 'yet', { value: 'and changes' });
   });
 
   test('an optional version that was destroyed: the task starts without the file', async () => {

@@ -1,6 +1,7 @@
 import { randomFillSync, randomInt } from 'node:crypto';
 import { cp, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { expect } from '@jest/globals';
 import { connectLocal } from '@conclave/client';
 import type { ClusterStatus, ConclaveClient, SetSecretOptions, Task } from '@conclave/client';
 import { openSealed, SecretBytes } from '@conclave/sealed';
@@ -352,6 +353,23 @@ export function refusalOf(result: RunResult): Refusal {
   const line = (label: string): string =>
     new RegExp(`^${label}: (.*)$`, 'm').exec(result.stderr)?.[1] ?? '';
   return { code: result.code, error: line('error'), hint: line('hint') };
+}
+
+/** Stands where a value or a token would; must not come back in any text. */
+export const PLANTED = 'planted-4711-value';
+
+/** A call that must fail with the code, in words that fit, without what was planted. */
+export async function expectRefused(
+  act: Promise<unknown>,
+  code: string,
+  message: RegExp = /./,
+): Promise<void> {
+  const failure = await act.then(
+    () => 'nothing failed',
+    (error: unknown) => error as Error,
+  );
+  expect(failure).toMatchObject({ code, message: expect.stringMatching(message) });
+  expect((failure as Error).message).not.toContain(PLANTED);
 }
 
 /** True when this process is root; without it namespaces and mounts cannot be used. */

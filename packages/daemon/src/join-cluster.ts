@@ -92,7 +92,7 @@ async function joinThrough(
   { clock, random }: JoinSurroundings,
 ): Promise<JoinedHost> {
   const service = loadWire().Join;
-  const challenge = await channel.unary(service.Challenge, {}, { timeoutMs: CALL_MS });
+  const challenge = await askForChallenge(channel);
   checkChallenge(challenge, channel.peerCertificateDer, clock.now());
   const key = generateNodeKey();
   const fresh = token.role === 'manager' ? createFreshKeys(random) : undefined;
@@ -107,6 +107,18 @@ async function joinThrough(
     fresh?.static.privateKey.wipe();
     fresh?.signing.privateKey.wipe();
     throw error;
+  }
+}
+
+/** The port for members shows the same certificate, then ends the connection of a stranger. */
+async function askForChallenge(channel: Channel): Promise<ChallengeResponse> {
+  try {
+    return await channel.unary(loadWire().Join.Challenge, {}, { timeoutMs: CALL_MS });
+  } catch (error) {
+    const isManager = channel.peerCertificateDer !== undefined;
+    if (!isManager || !isConclaveError(error) || error.code !== 'CV_PEER_UNREACHABLE') throw error;
+    const message = `a manager answers at ${channel.address}, but takes no joins there`;
+    throw new ConclaveError('CV_PEER_UNREACHABLE', message, { cause: error });
   }
 }
 

@@ -64,7 +64,6 @@ const UNREACHED: readonly (readonly [pattern: RegExp, text: (address: string) =>
   ],
   [/ECONNREFUSED/, (address) => `nobody listens at ${address}`],
   [/EHOSTUNREACH|ENETUNREACH/, (address) => `there is no way to ${address}`],
-  [/certificate required/, (address) => `${address} is for members: it asks for a certificate`],
   [/No connection established|Deadline exceeded/, (address) => `${address} does not answer`],
 ];
 
@@ -78,11 +77,11 @@ function unreached({ address, lastError }: ConnectorState, error: ServiceError):
 /** The failure of a call, told by the connection when it never reached anybody. */
 export function failureOf({ state }: CallTarget, error: ServiceError): ConclaveError {
   const known = errorOf(error);
-  if (state === undefined || state.openCount > 0) return known;
   // With a trailer of ours the peer has answered, whatever became of the connection since.
-  const isForeign = known.cause === error;
-  const isUnreached = known.code === 'CV_PEER_UNREACHABLE' || known.code === 'CV_DEADLINE';
-  return isForeign && isUnreached ? unreached(state, error) : known;
+  if (state === undefined || known.cause !== error) return known;
+  const isLost = known.code === 'CV_PEER_UNREACHABLE';
+  const isSilent = known.code === 'CV_DEADLINE' && state.openCount === 0;
+  return isLost || isSilent ? unreached(state, error) : known;
 }
 
 /** What ends a call from this side. */
