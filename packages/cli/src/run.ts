@@ -11,12 +11,16 @@ import { report } from './report.js';
 import { targetOf } from './target.js';
 import type { Target } from './target.js';
 
+const GLOBAL_OPTION = /^--(?:socket|context|timeout)(=|$)/;
+
 /** Words of the command that `argv` begins with, as far as they are known; for hints. */
 function knownPath(argv: readonly string[]): string {
   // Options of every command may stand in front, each with what belongs to it.
   let start = 0;
-  for (let match; (match = /^--(?:socket|context|timeout)(=|$)/.exec(argv[start] ?? '')) !== null;) {
-    start += match[1] === '=' ? 1 : 2;
+  for (;;) {
+    const option = GLOBAL_OPTION.exec(argv[start] ?? '');
+    if (option === null) break;
+    start += option[1] === '=' ? 1 : 2;
   }
   for (const count of [2, 1]) {
     const path = argv.slice(start, start + count).join(' ');
