@@ -23,7 +23,7 @@ export class DataFolder implements FileVault {
 
   /**
    * Creates the folder when it is missing, checks who may read it and takes its lock.
-   * @throws CV_FOLDER_UNUSABLE when it cannot be made
+   * @throws CV_STORE_FAILED when it cannot be made
    * @throws CV_DATA_DIR_LOOSE when its mode or owner lets others in
    * @throws CV_DATA_DIR_IN_USE when another daemon holds the lock
    */

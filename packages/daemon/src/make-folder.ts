@@ -6,7 +6,7 @@ import { ConclaveError } from '@conclave/kernel';
  * Makes a folder and those above it that are missing, for this user only. Not the recursive form of
  * the library: that one never ends where nothing can be made, as below /proc.
  * @param what as people call it, such as "data folder"
- * @throws CV_FOLDER_UNUSABLE with the reason
+ * @throws CV_STORE_FAILED with the reason
  */
 export async function makeFolder(what: string, path: string): Promise<void> {
   const missing: string[] = [];
@@ -16,15 +16,14 @@ export async function makeFolder(what: string, path: string): Promise<void> {
     if ((await stat(path)).isDirectory()) return;
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new ConclaveError(
-      'CV_FOLDER_UNUSABLE',
-      `the ${what} ${path} cannot be made (${reason})`,
-      {
-        cause: error,
-      },
-    );
+    throw unusable(`the ${what} ${path} cannot be made (${reason})`, error);
   }
-  throw new ConclaveError('CV_FOLDER_UNUSABLE', `the ${what} ${path} is not a folder`);
+  throw unusable(`the ${what} ${path} is not a folder`, undefined);
+}
+
+function unusable(message: string, cause: unknown): ConclaveError {
+  const hint = 'Choose another with --data-dir or --run-dir, or make it for this user.';
+  return new ConclaveError('CV_STORE_FAILED', message, { hint, cause });
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -35,7 +35,7 @@ describe('the data folder', () => {
     '%s can be no folder, and that is said at once',
     async (path) => {
       await expect(DataFolder.open(path)).rejects.toMatchObject({
-        code: 'CV_FOLDER_UNUSABLE',
+        code: 'CV_STORE_FAILED',
         message: expect.stringContaining(path) as unknown as string,
       });
     },

@@ -146,12 +146,6 @@ export const ERROR_TABLE = {
     when: 'A command could not be started on the host.',
     next: 'Read the message; check the command and its user.',
   },
-  CV_FOLDER_UNUSABLE: {
-    kind: 'environment',
-    status: 'FAILED_PRECONDITION',
-    when: 'A folder of the daemon cannot be made or is something else.',
-    next: 'Choose another with --data-dir or --run-dir, or make it for this user.',
-  },
   CV_HISTORY_COMPACTED: {
     kind: 'conflict',
     status: 'FAILED_PRECONDITION',
