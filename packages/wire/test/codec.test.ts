@@ -19,7 +19,18 @@ const names = [...schema.keys()];
 
 /** Another implementation of the same format, reading the .proto files themselves. */
 const oracle = loadSync(
-  ['cluster', 'common', 'dispatch', 'identity', 'join', 'local', 'managers', 'nodes', 'raft']
+  [
+    'admins',
+    'cluster',
+    'common',
+    'dispatch',
+    'identity',
+    'join',
+    'local',
+    'managers',
+    'nodes',
+    'raft',
+  ]
     .concat(['secrets', 'services', 'tasks', 'tokens'])
     .map((name) => `conclave/v1/${name}.proto`),
   { includeDirs: [protoDir], longs: Number, defaults: true, oneofs: true },
