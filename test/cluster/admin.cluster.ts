@@ -70,6 +70,15 @@ describe('an administrator from elsewhere', () => {
     expect(history).toMatchObject([{ by: { kind: 'admin', id: self?.id } }]);
   });
 
+  test('may have a key that never left its own host', async () => {
+    const request = await ok(['context', 'create', 'own']);
+    const create = ['admin', 'create', 'own', '--role', 'viewer', '--request', '-'];
+    const grant = await cluster.seed.ok(create, { input: request });
+    expect(`${request}${grant}`).not.toContain('PRIVATE');
+    await ok(['context', 'import', 'own'], grant);
+    expect(await ok(['--context', 'own', 'secret', 'ls', '-q'])).not.toBe('');
+  });
+
   test('keeps its key to one user, and the cluster never had it', async () => {
     const path = join(home, 'conclave/contexts/ann');
     expect((await stat(path)).mode & 0o777).toBe(0o600);

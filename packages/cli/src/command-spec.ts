@@ -1,6 +1,6 @@
 import type { Clock, Random } from '@conclave/kernel';
 import type { AdminCredentials, ConclaveClient } from '@conclave/client';
-import type { ContextStore } from './contexts.js';
+import type { ContextStore, KeyShelf } from './contexts.js';
 import type { Flags } from './flags.js';
 import type { Io } from './io.js';
 import type { Target } from './target.js';
@@ -50,6 +50,8 @@ export interface Tools {
   /** Connects to a manager with the credentials of a context, which are only read. */
   readonly connectRemote: (options: ConnectRemoteOptions) => Promise<ConclaveClient>;
   readonly contexts: ContextStore;
+  /** Private keys whose certificate has not come yet, by name of the context to be. */
+  readonly requestKeys: KeyShelf;
   /** Becomes the daemon; resolves when its start has been handed over. */
   readonly startDaemon: (argv: readonly string[]) => Promise<void>;
   readonly clock: Clock;

@@ -27,21 +27,23 @@ function folderOf(env: Io['env']): string {
 /** Contexts as files in the folder for settings of this person, one each, mode 0600. */
 export class ContextFiles implements ContextStore {
   readonly #folder: string;
+  readonly #shelf: string;
   readonly #random: Random;
 
-  constructor(env: Io['env'], random: Random) {
+  constructor(env: Io['env'], random: Random, shelf: 'contexts' | 'requests' = 'contexts') {
     this.#folder = folderOf(env);
+    this.#shelf = `${this.#folder}/${shelf}`;
     this.#random = random;
   }
 
   place(name: string): string {
-    return `${this.#folder}/contexts/${name}`;
+    return `${this.#shelf}/${name}`;
   }
 
   async names(): Promise<readonly string[]> {
     const { readdir } = await import('node:fs/promises');
     try {
-      const names = await readdir(`${this.#folder}/contexts`);
+      const names = await readdir(this.#shelf);
       return names.filter((name) => !name.startsWith('.')).toSorted();
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return [];
@@ -101,7 +103,7 @@ export class ContextFiles implements ContextStore {
 
   async #replace(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
     const { mkdir, open, rename, rm } = await import('node:fs/promises');
-    await mkdir(`${this.#folder}/contexts`, { recursive: true, mode: FOLDER_MODE });
+    await mkdir(this.#shelf, { recursive: true, mode: FOLDER_MODE });
     const place = path.lastIndexOf('/') + 1;
     const suffix = Buffer.from(this.#random.bytes(DRAFT_BYTES)).toString('hex');
     const draft = `${path.slice(0, place)}.${path.slice(place)}.${suffix}`;

@@ -26,6 +26,9 @@ export interface ContextStore {
   choose(name: string): Promise<void>;
 }
 
+/** Private keys that wait for a certificate. */
+export type KeyShelf = Pick<ContextStore, 'read' | 'write' | 'remove'>;
+
 const NAME = /^[A-Za-z0-9]+(?:[-_]+[A-Za-z0-9]+)*$/;
 const NAME_LENGTH_MAX = 63;
 

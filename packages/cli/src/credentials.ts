@@ -5,16 +5,18 @@ import type { SecretBytes } from '@conclave/sealed';
 export async function withCredentials<T>(
   content: SecretBytes,
   act: (credentials: AdminCredentials) => Promise<T> | T,
+  ownKey?: SecretBytes,
 ): Promise<T> {
   const { decodeCredentials } = await import('@conclave/client');
   try {
-    const credentials = decodeCredentials(content);
+    const credentials = decodeCredentials(content, ownKey);
     try {
       return await act(credentials);
     } finally {
       credentials.privateKey.wipe();
     }
   } finally {
+    ownKey?.wipe();
     content.wipe();
   }
 }

@@ -48,6 +48,7 @@ export function processTools(signal: AbortSignal): Tools {
       return connectRemote({ ...environment(deadlineMs), credentials });
     },
     contexts: new ContextFiles(process.env, RANDOM),
+    requestKeys: new ContextFiles(process.env, RANDOM, 'requests'),
     startDaemon,
     clock: CLOCK,
     random: RANDOM,

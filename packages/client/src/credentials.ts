@@ -2,9 +2,9 @@ import { ConclaveError } from '@conclave/kernel';
 import {
   encodeAdminTranscript,
   encodeRenewTranscript,
-  fromPem,
   generateNodeKey,
   identityOf,
+  isKeyOf,
   proveKey,
 } from '@conclave/pki';
 import type { CertificateIdentity } from '@conclave/pki';
@@ -38,6 +38,9 @@ export const CREDENTIALS_BYTES_MAX: number = 64 * 1024;
 const FORMAT = 1;
 const NEWLINE = 0x0a;
 
+const base64 = (der: Uint8Array): string => Buffer.from(der).toString('base64');
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
+
 function newKey(transcriptOf: (publicKey: Uint8Array) => Uint8Array): AdminKey {
   const { privateKeyPem, spkiDer } = generateNodeKey();
   const proof = proveKey(privateKeyPem, transcriptOf(spkiDer));
@@ -56,14 +59,10 @@ export function certificateOf({
   return identityOf(certificateDer);
 }
 
-/**
- * Credentials as the bytes of a file: one line of JSON, then the private key in PEM, which never
- * becomes a string. The caller wipes them.
- */
-export function encodeCredentials(credentials: AdminCredentials): SecretBytes {
-  const { clusterId, name, roles, addresses, certificateDer, rootsDer, privateKey } = credentials;
-  const base64 = (der: Uint8Array): string => Buffer.from(der).toString('base64');
-  const line = JSON.stringify({
+/** The public part of credentials, for whoever has the private key already: one line of JSON. */
+export function encodeGrant(granted: Omit<AdminCredentials, 'privateKey'>): string {
+  const { clusterId, name, roles, addresses, certificateDer, rootsDer } = granted;
+  return `${JSON.stringify({
     format: FORMAT,
     clusterId,
     name,
@@ -71,8 +70,16 @@ export function encodeCredentials(credentials: AdminCredentials): SecretBytes {
     addresses,
     certificate: base64(certificateDer),
     roots: rootsDer.map(base64),
-  });
-  const head = new TextEncoder().encode(`${line}\n`);
+  })}\n`;
+}
+
+/**
+ * Credentials as the bytes of a file: one line of JSON, then the private key in PEM, which never
+ * becomes a string. The caller wipes them.
+ */
+export function encodeCredentials(credentials: AdminCredentials): SecretBytes {
+  const { privateKey } = credentials;
+  const head = new TextEncoder().encode(encodeGrant(credentials));
   const bytes = SecretBytes.allocate(head.length + privateKey.size);
   bytes.use((target) => {
     target.set(head);
@@ -123,49 +130,66 @@ function invalid(why: string, cause?: unknown): ConclaveError {
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
 
-function fieldsOf(line: Uint8Array): Omit<AdminCredentials, 'privateKey'> {
-  let parsed: unknown;
+function parsed(line: Uint8Array): Readonly<Record<string, unknown>> {
   try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(line));
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(line));
+    return (value ?? {}) as Readonly<Record<string, unknown>>;
   } catch (error) {
     throw invalid('is malformed', error);
   }
-  const { format, clusterId, name, roles, addresses, certificate, roots } = (parsed ??
-    {}) as Readonly<Record<string, unknown>>;
+}
+
+function fieldsOf(line: Uint8Array): Omit<AdminCredentials, 'privateKey'> {
+  const { format, clusterId, name, roles, addresses, certificate, roots } = parsed(line);
   if (format !== FORMAT) throw invalid('has a format that this version does not know');
   const isWhole =
     [clusterId, name, certificate].every(isText) && [roles, addresses, roots].every(isTexts);
   if (!isWhole) throw invalid('lacks a part');
-  const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
   return {
     clusterId: clusterId as string,
     name: name as string,
     roles: roles as string[],
     addresses: addresses as string[],
-    certificateDer: bytes(certificate as string),
-    rootsDer: (roots as string[]).map(bytes),
+    certificateDer: bytesOf(certificate as string),
+    rootsDer: (roots as string[]).map(bytesOf),
   };
 }
 
+function keyOf(pem: Uint8Array, certificateDer: Uint8Array): SecretBytes {
+  if (!isKeyOf(pem, certificateDer)) throw invalid('has no key, or that of another certificate');
+  const copy = new Uint8Array(new ArrayBuffer(pem.length));
+  copy.set(pem);
+  return SecretBytes.take(copy);
+}
+
 /**
- * Reads what {@link encodeCredentials} made; the input is not wiped.
+ * Reads what {@link encodeCredentials} made, or with the key at hand what {@link encodeGrant} made;
+ * the input is not wiped.
  * @throws CV_CONTEXT_INVALID for anything else
  */
-export function decodeCredentials(bytes: SecretBytes): AdminCredentials {
+export function decodeCredentials(bytes: SecretBytes, ownKey?: SecretBytes): AdminCredentials {
   return bytes.use((view) => {
     const end = view.indexOf(NEWLINE);
     if (end === -1 || view.length > CREDENTIALS_BYTES_MAX) throw invalid('is malformed');
     const fields = fieldsOf(view.subarray(0, end));
-    const pem = view.subarray(end + 1);
-    try {
-      fromPem('PRIVATE KEY', pem).fill(0);
-      const { kind, clusterId } = identityOf(fields.certificateDer);
-      if (kind !== 'admin' || clusterId !== fields.clusterId) throw invalid('fits no certificate');
-    } catch (error) {
-      throw invalid('has a damaged key or certificate', error);
+    const { certificateDer } = fields;
+    const identity = identityOrNone(certificateDer);
+    if (identity?.kind !== 'admin' || identity.clusterId !== fields.clusterId) {
+      throw invalid('has no certificate of an administrator of its cluster');
     }
-    const copy = new Uint8Array(new ArrayBuffer(pem.length));
-    copy.set(pem);
-    return { ...fields, privateKey: SecretBytes.take(copy) };
+    const pem = view.subarray(end + 1);
+    const privateKey =
+      pem.length === 0 && ownKey !== undefined
+        ? ownKey.use((own) => keyOf(own, certificateDer))
+        : keyOf(pem, certificateDer);
+    return { ...fields, privateKey };
   });
+}
+
+function identityOrNone(certificateDer: Uint8Array): CertificateIdentity | undefined {
+  try {
+    return identityOf(certificateDer);
+  } catch {
+    return undefined;
+  }
 }

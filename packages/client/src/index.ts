@@ -1,3 +1,4 @@
+export { decodeRequest, encodeRequest, REQUEST_LENGTH_MAX } from './admin-request.js';
 export type { AdminsApi, AdminSpec, CreatedAdmin, ProvenKey } from './admins.js';
 export { createClient } from './client.js';
 export type { ConclaveClient } from './client.js';
@@ -12,6 +13,7 @@ export {
   CREDENTIALS_BYTES_MAX,
   decodeCredentials,
   encodeCredentials,
+  encodeGrant,
   renewCredentials,
 } from './credentials.js';
 export type { AdminCredentials, AdminKey, RenewedCredentials } from './credentials.js';

@@ -7,7 +7,10 @@ import {
   createAdminKey,
   CREDENTIALS_BYTES_MAX,
   decodeCredentials,
+  decodeRequest,
   encodeCredentials,
+  encodeGrant,
+  encodeRequest,
 } from '../src/index.js';
 import type { AdminCredentials } from '../src/index.js';
 
@@ -49,6 +52,9 @@ beforeAll(async () => {
 
 const text = (bytes: SecretBytes): string => bytes.use((view) => new TextDecoder().decode(view));
 const bytes = (content: string): SecretBytes => SecretBytes.take(new TextEncoder().encode(content));
+const expectInvalid = (read: () => unknown): void => {
+  expect(read).toThrow(expect.objectContaining({ code: 'CV_CONTEXT_INVALID' }));
+};
 const changed = (fields: object): string => {
   const [line = '', ...rest] = text(encodeCredentials(credentials)).split('\n');
   return [JSON.stringify({ ...(JSON.parse(line) as object), ...fields }), ...rest].join('\n');
@@ -80,6 +86,31 @@ describe('credentials', () => {
     expect(() => decodeCredentials(held)).toThrow(
       expect.objectContaining({ code: 'CV_CONTEXT_INVALID' }),
     );
+  });
+
+  test('come together from the public part and the key that was made for it', () => {
+    const grant = encodeGrant(credentials);
+    expect(grant).not.toContain('PRIVATE');
+    const read = decodeCredentials(bytes(grant), credentials.privateKey);
+    expect(read.privateKey.equals(credentials.privateKey)).toBe(true);
+    expectInvalid(() => decodeCredentials(bytes(grant)));
+    const other = createAdminKey('ann').privateKey;
+    expectInvalid(() => decodeCredentials(bytes(grant), other));
+    const swapped = encodeCredentials({ ...credentials, privateKey: other });
+    expectInvalid(() => decodeCredentials(swapped));
+  });
+
+  test('are asked for with a request that has no secret', () => {
+    const { privateKey, proven } = createAdminKey('ann');
+    const request = encodeRequest(proven);
+    expect(decodeRequest(request)).toEqual(proven);
+    const secret = text(privateKey).split('\n')[1] ?? '';
+    expect(request).not.toContain(secret.slice(0, 40));
+    for (const other of ['', 'x', 'null', '[]', '{"format":2}', 'x'.repeat(5_000)]) {
+      expect(() => decodeRequest(other)).toThrow(
+        expect.objectContaining({ code: 'CV_ARGUMENT_INVALID' }),
+      );
+    }
   });
 
   test('that expired or name no manager connect to nobody', () => {

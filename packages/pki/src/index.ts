@@ -10,7 +10,7 @@ export {
 export type { CertificateSubject, CreatedRoot, IssueRequest, RootRequest } from './issue.js';
 export { adminUri, isCertificateLabel, managerName, nodeUri } from './names.js';
 export type { CertificateRole } from './names.js';
-export { generateNodeKey, proveKey, verifyKeyProof } from './node-key.js';
+export { generateNodeKey, isKeyOf, proveKey, verifyKeyProof } from './node-key.js';
 export type { NodeKey } from './node-key.js';
 export { fromPem, toPem } from './pem.js';
 export type { PemLabel } from './pem.js';

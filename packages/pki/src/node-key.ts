@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, sign, verify, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 
 import { ConclaveError } from '@conclave/kernel';
@@ -52,6 +52,16 @@ export function verifyKeyProof(
   const key = readPublicKey(spkiDer);
   if (proof.length !== PROOF_BYTES) return false;
   return verify('sha256', labelled(message), { key, ...SIGNATURE_FORM }, proof);
+}
+
+/** True when this is a private key and the certificate is for its public half. */
+export function isKeyOf(privateKeyPem: Uint8Array, certificateDer: Uint8Array): boolean {
+  try {
+    const key = readPrivateKey(privateKeyPem);
+    return new X509Certificate(asBuffer(certificateDer)).checkPrivateKey(key);
+  } catch {
+    return false; // one of them is something else
+  }
 }
 
 function readPrivateKey(pem: Uint8Array): KeyObject {

@@ -1,6 +1,6 @@
 import { ADMIN_ROLES, limits } from '@conclave/kernel';
 import type { AdminRole } from '@conclave/kernel';
-import type { CreatedAdmin } from '@conclave/client';
+import type { AdminCredentials, AdminSpec, CreatedAdmin, ProvenKey } from '@conclave/client';
 import type { SecretBytes } from '@conclave/sealed';
 import type { Call, CommandSpec } from '../command-spec.js';
 import { YES_OPTION } from '../confirm.js';
@@ -14,6 +14,7 @@ import {
   printList,
 } from '../output/print.js';
 import { time } from '../output/text.js';
+import { readSecret, readSecretFile } from '../stdin.js';
 import { ADMIN_VIEW } from '../views/admins.js';
 import { checkNewContext } from './context.js';
 import { removeEach } from './remove-each.js';
@@ -26,17 +27,15 @@ function rolesOf(call: Call): readonly AdminRole[] {
   throw usageError(`--role must be given, as one of ${ADMIN_ROLES.join(', ')}`);
 }
 
+function grantOf(made: CreatedAdmin): Omit<AdminCredentials, 'privateKey'> {
+  const { addresses, admin, certificate, clusterId, rootCertificates: rootsDer } = made;
+  const { name, roles } = admin;
+  return { clusterId, name, roles, addresses, certificateDer: certificate, rootsDer };
+}
+
 async function keep(call: Call, made: CreatedAdmin, privateKey: SecretBytes): Promise<void> {
   const { encodeCredentials } = await import('@conclave/client');
-  const content = encodeCredentials({
-    clusterId: made.clusterId,
-    name: made.admin.name,
-    roles: made.admin.roles,
-    addresses: made.addresses,
-    certificateDer: made.certificate,
-    rootsDer: made.rootCertificates,
-    privateKey,
-  });
+  const content = encodeCredentials({ ...grantOf(made), privateKey });
   try {
     await call.tools.contexts.write(made.admin.name, content);
   } catch (error) {
@@ -57,6 +56,8 @@ const CREATE: CommandSpec = {
       'only this user can read; the cluster gets the public key. Roles: viewer reads; auditor also ' +
       'sees who was given what; operator runs services; secret-writer sets secrets; admin may do ' +
       'everything. An operator may give those secrets to services that --use names.',
+    'With --request the key was made elsewhere and stays there: what is printed is public, and ' +
+      '`context import` takes it there.',
   ],
   examples: [
     "conclave admin create ann --role operator --use 'shop/*'",
@@ -66,6 +67,7 @@ const CREATE: CommandSpec = {
     { flags: '--role <role>', help: ADMIN_ROLES.join(', '), isRepeated: true },
     { flags: '--use <secret>', help: "operators: a secret, 'PREFIX/*' or '*'", isRepeated: true },
     { flags: '--ttl <duration>', help: 'life of its certificates, up to 7d (12h)' },
+    { flags: '--request <file>', help: 'a request of `context create`, or - for a pipe' },
     ...DONE_OPTIONS,
   ],
   fields: ['id', 'name', 'roles', 'uses', 'expiresAtMs', 'context', 'index'],
@@ -77,6 +79,8 @@ const CREATE: CommandSpec = {
       throw usageError('--ttl must be more than 0 and at most 7d');
     }
     const spec = { name, roles: rolesOf(call), uses: call.flags.list('use'), ttlMs };
+    const path = call.flags.text('request');
+    if (path !== undefined) return answerRequest(call, spec, path);
     await checkNewContext(call, name);
     const { createAdminKey } = await import('@conclave/client');
     const { privateKey, proven: key } = createAdminKey(name);
@@ -90,6 +94,33 @@ const CREATE: CommandSpec = {
     }
   },
 };
+
+/** Certifies a key that was made elsewhere; prints all that its owner needs besides it. */
+async function answerRequest(
+  call: Call,
+  spec: Omit<AdminSpec, 'key'>,
+  path: string,
+): Promise<void> {
+  if (checkDoneOptions(call) !== 'text') {
+    throw usageError(
+      '--request prints its answer as it is: --output and --quiet do not go with it',
+    );
+  }
+  const { encodeGrant } = await import('@conclave/client');
+  const key = await readRequest(call, path);
+  const client = await call.client();
+  const made = await client.admins.create({ ...spec, key }, { signal: call.tools.signal });
+  await call.io.stdout.write(encodeGrant(grantOf(made)));
+}
+
+async function readRequest(call: Call, path: string): Promise<ProvenKey> {
+  const { decodeRequest, REQUEST_LENGTH_MAX } = await import('@conclave/client');
+  const content =
+    path === '-'
+      ? await readSecret(call.io.stdin.chunks(), REQUEST_LENGTH_MAX)
+      : await readSecretFile(path, REQUEST_LENGTH_MAX);
+  return decodeRequest(content.use((view) => new TextDecoder().decode(view)));
+}
 
 async function printCreated(call: Call, { admin, index }: CreatedAdmin): Promise<void> {
   const { expiresAtMs, id, name, roles, uses } = admin;

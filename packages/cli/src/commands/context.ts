@@ -1,3 +1,6 @@
+import type { AdminCredentials } from '@conclave/client';
+import { isConclaveError } from '@conclave/kernel';
+import type { SecretBytes } from '@conclave/sealed';
 import type { Call, CommandSpec } from '../command-spec.js';
 import { confirm, YES_OPTION } from '../confirm.js';
 import { checkContextName, LOCAL_CONTEXT } from '../contexts.js';
@@ -119,10 +122,42 @@ const EXPORT: CommandSpec = {
   },
 };
 
+const CREATE: CommandSpec = {
+  path: 'context create',
+  arguments: '<name>',
+  summary: 'Make a key here and print a request for its certificate',
+  details: [
+    'The private key stays on this host. The request is public: an administrator answers it with ' +
+      '`conclave admin create NAME --request FILE`, and `context import` takes the answer.',
+  ],
+  examples: [
+    'conclave context create ann > ann.request',
+    'conclave context create ann | ssh host-1 conclave admin create ann --role viewer --request - | conclave context import ann',
+  ],
+  run: async (call) => {
+    const name = argument(call, 0);
+    await checkNewContext(call, name);
+    const { createAdminKey, encodeRequest } = await import('@conclave/client');
+    const { privateKey, proven } = createAdminKey(name);
+    await call.tools.requestKeys.write(name, privateKey).finally(() => privateKey.wipe());
+    await call.io.stdout.write(encodeRequest(proven));
+  },
+};
+
+/** The key that `context create` left for this context, if any. */
+async function ownKeyOf(call: Call, name: string): Promise<SecretBytes | undefined> {
+  try {
+    return await call.tools.requestKeys.read(name);
+  } catch (error) {
+    if (isConclaveError(error) && error.kind === 'missing') return undefined;
+    throw error;
+  }
+}
+
 const IMPORT: CommandSpec = {
   path: 'context import',
   arguments: '<name> [file]',
-  summary: 'Take a context from a file, or from standard input',
+  summary: 'Take a context, or the answer to a request, from a file or standard input',
   examples: [
     'conclave context import ann < ann.context',
     'conclave context import ann ann.context',
@@ -139,15 +174,18 @@ const IMPORT: CommandSpec = {
       path === '-'
         ? await readSecret(call.io.stdin.chunks(), CREDENTIALS_BYTES_MAX)
         : await readSecretFile(path, CREDENTIALS_BYTES_MAX);
-    await withCredentials(content, async (credentials) => {
+    const ownKey = await ownKeyOf(call, name);
+    const take = async (credentials: AdminCredentials): Promise<void> => {
       const checked = encodeCredentials(credentials);
       await call.tools.contexts.write(name, checked).finally(() => checked.wipe());
+      if (ownKey !== undefined) await call.tools.requestKeys.remove(name);
       const { clusterId, name: admin } = credentials;
       const text = `context ${name} is administrator ${admin} of cluster ${clusterId}`;
       await printDone(call, { text, data: { name, admin, clusterId }, id: name });
-    });
+    };
+    await withCredentials(content, take, ownKey);
   },
 };
 
 /** Commands about whom other commands talk to. */
-export const CONTEXT_COMMANDS: readonly CommandSpec[] = [LIST, USE, REMOVE, EXPORT, IMPORT];
+export const CONTEXT_COMMANDS: readonly CommandSpec[] = [LIST, USE, CREATE, IMPORT, EXPORT, REMOVE];

@@ -33,6 +33,7 @@ export interface Situation {
   readonly tickMs?: number;
   readonly io?: FakeIo;
   readonly contexts?: ContextStore;
+  readonly requestKeys?: ContextStore;
 }
 
 /** Bytes that count up, so that tests know them. */
@@ -64,6 +65,7 @@ export async function runCommand(
         : Promise.reject(situation.connectError);
     },
     contexts: situation.contexts ?? new MemoryContexts(),
+    requestKeys: situation.requestKeys ?? new MemoryContexts(),
     startDaemon: (words) => {
       daemonArguments.push([...words]);
       return Promise.resolve();

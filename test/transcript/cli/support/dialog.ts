@@ -88,6 +88,7 @@ export function startDialog(): (block: Block) => Promise<string> {
   const cluster = new SmallCluster();
   const answers = cluster.answers();
   const contexts = new MemoryContexts();
+  const requestKeys = new MemoryContexts();
   return async ({ command, input }) => {
     const { typed, piped } = inputOf(cluster, input);
     const [program, ...argv] = wordsOf(command);
@@ -101,7 +102,7 @@ export function startDialog(): (block: Block) => Promise<string> {
       env: { NO_COLOR: '1' },
       userId: 1000,
     };
-    const { code } = await runCommand(argv, { answers, contexts, io });
+    const { code } = await runCommand(argv, { answers, contexts, requestKeys, io });
     return [...render(notes), `exit ${code}`].join('\n');
   };
 }

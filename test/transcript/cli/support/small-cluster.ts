@@ -14,7 +14,7 @@ import {
   useOf,
 } from '../../../../packages/cli/test/support/objects.js';
 import type { Answers } from '../../../../packages/cli/test/support/fake-client.js';
-import { adminCalls } from './small-admins.js';
+import { adminCalls } from '../../../../packages/cli/test/support/small-admins.js';
 import { failure } from '../../../../packages/cli/test/support/run-command.js';
 
 interface Version {

@@ -1,12 +1,9 @@
 import type { Admin, AdminSpec } from '@conclave/client';
 import { createRoot, issueCertificate } from '@conclave/pki';
 import type { CreatedRoot } from '@conclave/pki';
-import type { Answers } from '../../../../packages/cli/test/support/fake-client.js';
-import { NOW_MS } from '../../../../packages/cli/test/support/objects.js';
-import {
-  countingBytes,
-  failure,
-} from '../../../../packages/cli/test/support/run-command.js';
+import type { Answers } from './fake-client.js';
+import { NOW_MS } from './objects.js';
+import { countingBytes, failure } from './run-command.js';
 
 const CLUSTER_ID = 'c1';
 const TTL_MS = 12 * 3_600_000;
