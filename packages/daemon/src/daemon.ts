@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import { ConclaveError, EXIT_CODES, toConclaveError, VERSION } from '@conclave/kernel';
-import { serveControl } from '@conclave/manager';
 import { openSealed } from '@conclave/sealed';
-import { listenLocal, serve } from '@conclave/transport';
+import { listenLocal } from '@conclave/transport';
 import type { Listener } from '@conclave/transport';
 import { openLog } from '@conclave/telemetry';
-import { loadWire } from '@conclave/wire';
 import type {
   InitRequest,
   InitResponseInput,
@@ -22,7 +20,7 @@ import { DataFolder } from './data-folder.js';
 import { describeSwap } from './hygiene.js';
 import { IdentityFile } from './identity-file.js';
 import type { MemberIdentity } from './identity-file.js';
-import { LocalService } from './local-service.js';
+import { localServices } from './local-service.js';
 import { makeFolder } from './make-folder.js';
 import type { Member, Surroundings } from './member.js';
 import { checkRunFolder } from './run-folder.js';
@@ -167,14 +165,10 @@ export class Daemon {
     await checkRunFolder(config.runDir);
     this.#local = await listenLocal({
       path: join(config.runDir, SOCKET_NAME),
-      services: [
-        serve(loadWire().Local, new LocalService(this)),
-        ...serveControl({
-          api: () => controlOf(this.#member),
-          selfNodeId: () => this.#nodeId,
-          onAnswer: () => undefined,
-        }),
-      ],
+      services: localServices(this, {
+        api: () => controlOf(this.#member),
+        selfNodeId: () => this.#nodeId,
+      }),
       clock,
       timers,
       logger,

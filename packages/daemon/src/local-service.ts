@@ -1,4 +1,8 @@
-import type { CallContext, Handlers } from '@conclave/transport';
+import { serveControl } from '@conclave/manager';
+import type { ControlSource } from '@conclave/manager';
+import { serve } from '@conclave/transport';
+import type { CallContext, Handlers, ServedService } from '@conclave/transport';
+import { loadWire } from '@conclave/wire';
 import type {
   InitRequest,
   InitResponseInput,
@@ -41,4 +45,15 @@ export class LocalService implements Handlers<Services['Local']> {
   leave(_call: CallContext, request: LeaveClusterRequest): Promise<LeaveClusterResponseInput> {
     return this.#host.leave(request.force);
   }
+}
+
+/** What the socket of this host serves: its daemon, and the control API. */
+export function localServices(
+  host: LocalHost,
+  source: Omit<ControlSource, 'onAnswer'>,
+): ServedService[] {
+  return [
+    serve(loadWire().Local, new LocalService(host)),
+    ...serveControl({ ...source, onAnswer: () => undefined }),
+  ];
 }

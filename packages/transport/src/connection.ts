@@ -29,6 +29,13 @@ export interface OpenCall {
   end(error: ConclaveError): void;
 }
 
+/** What all connections of a listener live by. */
+export interface ConnectionRules {
+  readonly timers: Timers;
+  /** False for a peer whose certificate does not count any more. */
+  readonly isAccepted: (peer: Peer) => boolean;
+}
+
 /** A connection with a known peer, and its open calls. */
 export class Connection {
   readonly peer: Peer;
@@ -39,8 +46,13 @@ export class Connection {
   #farewell: TimerHandle | undefined;
   readonly #ending = new Map<OpenCall, TimerHandle>();
 
-  constructor(peer: Peer, socket: Socket, timers: Timers) {
+  readonly #isAccepted: (peer: Peer) => boolean;
+  #wasAccepted: boolean;
+
+  constructor(peer: Peer, socket: Socket, { timers, isAccepted }: ConnectionRules) {
     this.peer = peer;
+    this.#isAccepted = isAccepted;
+    this.#wasAccepted = isAccepted(peer);
     this.#socket = socket;
     this.#timers = timers;
     this.#firstCall = timers.after(limits.FIRST_CALL_MS_MAX, () => socket.destroy());
@@ -68,10 +80,11 @@ export class Connection {
   }
 
   /**
-   * Cuts the calls that may not go on. A peer that `isAccepted` does not know any more loses the
-   * connection too: at once when it is idle, else when its calls have had time to end.
+   * Cuts the calls that may not go on. A peer that is not accepted any more loses the connection too:
+   * at once when it is idle, else when its calls have had time to end. One that never was accepted
+   * is told so by the call that it makes, and makes none for longer than the first may take.
    */
-  recheck(isAccepted: (peer: Peer) => boolean): void {
+  recheck(): void {
     for (const call of this.#calls) {
       try {
         call.recheck();
@@ -79,9 +92,9 @@ export class Connection {
         this.cut(call, toConclaveError(error));
       }
     }
-    if (isAccepted(this.peer)) return;
-    if (this.#calls.size === 0) this.destroy();
-    else this.#farewell ??= this.#timers.after(limits.CUT_GRACE_MS, () => this.destroy());
+    const { peer } = this;
+    if (this.#isAccepted(peer)) this.#wasAccepted = true;
+    else if (this.#wasAccepted) this.#endSoon();
   }
 
   /** Cuts what would go on for ever. */
@@ -111,5 +124,10 @@ export class Connection {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  #endSoon(): void {
+    if (this.#calls.size === 0) this.destroy();
+    else this.#farewell ??= this.#timers.after(limits.CUT_GRACE_MS, () => this.destroy());
   }
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import type { ConclaveError, Timers } from '@conclave/kernel';
+import type { ConclaveError } from '@conclave/kernel';
 import { Connection, connectionKey } from './connection.js';
-import type { Endpoints } from './connection.js';
+import type { ConnectionRules, Endpoints } from './connection.js';
 import * as limits from './limits.js';
 import type { Peer } from './peer.js';
 
@@ -23,13 +23,13 @@ function connectionCountMax(peer: Peer): number {
 
 /** The open connections of a listener whose peer is known. */
 export class Connections {
-  readonly #timers: Timers;
+  readonly #rules: ConnectionRules;
   readonly #byKey = new Map<string, Connection>();
   /** In the order of their opening. */
   readonly #byIdentity = new Map<string, Set<Connection>>();
 
-  constructor(timers: Timers) {
-    this.#timers = timers;
+  constructor(rules: ConnectionRules) {
+    this.#rules = rules;
   }
 
   get count(): number {
@@ -44,7 +44,7 @@ export class Connections {
   add(peer: Peer, socket: Socket): Connection | undefined {
     const key = connectionKey(socket);
     if (key === undefined || this.#byKey.has(key)) return undefined;
-    const connection = new Connection(peer, socket, this.#timers);
+    const connection = new Connection(peer, socket, this.#rules);
     this.#byKey.set(key, connection);
     socket.once('close', () => this.#byKey.delete(key));
     const identity = identityKey(peer);
@@ -59,8 +59,8 @@ export class Connections {
   }
 
   /** Checks every open call and every peer again. */
-  recheck(isAccepted: (peer: Peer) => boolean): void {
-    for (const connection of this.#byKey.values()) connection.recheck(isAccepted);
+  recheck(): void {
+    for (const connection of this.#byKey.values()) connection.recheck();
   }
 
   /** Cuts the streams of all connections; other calls go on. */

@@ -66,7 +66,8 @@ export class GrpcListener {
     setLogVerbosity(logVerbosity.NONE);
     const { clock, kind, logger, timers, authority } = options;
     this.#kind = kind;
-    this.connections = new Connections(timers);
+    const view = { authority, clock };
+    this.connections = new Connections({ timers, isAccepted: (peer) => isAccepted(peer, view) });
     const methods = options.services.flatMap((service) => service.methods);
     const kinds = new Map<string, MethodKind>();
     for (const { method } of methods) kinds.set(method.path, method.kind);
@@ -74,7 +75,7 @@ export class GrpcListener {
     const admission = {
       listener: kind,
       connections: this.connections,
-      view: { authority, clock },
+      view,
       timers,
       logger,
       observer: options.observer,
@@ -86,10 +87,7 @@ export class GrpcListener {
     });
     for (const served of methods) this.#register(served, { admitted, timers });
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    const { view } = admission;
-    this.#stopWatching = authority?.onChange(() =>
-      this.connections.recheck((peer) => isAccepted(peer, view)),
-    );
+    this.#stopWatching = authority?.onChange(() => this.connections.recheck());
   }
 
   /** Takes over a socket; destroys it when it is closed already. */

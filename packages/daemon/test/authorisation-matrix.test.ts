@@ -1,0 +1,365 @@
+import { connect as connectHttp2 } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { createRoot, issueCertificate, generateNodeKey, toPem } from '@conclave/pki';
+import { AUTHORISATION, FORWARDED_FOR } from '@conclave/transport';
+import type { Caller, ListenerKind, TlsIdentity } from '@conclave/transport';
+import { loadWire } from '@conclave/wire';
+import type { AnyMethod } from '@conclave/wire';
+import { SYSTEM_CLOCK, SYSTEM_RANDOM } from '../src/platform.js';
+import { PURPOSE_BYTE, resigned, withPurpose } from './other-certificates.js';
+import { nodeIdOf, RealManager, serialOf } from './real-manager.js';
+
+// Some 3 000 calls over real sockets, on a machine that may be busy.
+jest.setTimeout(240_000);
+
+/** How a call ends, as its caller sees it. */
+type Verdict = 'served' | 'forbidden' | 'unauthenticated' | 'unknown method' | 'no connection';
+
+/** What an identity is, by the policy. */
+type Standing = Caller | 'unauthenticated' | 'forbidden' | 'no connection';
+
+interface Identity {
+  readonly name: string;
+  readonly tls: TlsIdentity | undefined;
+  /** On the cluster listener. The join listener asks nobody who it is. */
+  readonly standing: Standing;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const HOUR_MS = 3_600_000;
+const FORWARDING = { [FORWARDED_FOR]: 'admin:local' };
+
+/** Every method of the product, and some that are not there. */
+const METHODS: readonly AnyMethod[] = Object.values(loadWire()).flatMap(
+  (service) => Object.values(service) as AnyMethod[],
+);
+const ABSENT = [
+  '/conclave.v1.Secrets/Reveal',
+  '/conclave.v1.Cluster/getinfo',
+  '/conclave.v1.Unknown/Call',
+  '/grpc.health.v1.Health/Check',
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+  '/grpc.channelz.v1.Channelz/GetServers',
+];
+/** The last call of an identity, because it ends it. */
+const LEAVE = '/conclave.v1.Identity/Leave';
+const PATHS = [
+  ...METHODS.map(({ path }) => path).filter((path) => path !== LEAVE),
+  ...ABSENT,
+  LEAVE,
+];
+
+const WATCH = '/conclave.v1.Cluster/Watch';
+
+/** An empty message, which does nothing; a watch would last, so that one gets a wrong message. */
+function messageFor(path: string): Buffer {
+  const message =
+    path === WATCH ? loadWire().Cluster.Watch.encodeRequest({ kinds: ['none'] }) : Buffer.alloc(0);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+function verdictOf(heads: Readonly<Record<string, unknown>>): Verdict {
+  switch (heads['grpc-status']) {
+    case undefined:
+      return 'no connection';
+    case '12':
+      return 'unknown method';
+    case '16':
+      return 'unauthenticated';
+    case '7':
+      // The words of the gate: a handler may forbid something too, when it was reached.
+      return decodeURIComponent(String(heads['grpc-message'])) ===
+        'this identity may not make this call'
+        ? 'forbidden'
+        : 'served';
+    default:
+      return 'served';
+  }
+}
+
+function attempt(
+  session: ClientHttp2Session,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Verdict> {
+  return new Promise((resolve) => {
+    if (session.destroyed) {
+      resolve('no connection');
+      return;
+    }
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...headers,
+    });
+    const heads: Record<string, unknown> = {};
+    stream.on('response', (received) => Object.assign(heads, received));
+    stream.on('trailers', (received) => Object.assign(heads, received));
+    stream.on('error', () => undefined);
+    stream.once('data', () => {
+      heads['grpc-status'] ??= '0';
+    });
+    stream.resume();
+    stream.once('close', () => resolve(verdictOf(heads)));
+    stream.end(messageFor(path));
+  });
+}
+
+function expectedOf(listener: ListenerKind, path: string, standing: Standing): Verdict {
+  if (standing === 'no connection') return standing;
+  const row = AUTHORISATION[path]?.[listener];
+  if (row === undefined) return 'unknown method';
+  if (standing === 'unauthenticated') return standing;
+  // The entry that takes a worker out ends this very call; that it was written is looked at below.
+  if (path === LEAVE && standing === 'worker') return 'unauthenticated';
+  return standing !== 'forbidden' && row.includes(standing) ? 'served' : 'forbidden';
+}
+
+let manager: RealManager;
+let identities: readonly Identity[];
+const sessions = new Set<ClientHttp2Session>();
+let size = 0;
+
+beforeAll(async () => {
+  manager = await RealManager.start();
+  identities = await makeIdentities(manager);
+});
+
+afterAll(async () => {
+  for (const session of sessions) session.destroy();
+  await manager.close();
+  process.stdout.write(`authorisation matrix: ${size} calls\n`);
+});
+
+async function makeIdentities(real: RealManager): Promise<readonly Identity[]> {
+  const { clusterId } = real;
+  const [worker, other, demoted, removed, second, third] = [
+    await real.join('worker'),
+    await real.join('worker'),
+    await real.join('worker'),
+    await real.join('worker'),
+    await real.join('manager'),
+    await real.join('worker'),
+  ];
+  await real.admin.unary(loadWire().Nodes.Remove, { node: removed.nodeId, force: true });
+  const now = SYSTEM_CLOCK.now();
+  const named = {
+    subject: { kind: 'node', role: 'worker', id: third.nodeId },
+    serial: serialOf(third.tls),
+  } as const;
+  const asManager = { ...named.subject, role: 'manager' } as const;
+  const thirdDer = third.tls.certificatesDer[0] ?? new Uint8Array(0);
+  const { privateKeyPem } = third.tls;
+  const sameNames = await createRoot({ clusterId, now, random: SYSTEM_RANDOM });
+  const elsewhere = await createRoot({ clusterId: 'othercluster', now, random: SYSTEM_RANDOM });
+  const issuedBy = async (
+    root: typeof sameNames,
+    cluster: string,
+    role: 'manager' | 'worker',
+  ): Promise<TlsIdentity> => {
+    const key = generateNodeKey();
+    const der = await issueCertificate({
+      rootDer: root.certificateDer,
+      rootPrivateKey: root.privateKeyPkcs8,
+      clusterId: cluster,
+      subject: { ...named.subject, role },
+      spkiDer: key.spkiDer,
+      serial: Buffer.from(named.serial, 'hex'),
+      notBefore: now,
+      notAfter: now + HOUR_MS,
+    });
+    return real.present(der, key.privateKeyPem);
+  };
+  const repurposed = (purpose: number): Promise<TlsIdentity> =>
+    real.withRootKey((key) =>
+      Promise.resolve(real.present(resigned(thirdDer, key, withPurpose(purpose)), privateKeyPem)),
+    );
+  const ownKeyOfRoot = toPem('PRIVATE KEY', sameNames.privateKeyPkcs8);
+  return [
+    { name: 'nobody', tls: undefined, standing: 'no connection' },
+    {
+      name: 'self-signed with the right names',
+      tls: real.present(sameNames.certificateDer, ownKeyOfRoot),
+      standing: 'no connection',
+    },
+    {
+      name: 'right names under a foreign root',
+      tls: await issuedBy(sameNames, clusterId, 'manager'),
+      standing: 'no connection',
+    },
+    {
+      name: 'right names and issuer, wrong signature',
+      tls: real.present(resigned(thirdDer, sameNames.privateKeyPkcs8), privateKeyPem),
+      standing: 'no connection',
+    },
+    {
+      name: "another cluster's manager",
+      tls: await issuedBy(elsewhere, 'othercluster', 'manager'),
+      standing: 'no connection',
+    },
+    {
+      name: 'expired',
+      tls: await real.certify({ ...named, notBefore: now - HOUR_MS, notAfter: now - 1_000 }),
+      standing: 'no connection',
+    },
+    {
+      name: 'not yet valid',
+      tls: await real.certify({ ...named, notBefore: now + HOUR_MS, notAfter: now + 2 * HOUR_MS }),
+      standing: 'no connection',
+    },
+    {
+      name: 'for servers only',
+      tls: await repurposed(PURPOSE_BYTE.server),
+      standing: 'no connection',
+    },
+    {
+      name: 'for signing code',
+      tls: await repurposed(PURPOSE_BYTE.code),
+      standing: 'no connection',
+    },
+    { name: 'removed', tls: removed.tls, standing: 'unauthenticated' },
+    {
+      name: 'replaced certificate',
+      tls: await real.certify({ ...named, serial: '01'.repeat(16) }),
+      standing: 'unauthenticated',
+    },
+    {
+      name: 'unknown node',
+      tls: await real.certify({ ...named, subject: { ...asManager, id: 'unknown' } }),
+      standing: 'unauthenticated',
+    },
+    {
+      name: 'unknown administrator',
+      tls: await real.certify({ ...named, subject: { kind: 'admin', id: 'ann' } }),
+      standing: 'unauthenticated',
+    },
+    {
+      name: 'administrator named like a worker, with its serial',
+      tls: await real.certify({ ...named, subject: { kind: 'admin', id: third.nodeId } }),
+      standing: 'unauthenticated',
+    },
+    {
+      name: 'demoted: still certified as manager',
+      tls: await real.certify({
+        subject: { ...asManager, id: demoted.nodeId },
+        serial: serialOf(demoted.tls),
+      }),
+      standing: 'worker',
+    },
+    { name: 'worker', tls: worker.tls, standing: 'worker' },
+    { name: 'other worker', tls: other.tls, standing: 'worker' },
+    {
+      name: 'worker that speaks for an administrator',
+      tls: third.tls,
+      standing: 'forbidden',
+      headers: FORWARDING,
+    },
+    { name: 'manager', tls: second.tls, standing: 'manager' },
+    {
+      name: 'manager that speaks for an administrator',
+      tls: second.tls,
+      standing: 'forwarding-manager',
+      headers: FORWARDING,
+    },
+  ];
+}
+
+type Place = ConnectionOptions & { readonly localAddress: string };
+
+function tlsOptions(port: number, number: number, tls: TlsIdentity | undefined): Place {
+  return {
+    host: manager.host,
+    port,
+    // Each from an address of its own, so that the rate of one address is not what refuses it.
+    localAddress: `127.0.1.${number + 1}`,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['h2'],
+    ...(tls === undefined
+      ? {}
+      : {
+          cert: Buffer.concat(tls.certificatesDer.map((der) => toPem('CERTIFICATE', der))),
+          key: Buffer.from(tls.privateKeyPem),
+        }),
+  };
+}
+
+function open(options: ConnectionOptions | string): ClientHttp2Session {
+  const socket = typeof options === 'string' ? connectTcp(options) : connectTls(options);
+  const session = connectHttp2('https://x', { createConnection: () => socket });
+  socket.on('error', () => undefined);
+  session.on('error', () => undefined);
+  session.once('close', () => sessions.delete(session));
+  sessions.add(session);
+  return session;
+}
+
+/** One call of each path: over one connection, or each over its own where none lasts. */
+async function rowOf(
+  connect: () => ClientHttp2Session,
+  headers: Readonly<Record<string, string>> | undefined,
+): Promise<Record<string, Verdict>> {
+  const row: Record<string, Verdict> = {};
+  let session = connect();
+  for (const path of PATHS) {
+    row[path] = await attempt(session, path, headers);
+    size += 1;
+    if (row[path] === 'no connection') {
+      session.destroy();
+      session = connect();
+    }
+  }
+  session.destroy();
+  return row;
+}
+
+function expectedRow(listener: ListenerKind, standing: Standing): Record<string, Verdict> {
+  return Object.fromEntries(PATHS.map((path) => [path, expectedOf(listener, path, standing)]));
+}
+
+describe('who may call what on a real manager', () => {
+  test('the table has a row for every method', () => {
+    expect(METHODS.map(({ path }) => path).filter((path) => !(path in AUTHORISATION))).toEqual([]);
+    for (const path of ABSENT) expect(AUTHORISATION).not.toHaveProperty([path]);
+  });
+
+  test('the join listener asks nobody who it is, and serves the join service only', async () => {
+    for (const [number, { name, tls, headers }] of identities.entries()) {
+      const row = await rowOf(() => open(tlsOptions(manager.joinPort, number, tls)), headers);
+      const standing = headers === undefined ? 'anonymous' : 'forbidden';
+      expect({ name, row }).toEqual({ name, row: expectedRow('join', standing) });
+    }
+  });
+
+  test('the cluster listener: by committed state, for each call', async () => {
+    for (const [number, { name, tls, standing, headers }] of identities.entries()) {
+      const row = await rowOf(() => open(tlsOptions(manager.clusterPort, number, tls)), headers);
+      expect({ name, row }).toEqual({ name, row: expectedRow('cluster', standing) });
+    }
+  });
+
+  test('of all calls, those by which workers leave had an effect', async () => {
+    const left: string[] = [];
+    const nodes = manager.admin.serverStream(loadWire().Nodes.List, {});
+    for await (const page of nodes) left.push(...page.nodes.map(({ id }) => id));
+    const stayed = identities.filter(
+      ({ name }) => name.startsWith('manager') || name.includes('speaks'),
+    );
+    const ids = stayed.flatMap(({ tls }) => (tls === undefined ? [] : [nodeIdOf(tls)]));
+    expect(left.sort()).toEqual([...new Set([...ids, nodeIdOf(manager.identity)])].sort());
+  });
+
+  test('the socket of the host: its administrator, who speaks for himself', async () => {
+    const own = await rowOf(() => open(manager.socketPath), undefined);
+    expect(own).toEqual(expectedRow('local', 'local'));
+    const forwarding = await rowOf(() => open(manager.socketPath), FORWARDING);
+    expect(forwarding).toEqual(expectedRow('local', 'forbidden'));
+  });
+});
