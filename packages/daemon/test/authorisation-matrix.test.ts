@@ -34,8 +34,8 @@ const HOUR_MS = 3_600_000;
 const FORWARDING = { [FORWARDED_FOR]: 'admin:local' };
 
 /** Every method of the product, and some that are not there. */
-const METHODS: readonly AnyMethod[] = Object.values(loadWire()).flatMap(
-  (service) => Object.values(service) as AnyMethod[],
+const METHODS: readonly AnyMethod[] = Object.values(loadWire()).flatMap((service) =>
+  Object.values(service as Record<string, AnyMethod>),
 );
 const ABSENT = [
   '/conclave.v1.Secrets/Reveal',
@@ -101,8 +101,9 @@ function attempt(
       ...headers,
     });
     const heads: Record<string, unknown> = {};
-    stream.on('response', (received) => Object.assign(heads, received));
-    stream.on('trailers', (received) => Object.assign(heads, received));
+    const take = (received: object): void => void Object.assign(heads, received);
+    stream.on('response', take);
+    stream.on('trailers', take);
     stream.on('error', () => undefined);
     stream.once('data', () => {
       heads['grpc-status'] ??= '0';

@@ -186,16 +186,18 @@ export class Manager {
   }
 
   #createClusterServices(): ServedService[] {
-    const { clusterId, raftId } = this.#options;
+    const { clusterId, raftId, random, logger } = this.#options;
     const consensus = this.#consensus;
     const wire = loadWire();
     const raft = new RaftService({
       clusterId,
       selfRaftId: raftId,
+      clusterEpoch: () => this.state.cluster()?.epoch ?? 0,
       raftIdOf: (id) => consensus.raftIdOf(id),
       receive: (message) => consensus.startedHost?.receive(message),
       receiveSnapshot: (snapshot, chunks) => consensus.replicated.receive(snapshot, chunks),
-      logger: this.#options.logger,
+      random,
+      logger,
     });
     const managers = new ManagersService({
       ...this.#options,

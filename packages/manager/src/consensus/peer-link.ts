@@ -76,8 +76,10 @@ export class PeerLink {
   async #run(): Promise<void> {
     const { onUnreachable, logger, timers, random } = this.#options;
     while (!this.#end.signal.aborted) {
-      await this.#untilWaiting();
-      if (this.#end.signal.aborted) return;
+      if (this.#waiting.length === 0) {
+        await this.#untilWoken();
+        continue;
+      }
       try {
         await this.#pump(() => {
           this.#failure = undefined;
@@ -94,25 +96,30 @@ export class PeerLink {
     }
   }
 
-  /** Sends until the stream breaks. */
+  /** Sends until the stream breaks; begins when the reader has named the stream. */
   async #pump(onOpen: () => void): Promise<void> {
     const call = this.#options.open();
     const onEnd = (): void => call.cancel();
     this.#end.signal.addEventListener('abort', onEnd, { once: true });
-    const broken = this.#readAcks(call, onOpen);
-    let failure: unknown;
+    const reader: { stream?: Uint8Array; failure?: unknown } = {};
+    const broken = this.#readAcks(call, (ack) => {
+      reader.stream ??= ack.stream;
+      onOpen();
+      this.#wake();
+    });
     broken.catch((error: unknown) => {
-      failure = error ?? new Error('the stream ended');
+      reader.failure = error ?? new Error('the stream ended');
       this.#wake();
     });
     try {
       for (let sequence = 1; !this.#end.signal.aborted;) {
-        if (failure !== undefined) throw toConclaveError(failure);
-        if (this.#waiting.length === 0) {
-          await this.#untilWaiting();
+        if (reader.failure !== undefined) throw toConclaveError(reader.failure);
+        if (reader.stream === undefined || this.#waiting.length === 0) {
+          await this.#untilWoken();
           continue;
         }
-        await call.requests.write({ ...this.#options.head(), sequence, messages: this.#take() });
+        const head = { ...this.#options.head(), stream: reader.stream, sequence };
+        await call.requests.write({ ...head, messages: this.#take() });
         sequence += 1;
       }
     } finally {
@@ -121,8 +128,11 @@ export class PeerLink {
     }
   }
 
-  async #readAcks(call: BidiCall<RaftBatchInput, RaftAck>, onOpen: () => void): Promise<never> {
-    for await (const _ack of call.responses) onOpen();
+  async #readAcks(
+    call: BidiCall<RaftBatchInput, RaftAck>,
+    onAck: (ack: RaftAck) => void,
+  ): Promise<never> {
+    for await (const ack of call.responses) onAck(ack);
     throw new Error('the peer ended the stream');
   }
 
@@ -143,8 +153,7 @@ export class PeerLink {
     this.#waitingBytes = 0;
   }
 
-  #untilWaiting(): Promise<void> {
-    if (this.#waiting.length > 0 || this.#end.signal.aborted) return Promise.resolve();
+  #untilWoken(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });

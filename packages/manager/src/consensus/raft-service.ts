@@ -1,5 +1,5 @@
 import { ConclaveError, equalBytes, limits } from '@conclave/kernel';
-import type { Logger } from '@conclave/kernel';
+import type { Logger, Random } from '@conclave/kernel';
 import { RunningHash } from '@conclave/sealed';
 import type { CallContext, Handlers, StreamWriter } from '@conclave/transport';
 import type {
@@ -16,11 +16,15 @@ import { decodeMessage } from 'raft-ts/codec';
 export const RAFT_PROTOCOL = 1;
 /** Batches after which the reader is told how far it got. */
 const ACK_EVERY = 64;
+/** Bytes that name a stream: nobody meets the name of another one. */
+const STREAM_NAME_BYTES = 16;
 
 /** What arrives goes to. */
 export interface RaftServiceOptions {
   readonly clusterId: string;
   readonly selfRaftId: number;
+  /** The epoch of the cluster in committed state; 0 while there is none. */
+  readonly clusterEpoch: () => number;
   /** The Raft id of a node by its certificate's id; undefined: not a manager. */
   readonly raftIdOf: (nodeId: string) => number | undefined;
   readonly receive: (message: NetworkMessage) => void;
@@ -29,6 +33,7 @@ export interface RaftServiceOptions {
     snapshot: Snapshot,
     chunks: AsyncIterable<Uint8Array>,
   ) => Promise<void>;
+  readonly random: Random;
   readonly logger: Logger;
 }
 
@@ -84,22 +89,35 @@ export class RaftService implements Handlers<Services['Raft']> {
     acks: StreamWriter<RaftAckInput>,
   ): Promise<void> {
     const sender = this.#senderOf(call);
+    const stream = this.#options.random.bytes(STREAM_NAME_BYTES);
+    await acks.write({ sequence: 0, stream });
     let sequence = 0;
     for await (const batch of batches) {
-      this.#checkCluster(batch.clusterId);
-      if (batch.protocol !== RAFT_PROTOCOL) {
-        throw new ConclaveError(
-          'CV_PROTOCOL',
-          `this manager speaks protocol ${RAFT_PROTOCOL} only`,
-        );
-      }
       sequence += 1;
-      if (batch.sequence !== sequence) {
-        throw new ConclaveError('CV_PROTOCOL', 'a batch of messages is missing or was repeated');
-      }
+      this.#checkHead(batch, { stream, sequence });
       const messages = batch.messages.map((bytes) => this.#decode(bytes, sender));
       for (const message of messages) this.#options.receive(message);
       if (sequence % ACK_EVERY === 1) await acks.write({ sequence });
+    }
+  }
+
+  /** A batch that was recorded elsewhere, left out, repeated or is of an older time ends the stream. */
+  #checkHead(batch: RaftBatch, expected: { stream: Uint8Array; sequence: number }): void {
+    this.#checkCluster(batch.clusterId);
+    if (batch.protocol !== RAFT_PROTOCOL) {
+      throw new ConclaveError('CV_PROTOCOL', `this manager speaks protocol ${RAFT_PROTOCOL} only`);
+    }
+    if (batch.clusterEpoch !== 0 && batch.clusterEpoch < this.#options.clusterEpoch()) {
+      throw new ConclaveError(
+        'CV_PROTOCOL',
+        'the messages are from before the cluster was renewed',
+      );
+    }
+    if (!equalBytes(batch.stream, expected.stream)) {
+      throw new ConclaveError('CV_PROTOCOL', 'a batch of messages belongs to another stream');
+    }
+    if (batch.sequence !== expected.sequence) {
+      throw new ConclaveError('CV_PROTOCOL', 'a batch of messages is missing or was repeated');
     }
   }
 

@@ -14,7 +14,7 @@ class FakeCall implements BidiCall<RaftBatchInput, RaftAck> {
   isHeldUp = false;
   #takeOne: () => void = () => undefined;
   #break: (error: Error) => void = () => undefined;
-  #acks: RaftAck[] = [];
+  readonly #acks: RaftAck[] = [];
   #onAck: () => void = () => undefined;
   #failure: Error | undefined;
 
@@ -31,6 +31,12 @@ class FakeCall implements BidiCall<RaftBatchInput, RaftAck> {
     },
   };
 
+  /** What the reader says first. */
+  name(stream: number): void {
+    this.#acks.push({ sequence: 0, stream: Buffer.of(stream) });
+    this.#onAck();
+  }
+
   get responses(): AsyncIterable<RaftAck> {
     return this.#responses();
   }
@@ -40,7 +46,7 @@ class FakeCall implements BidiCall<RaftBatchInput, RaftAck> {
   }
 
   acknowledge(): void {
-    this.#acks.push({ sequence: 1 } as RaftAck);
+    this.#acks.push({ sequence: 1, stream: Buffer.alloc(0) });
     this.#onAck();
   }
 
@@ -78,16 +84,19 @@ let calls: FakeCall[];
 let unreachable: number;
 let link: PeerLink;
 let isHeldUp: boolean;
+let isNamed: boolean;
 
 beforeEach(() => {
   time = new SimulatedTime();
   calls = [];
   unreachable = 0;
   isHeldUp = false;
+  isNamed = true;
   link = new PeerLink({
     open: () => {
       const call = new FakeCall();
       call.isHeldUp = isHeldUp;
+      if (isNamed) call.name(calls.length + 1);
       calls.push(call);
       return call;
     },
@@ -121,6 +130,20 @@ describe('a link', () => {
     await pass();
     expect(marksOf(calls[0])).toEqual([[1, 2], [3]]);
     expect(calls[0]?.batches.map(({ sequence }) => sequence)).toEqual([1, 2]);
+  });
+
+  test('sends nothing before the reader has named the stream, then always that name', async () => {
+    isNamed = false;
+    link.send(bytes(1));
+    await pass();
+    expect(calls[0]?.batches).toEqual([]);
+    calls[0]?.name(9);
+    await pass();
+    calls[0]?.acknowledge();
+    link.send(bytes(2));
+    await pass();
+    expect(marksOf(calls[0])).toEqual([[1], [2]]);
+    expect(calls[0]?.batches.map(({ stream }) => [...(stream ?? [])])).toEqual([[9], [9]]);
   });
 
   test('goes as fast as the reader: what comes meanwhile goes with the next batch', async () => {

@@ -2,13 +2,20 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { concatBytes, limits, SILENT_LOGGER } from '@conclave/kernel';
 import { openSealed, RunningHash } from '@conclave/sealed';
 import { loadWire } from '@conclave/wire';
-import type { RaftBatch, RaftBatchInput, SnapshotChunk, SnapshotChunkInput } from '@conclave/wire';
+import type {
+  RaftAckInput,
+  RaftBatch,
+  RaftBatchInput,
+  SnapshotChunk,
+  SnapshotChunkInput,
+} from '@conclave/wire';
 import { message } from 'raft-ts';
 import type { MessageBase, NetworkMessage, Snapshot } from 'raft-ts';
 import { encodeMessage } from 'raft-ts/codec';
 import { RAFT_PROTOCOL, RaftService } from '../../src/consensus/raft-service.js';
 import { callOf } from '../calls.js';
 import { CLUSTER_ID } from '../founded-cluster.js';
+import { seededRandom } from '../scheduling/cluster.js';
 
 const SELF = 1;
 const PEER = 2;
@@ -17,14 +24,17 @@ const PEER_NODE = 'peer';
 let received: NetworkMessage[];
 let stored: { readonly snapshot: Snapshot; readonly chunks: Uint8Array[] }[];
 let service: RaftService;
+let epoch: number;
 
 beforeEach(async () => {
   await openSealed();
   received = [];
   stored = [];
+  epoch = 1;
   service = new RaftService({
     clusterId: CLUSTER_ID,
     selfRaftId: SELF,
+    clusterEpoch: () => epoch,
     raftIdOf: (nodeId) => (nodeId === PEER_NODE ? PEER : undefined),
     receive: (one) => void received.push(one),
     receiveSnapshot: async (snapshot, chunks) => {
@@ -32,6 +42,7 @@ beforeEach(async () => {
       for await (const chunk of chunks) content.push(Uint8Array.from(chunk));
       stored.push({ snapshot, chunks: content });
     },
+    random: seededRandom(),
     logger: SILENT_LOGGER,
   });
 });
@@ -55,17 +66,25 @@ async function* streamOf<T>(items: readonly T[]): AsyncGenerator<T> {
   }
 }
 
-/** Sends batches as a node; answers the acknowledgements. */
-async function send(batches: readonly RaftBatch[], node = PEER_NODE): Promise<number[]> {
-  const acks: number[] = [];
+/** Sends batches as a node on one stream, under its name unless told; answers what came back. */
+async function send(
+  batches: readonly RaftBatch[],
+  { node = PEER_NODE, stream }: { node?: string; stream?: Uint8Array } = {},
+): Promise<RaftAckInput[]> {
+  const acks: RaftAckInput[] = [];
   const writer = {
     queuedBytes: 0,
-    write: ({ sequence = 0 }): Promise<void> => {
-      acks.push(sequence);
+    write: (ack: RaftAckInput): Promise<void> => {
+      acks.push(ack);
       return Promise.resolve();
     },
   };
-  await service.messages(callOfNode(node), streamOf(batches), writer);
+  const named = async function* named(): AsyncGenerator<RaftBatch> {
+    for await (const one of streamOf(batches)) {
+      yield { ...one, stream: Buffer.from(stream ?? acks[0]?.stream ?? []) };
+    }
+  };
+  await service.messages(callOfNode(node), named(), writer);
   return acks;
 }
 
@@ -76,7 +95,7 @@ describe('messages', () => {
       batch({ sequence: 2, messages: [heartbeat({ commit: 3 })] }),
     ]);
     expect(received.map(({ commit }) => commit)).toEqual([1, 2, 3]);
-    expect(acks).toEqual([1]);
+    expect(acks.map(({ sequence }) => sequence)).toEqual([0, 1]);
   });
 
   test('that name another sender than their connection are refused, the whole batch', async () => {
@@ -87,7 +106,9 @@ describe('messages', () => {
 
   test('of a node that is no manager, or of nobody, are refused', async () => {
     const one = [batch({ messages: [heartbeat()] })];
-    await expect(send(one, 'worker')).rejects.toMatchObject({ code: 'CV_ROLE_FORBIDDEN' });
+    await expect(send(one, { node: 'worker' })).rejects.toMatchObject({
+      code: 'CV_ROLE_FORBIDDEN',
+    });
     const writer = { queuedBytes: 0, write: (): Promise<void> => Promise.resolve() };
     await expect(service.entries(callOf(), streamOf(one), writer)).rejects.toMatchObject({
       code: 'CV_ROLE_FORBIDDEN',
@@ -114,6 +135,34 @@ describe('messages', () => {
     const batches = sequences.map((sequence) => batch({ sequence, messages: [heartbeat()] }));
     await expect(send(batches)).rejects.toMatchObject({ code: 'CV_PROTOCOL' });
     expect(received).toHaveLength(1);
+  });
+});
+
+describe('what was recorded', () => {
+  test('on one stream is not taken on another', async () => {
+    const recorded = [batch({ messages: [heartbeat()] })];
+    const [first] = await send(recorded);
+    received = [];
+    expect(first?.stream).toHaveLength(16);
+    await expect(
+      send(recorded, { stream: Uint8Array.from(first?.stream ?? []) }),
+    ).rejects.toMatchObject({
+      code: 'CV_PROTOCOL',
+    });
+    await expect(send(recorded, { stream: new Uint8Array(0) })).rejects.toMatchObject({
+      code: 'CV_PROTOCOL',
+    });
+    expect(received).toEqual([]);
+  });
+
+  test('before the cluster was renewed is refused; a manager without state is heard', async () => {
+    epoch = 2;
+    const old = [batch({ clusterEpoch: 1, messages: [heartbeat()] })];
+    await expect(send(old)).rejects.toMatchObject({ code: 'CV_PROTOCOL' });
+    expect(received).toEqual([]);
+    for (const clusterEpoch of [0, 2, 3])
+      await send([batch({ clusterEpoch, messages: [heartbeat()] })]);
+    expect(received).toHaveLength(3);
   });
 });
 

@@ -395,6 +395,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   RaftAck: [
     { name: 'sequence', id: 1, type: 'uint64', label: 'one' },
+    { name: 'stream', id: 2, type: 'bytes', label: 'one' },
   ],
   RaftBatch: [
     { name: 'clusterId', id: 1, type: 'string', label: 'one' },
@@ -402,6 +403,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'sequence', id: 3, type: 'uint64', label: 'one' },
     { name: 'messages', id: 4, type: 'bytes', label: 'repeated' },
     { name: 'clusterEpoch', id: 5, type: 'uint64', label: 'one' },
+    { name: 'stream', id: 6, type: 'bytes', label: 'one' },
   ],
   RaftPeer: [
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },

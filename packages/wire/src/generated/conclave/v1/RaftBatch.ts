@@ -11,7 +11,14 @@ export interface RaftBatchInput {
    * raftpb form
    */
   'messages'?: readonly (Uint8Array)[] | undefined;
+  /**
+   * older than the reader's: refused; 0: not known yet
+   */
   'clusterEpoch'?: (number) | undefined;
+  /**
+   * what the reader named this stream
+   */
+  'stream'?: (Uint8Array) | undefined;
 }
 
 export interface RaftBatch {
@@ -25,5 +32,12 @@ export interface RaftBatch {
    * raftpb form
    */
   'messages': (Buffer)[];
+  /**
+   * older than the reader's: refused; 0: not known yet
+   */
   'clusterEpoch': (number);
+  /**
+   * what the reader named this stream
+   */
+  'stream': (Buffer);
 }
