@@ -137,7 +137,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const session of sessions) session.destroy();
   await manager.close();
-  process.stdout.write(`authorisation matrix: ${size} calls\n`);
+  process.stderr.write(`authorisation matrix: ${size} calls\n`);
 });
 
 async function makeIdentities(real: RealManager): Promise<readonly Identity[]> {

@@ -1,31 +1,10 @@
 import type { Clock } from '@conclave/kernel';
-import type { GateRates, Rate } from './gate-rates.js';
+import { Bucket } from './bucket.js';
+import type { GateRates } from './gate-rates.js';
 import * as limits from './limits.js';
 
 /** Why a connection is closed before its handshake. */
 export type GateRefusal = 'rate' | 'connections' | 'pending';
-
-/** Tokens that come back with time. */
-class Bucket {
-  readonly #rate: Rate;
-  #tokens: number;
-  #refilledAt: number;
-
-  constructor(rate: Rate, now: number) {
-    this.#rate = rate;
-    this.#tokens = rate.burst;
-    this.#refilledAt = now;
-  }
-
-  take(now: number): boolean {
-    const gained = ((now - this.#refilledAt) / 1_000) * this.#rate.perSecond;
-    this.#tokens = Math.min(this.#rate.burst, this.#tokens + gained);
-    this.#refilledAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
-  }
-}
 
 interface AddressState {
   readonly bucket: Bucket;

@@ -151,6 +151,7 @@ class Call implements OpenCall, AdmittedCall {
     this.#readDeadline?.cancel();
     this.#deadline?.cancel();
     this.#connection.ended(this);
+    if (this.#outcome === 'CANCELLED') this.#connection.cancelled();
     this.#options.observer?.callEnded({
       path: this.context.path,
       outcome: this.#outcome,

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { toConclaveError } from '@conclave/kernel';
-import type { ConclaveError, TimerHandle, Timers } from '@conclave/kernel';
+import type { Clock, ConclaveError, TimerHandle, Timers } from '@conclave/kernel';
+import { Bucket } from './bucket.js';
 import * as limits from './limits.js';
 import type { Peer } from './peer.js';
 
@@ -31,6 +32,7 @@ export interface OpenCall {
 
 /** What all connections of a listener live by. */
 export interface ConnectionRules {
+  readonly clock: Clock;
   readonly timers: Timers;
   /** False for a peer whose certificate does not count any more. */
   readonly isAccepted: (peer: Peer) => boolean;
@@ -49,7 +51,12 @@ export class Connection {
   readonly #isAccepted: (peer: Peer) => boolean;
   #wasAccepted: boolean;
 
-  constructor(peer: Peer, socket: Socket, { timers, isAccepted }: ConnectionRules) {
+  readonly #clock: Clock;
+  readonly #cancels: Bucket;
+
+  constructor(peer: Peer, socket: Socket, { clock, timers, isAccepted }: ConnectionRules) {
+    this.#clock = clock;
+    this.#cancels = new Bucket(limits.CANCEL_RATE, clock.monotonic());
     this.peer = peer;
     this.#isAccepted = isAccepted;
     this.#wasAccepted = isAccepted(peer);
@@ -71,6 +78,11 @@ export class Connection {
     this.#firstCall?.cancel();
     this.#firstCall = undefined;
     this.#calls.add(call);
+  }
+
+  /** The peer gave a call up. One that does little else loses the connection. */
+  cancelled(): void {
+    if (!this.#cancels.take(this.#clock.monotonic())) this.destroy();
   }
 
   ended(call: OpenCall): void {

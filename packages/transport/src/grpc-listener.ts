@@ -67,7 +67,11 @@ export class GrpcListener {
     const { clock, kind, logger, timers, authority } = options;
     this.#kind = kind;
     const view = { authority, clock };
-    this.connections = new Connections({ timers, isAccepted: (peer) => isAccepted(peer, view) });
+    this.connections = new Connections({
+      clock,
+      timers,
+      isAccepted: (peer) => isAccepted(peer, view),
+    });
     const methods = options.services.flatMap((service) => service.methods);
     const kinds = new Map<string, MethodKind>();
     for (const { method } of methods) kinds.set(method.path, method.kind);

@@ -1,6 +1,6 @@
 /** Every bound of the transport with its reason; relations are asserted in the package's tests. */
 import { limits } from '@conclave/kernel';
-import type { GateRates } from './gate-rates.js';
+import type { GateRates, Rate } from './gate-rates.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -61,6 +61,12 @@ export const JOIN_CONNECTION_AGE_MS_MAX: number = 60_000;
 
 /** Streams of one connection. */
 export const STREAMS_PER_CONNECTION_MAX: number = 64;
+/**
+ * Calls that the peer of one connection gives up before they were answered: each costs what a call
+ * costs, and nobody waits for it. Less than what Node's HTTP/2 stops at by itself, which leaves the
+ * connection open; more than all streams at once.
+ */
+export const CANCEL_RATE: Rate = { perSecond: 30, burst: 500 };
 /** Bytes of all metadata of a call. */
 export const METADATA_BYTES_MAX: number = 16 * KIB;
 /** Bytes of one message, either way: a sealed value of the largest size and its fields. */

@@ -271,21 +271,36 @@ describe('rubbish', () => {
     expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
   });
 
-  test('thousands of reset streams end one connection, not the listener', async () => {
-    const session = await bench.rawSession(await cluster.admin('bob'));
-    for (let count = 0; count < 5_000 && !session.destroyed; count += 1) {
+  test('thousands of reset streams end their connection, and no other', async () => {
+    const identity = await cluster.node('worker', 'w-resets');
+    const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });
+    bench.later(() => raw.destroy());
+    raw.greet();
+    const { burst } = transportLimits.CANCEL_RATE;
+    for (let count = 0; count <= 2 * burst && !raw.socket.destroyed; count += 1) {
+      const streamId = 2 * count + 1;
+      raw.call(streamId, '/conclave.v1.Dispatcher/Session');
+      raw.frame({ type: FRAME.reset, flags: 0, streamId, payload: Buffer.of(0, 0, 0, 8) });
+      if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await within(20_000, raw.closed);
+    const admin = bench.channel(await cluster.admin('ann'));
+    expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
+  });
+
+  test('a client that cancels now and then keeps its connection', async () => {
+    const session = await bench.rawSession(await cluster.node('worker', 'w-cancels'));
+    for (let count = 0; count < 50; count += 1) {
       const stream = session.request({
         ':method': 'POST',
-        ':path': '/conclave.v1.Cluster/GetInfo',
+        ':path': '/conclave.v1.Dispatcher/Session',
         'content-type': 'application/grpc',
       });
       stream.on('error', () => undefined);
       stream.close(8);
-      if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => stream.once('close', resolve));
     }
-    const admin = bench.channel(await cluster.admin('ann'));
-    expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
-    session.destroy();
+    expect(session.destroyed).toBe(false);
   });
 });
 
