@@ -89,16 +89,16 @@ async function endure(name: string, flood: () => Promise<unknown>): Promise<Cost
     isOver = true;
     await watching;
   }
-  const after = await cluster.status(leader);
-  expect({ term: after.term, leader: after.leaderId }).toEqual({
-    term: before.term,
-    leader: before.leaderId,
-  });
   const cost = { growth: peak - base, slowestMs };
   process.stderr.write(
     `${name.padEnd(44)} ${(cost.growth / MIB).toFixed(1).padStart(6)} MiB, ` +
       `slowest good write ${slowestMs.toFixed(0)} ms\n`,
   );
+  const after = await cluster.status(leader);
+  expect({ term: after.term, leader: after.leaderId }).toEqual({
+    term: before.term,
+    leader: before.leaderId,
+  });
   expect(cost.growth).toBeLessThan(GROWTH_BYTES_MAX);
   expect(slowestMs).toBeLessThan(GOOD_CALL_MS_MAX);
   return cost;

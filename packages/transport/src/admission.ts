@@ -11,7 +11,7 @@ import { createContext, readMetadata } from './call-context.js';
 import type { CallContext } from './call-context.js';
 import type { Connection, OpenCall } from './connection.js';
 import type { Connections } from './connections.js';
-import { encodingOf, resetCall } from './grpc-internals.js';
+import { encodingOf, onAnsweredEarly, resetCall, stopRequest } from './grpc-internals.js';
 import * as limits from './limits.js';
 import type { CallOutcome, TransportObserver } from './observer.js';
 import type { StreamWriter } from './stream-writer.js';
@@ -61,6 +61,7 @@ class Call implements OpenCall, AdmittedCall {
   #writer: StreamWriter<unknown> | undefined;
   #readDeadline: TimerHandle | undefined;
   #deadline: TimerHandle | undefined;
+  #farewell: TimerHandle | undefined;
   readonly #startedAt: number;
   #outcome: CallOutcome = 'CANCELLED';
   #isOver = false;
@@ -94,6 +95,10 @@ class Call implements OpenCall, AdmittedCall {
     const kind = options.kindOf(path);
     this.isStream = kind !== 'unary';
     connection.opened(this);
+    onAnsweredEarly(call, () => {
+      // A caller that heard the answer ends by itself; what another one sends is not read for ever.
+      this.#farewell = options.timers.after(limits.CUT_GRACE_MS, () => stopRequest(call));
+    });
     this.#startDeadlines(kind);
   }
 
@@ -150,6 +155,7 @@ class Call implements OpenCall, AdmittedCall {
     this.#isOver = true;
     this.#readDeadline?.cancel();
     this.#deadline?.cancel();
+    this.#farewell?.cancel();
     this.#connection.ended(this);
     if (this.#outcome === 'CANCELLED') this.#connection.cancelled();
     this.#options.observer?.callEnded({

@@ -4,8 +4,8 @@ import type { ErrorKind } from '@conclave/kernel';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 
 /**
- * The two things that grpc-js keeps to itself and that cannot be had otherwise. Its version is
- * pinned, and tests send a compressed message and cut a stream that nobody reads, so that a change
+ * What grpc-js keeps to itself and cannot be had otherwise. Its version is pinned, and tests send a
+ * compressed message, cut a stream that nobody reads and go on after an answer, so that a change
  * there shows.
  */
 interface Internals {
@@ -39,4 +39,20 @@ export function resetCall(call: ServerInterceptingCallInterface, kind: ErrorKind
   if (typeof stream?.close !== 'function') return false;
   stream.close(resetCode(kind));
   return true;
+}
+
+/**
+ * Calls `listener` when the whole answer was written and the caller has not finished its request:
+ * grpc-js would go on reading whatever still comes.
+ */
+export function onAnsweredEarly(call: ServerInterceptingCallInterface, listener: () => void): void {
+  const { stream } = call as Internals;
+  stream?.once?.('finish', () => {
+    if (stream.readableEnded !== true) listener();
+  });
+}
+
+/** Takes nothing more of the request of a call that was answered. */
+export function stopRequest(call: ServerInterceptingCallInterface): void {
+  (call as Internals).stream?.close?.(constants.NGHTTP2_NO_ERROR);
 }

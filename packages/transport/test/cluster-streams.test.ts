@@ -288,6 +288,17 @@ describe('rubbish', () => {
     expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
   });
 
+  test('a caller that does not end its request after the answer does not keep the call', async () => {
+    const identity = await cluster.node('worker', 'w-goes-on');
+    const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });
+    bench.later(() => raw.destroy());
+    raw.greet();
+    raw.call(1, '/conclave.v1.Dispatcher/Session');
+    const payload = Buffer.of(0, 0xff, 0xff, 0xff, 0xff);
+    raw.frame({ type: FRAME.data, flags: 0, streamId: 1, payload });
+    await within(10_000, bench.until('session ended true'));
+  });
+
   test('a client that cancels now and then keeps its connection', async () => {
     const session = await bench.rawSession(await cluster.node('worker', 'w-cancels'));
     for (let count = 0; count < 50; count += 1) {
