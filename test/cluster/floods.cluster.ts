@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { callHeaders, eventually, FLAG, FRAME, frameBytes, headerBlock } from '@conclave/testing';
+import {
+  callHeaders,
+  eventually,
+  FLAG,
+  FRAME,
+  frameBytes,
+  headerBlock,
+  resetCalls,
+} from '@conclave/testing';
 import type { Host, RawHttp2 } from '@conclave/testing';
 import {
   CLUSTER_PORT,
@@ -149,21 +157,8 @@ const FLOODS: readonly (readonly [string, (raw: RawHttp2) => Promise<number>])[]
     async (raw) => {
       let sent = 0;
       const end = performance.now() + FLOOD.msMax;
-      for (let id = 1; !raw.socket.destroyed && performance.now() < end;) {
-        const pieces: Buffer[] = [];
-        for (let count = 0; count < 100; count += 1, id += 2) {
-          const payload = headerBlock(callHeaders(SESSION));
-          pieces.push(
-            frameBytes({ type: FRAME.headers, flags: FLAG.endHeaders, streamId: id, payload }),
-            frameBytes({
-              type: FRAME.reset,
-              flags: 0,
-              streamId: id,
-              payload: Buffer.of(0, 0, 0, 8),
-            }),
-          );
-        }
-        sent += await pour(raw, Buffer.concat(pieces), { bytesMax: 1, msMax: 1_000 });
+      for (let first = 1; !raw.socket.destroyed && performance.now() < end; first += 1_000) {
+        sent += await pour(raw, resetCalls(SESSION, first, 500), { bytesMax: 1, msMax: 1_000 });
         await new Promise((resolve) => setImmediate(resolve));
       }
       return sent;
@@ -253,7 +248,7 @@ describe('a message', () => {
       raw.call(1, SESSION);
       const payload = Buffer.concat([Buffer.of(0, 0xff, 0xff, 0xff, 0xff), Buffer.alloc(8_000)]);
       const piece = frameBytes({ type: FRAME.data, flags: 0, streamId: 1, payload });
-      await pour(raw, piece, FLOOD);
+      await pour(raw, piece, { ...FLOOD, bytesMax: 8 * MIB });
       await raw.until((frames) =>
         frames.some(({ type, streamId }) => streamId === 1 && type === FRAME.headers),
       );

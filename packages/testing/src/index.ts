@@ -9,5 +9,15 @@ export { Farm } from './farm.js';
 export type { FarmOptions } from './farm.js';
 export { Host } from './host.js';
 export type { HostOptions } from './host.js';
-export { callHeaders, FLAG, FRAME, frameBytes, headerBlock, RawHttp2 } from './raw-http2.js';
+export {
+  callHeaders,
+  FLAG,
+  FRAME,
+  frameBytes,
+  headerBlock,
+  RawHttp2,
+  resetCalls,
+} from './raw-http2.js';
 export type { Frame } from './raw-http2.js';
+export { DAMAGE_KINDS, damaged, decodeHostile, FUZZ_RUNS } from './fuzz.js';
+export type { Damage } from './fuzz.js';

@@ -47,17 +47,48 @@ function hpackInteger(value: number, prefixMax: number): number[] {
   return [...bytes, rest];
 }
 
-/** Header fields as HPACK literals that are not indexed and not compressed. */
-export function headerBlock(fields: readonly (readonly [string, string])[]): Buffer {
+const LITERAL = 0;
+const LITERAL_INTO_TABLE = 0x40;
+
+/** Header fields as HPACK literals that are not compressed; with `isKept` into the table as well. */
+export function headerBlock(
+  fields: readonly (readonly [string, string])[],
+  isKept = false,
+): Buffer {
   const parts: Buffer[] = [];
   for (const field of fields) {
-    parts.push(Buffer.of(0));
+    parts.push(Buffer.of(isKept ? LITERAL_INTO_TABLE : LITERAL));
     for (const text of field) {
       const bytes = Buffer.from(text, 'latin1');
       parts.push(Buffer.from(hpackInteger(bytes.length, 127)), bytes);
     }
   }
   return Buffer.concat(parts);
+}
+
+/** The first index of the table that a connection fills. */
+const FIRST_INDEX = 62;
+
+/** The last `count` header fields that were put into the table, one byte each. */
+export function keptBlock(count: number): Buffer {
+  return Buffer.from(Array.from({ length: count }, (_, at) => 0x80 + FIRST_INDEX + count - 1 - at));
+}
+
+/**
+ * Calls that are begun and given up at once, as few bytes as that takes. The first of them fills the
+ * table of the connection, so that its stream has to be 1.
+ */
+export function resetCalls(path: string, first: number, count: number): Buffer {
+  const fields = callHeaders(path);
+  const pieces: Buffer[] = [];
+  for (let streamId = first; pieces.length < 2 * count; streamId += 2) {
+    const payload = streamId === 1 ? headerBlock(fields, true) : keptBlock(fields.length);
+    pieces.push(
+      frameBytes({ type: FRAME.headers, flags: FLAG.endHeaders, streamId, payload }),
+      frameBytes({ type: FRAME.reset, flags: 0, streamId, payload: Buffer.of(0, 0, 0, 8) }),
+    );
+  }
+  return Buffer.concat(pieces);
 }
 
 /** The header fields of a gRPC call. */

@@ -11,7 +11,13 @@ import { createContext, readMetadata } from './call-context.js';
 import type { CallContext } from './call-context.js';
 import type { Connection, OpenCall } from './connection.js';
 import type { Connections } from './connections.js';
-import { encodingOf, onAnsweredEarly, resetCall, stopRequest } from './grpc-internals.js';
+import {
+  encodingOf,
+  endSession,
+  onAnsweredEarly,
+  resetCall,
+  stopRequest,
+} from './grpc-internals.js';
 import * as limits from './limits.js';
 import type { CallOutcome, TransportObserver } from './observer.js';
 import type { StreamWriter } from './stream-writer.js';
@@ -82,6 +88,11 @@ class Call implements OpenCall, AdmittedCall {
     this.#recheck = () =>
       authorise({ path, listener: options.listener, peer, isForwarded }, options.view);
     this.#recheck();
+    if (connection.callCount >= limits.CALLS_PER_CONNECTION_MAX) {
+      endSession(call);
+      connection.destroy();
+      throw new ConclaveError('CV_LIMIT_EXCEEDED', 'a connection has too many calls at once');
+    }
     if (encodingOf(call) !== 'identity') {
       throw new ConclaveError('CV_UNSUPPORTED', 'compressed messages are not accepted');
     }
@@ -157,7 +168,10 @@ class Call implements OpenCall, AdmittedCall {
     this.#deadline?.cancel();
     this.#farewell?.cancel();
     this.#connection.ended(this);
-    if (this.#outcome === 'CANCELLED') this.#connection.cancelled();
+    if (this.#outcome === 'CANCELLED' && !this.#connection.mayCancel()) {
+      endSession(this.#call);
+      this.#connection.destroy();
+    }
     this.#options.observer?.callEnded({
       path: this.context.path,
       outcome: this.#outcome,

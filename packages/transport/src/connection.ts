@@ -80,9 +80,9 @@ export class Connection {
     this.#calls.add(call);
   }
 
-  /** The peer gave a call up. One that does little else loses the connection. */
-  cancelled(): void {
-    if (!this.#cancels.take(this.#clock.monotonic())) this.destroy();
+  /** The peer gave a call up. False for one that does little else: the connection has to end. */
+  mayCancel(): boolean {
+    return this.#cancels.take(this.#clock.monotonic());
   }
 
   ended(call: OpenCall): void {

@@ -56,3 +56,8 @@ export function onAnsweredEarly(call: ServerInterceptingCallInterface, listener:
 export function stopRequest(call: ServerInterceptingCallInterface): void {
   (call as Internals).stream?.close?.(constants.NGHTTP2_NO_ERROR);
 }
+
+/** Drops what has arrived over the connection of a call already; the connection is to be ended. */
+export function endSession(call: ServerInterceptingCallInterface): void {
+  (call as Internals).stream?.session?.destroy();
+}

@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { identityOf } from '@conclave/pki';
-import { FRAME, RawHttp2 } from '@conclave/testing';
+import { FRAME, RawHttp2, resetCalls } from '@conclave/testing';
 import type { Frame } from '@conclave/testing';
 import { loadWire } from '@conclave/wire';
 import { ReplaceableIdentity, transportLimits } from '../src/index.js';
@@ -276,12 +276,9 @@ describe('rubbish', () => {
     const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });
     bench.later(() => raw.destroy());
     raw.greet();
-    const { burst } = transportLimits.CANCEL_RATE;
-    for (let count = 0; count <= 2 * burst && !raw.socket.destroyed; count += 1) {
-      const streamId = 2 * count + 1;
-      raw.call(streamId, '/conclave.v1.Dispatcher/Session');
-      raw.frame({ type: FRAME.reset, flags: 0, streamId, payload: Buffer.of(0, 0, 0, 8) });
-      if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (let round = 0; round < 200 && !raw.socket.destroyed; round += 1) {
+      raw.write(resetCalls('/conclave.v1.Dispatcher/Session', 1 + 20 * round, 10));
+      await new Promise((resolve) => setImmediate(resolve));
     }
     await within(20_000, raw.closed);
     const admin = bench.channel(await cluster.admin('ann'));
@@ -297,6 +294,18 @@ describe('rubbish', () => {
     const payload = Buffer.of(0, 0xff, 0xff, 0xff, 0xff);
     raw.frame({ type: FRAME.data, flags: 0, streamId: 1, payload });
     await within(10_000, bench.until('session ended true'));
+  });
+
+  test('more calls in one piece than there may be end their connection before all are begun', async () => {
+    const identity = await cluster.node('worker', 'w-burst');
+    const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });
+    bench.later(() => raw.destroy());
+    raw.greet();
+    // One record of TLS: all of it is there before the loop turns.
+    raw.write(resetCalls('/conclave.v1.Dispatcher/Session', 1, 500));
+    await within(20_000, raw.closed);
+    const begun = bench.calls.filter((call) => call === 'session').length;
+    expect(begun).toBeLessThanOrEqual(transportLimits.CALLS_PER_CONNECTION_MAX);
   });
 
   test('a client that cancels now and then keeps its connection', async () => {
