@@ -16,6 +16,8 @@ export function readCertificate(der: Uint8Array): X509Certificate {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(asBuffer(der));
+    // Decoded when it is asked for, and then it may fail: its curve may be none.
+    void certificate.publicKey;
   } catch (error) {
     throw new ConclaveError('CV_UNAUTHENTICATED', 'certificate cannot be read', { cause: error });
   }

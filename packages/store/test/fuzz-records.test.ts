@@ -1,0 +1,66 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isConclaveError } from '@conclave/kernel';
+import { openSealed, SecretBytes } from '@conclave/sealed';
+import { DAMAGE_KINDS, damaged, decodeHostile, FUZZ_RUNS } from '@conclave/testing';
+import type { StoreCipher } from '../src/cipher.js';
+import { CHAIN_START, decodeEntryRecord, encodeEntryRecord } from '../src/entry-record.js';
+import { decodeHead, encodeHead } from '../src/head-record.js';
+import { entry, RANDOM } from './fixture.js';
+
+const damages = fc.array(
+  fc.record({
+    kind: fc.constantFrom(...DAMAGE_KINDS),
+    at: fc.nat(),
+    value: fc.integer({ min: 0, max: 255 }),
+  }),
+  { minLength: 1, maxLength: 4 },
+);
+const isRefusal = (error: unknown): boolean =>
+  isConclaveError(error) && error.code === 'CV_LOG_DAMAGED';
+
+let cipher: StoreCipher;
+beforeAll(async () => {
+  await openSealed();
+  const key = SecretBytes.take(new Uint8Array(32).fill(7));
+  cipher = { clusterId: 'cluster', nodeId: 'node', epoch: 1, key, random: RANDOM };
+});
+
+describe('hostile bytes instead of', () => {
+  test('the record of an entry: only the very bytes open', () => {
+    const valid = encodeEntryRecord(cipher, entry(5), CHAIN_START);
+    const read = (bytes: Uint8Array): unknown => decodeEntryRecord(cipher, 5, bytes, CHAIN_START);
+    fc.assert(
+      fc.property(damages, fc.uint8Array({ maxLength: 120 }), (how, invented) => {
+        const bytes = damaged(valid, how);
+        const opened = decodeHostile(() => read(bytes), isRefusal);
+        if (!Buffer.from(bytes).equals(valid)) expect(opened).toBeUndefined();
+        expect(decodeHostile(() => read(invented), isRefusal)).toBeUndefined();
+      }),
+      { numRuns: FUZZ_RUNS },
+    );
+  });
+
+  test('the head of a store', () => {
+    const hash = new Uint8Array(32);
+    const valid = encodeHead(cipher, {
+      writeCounter: 9,
+      hardState: { term: 1, vote: 1, commit: 1 },
+      appliedIndex: 1,
+      snapshot: undefined,
+      baseIndex: 0,
+      baseHash: hash,
+      lastIndex: 1,
+      lastHash: hash,
+    });
+    fc.assert(
+      fc.property(damages, fc.uint8Array({ maxLength: 120 }), (how, invented) => {
+        const bytes = damaged(valid, how);
+        const opened = decodeHostile(() => decodeHead(cipher, bytes), isRefusal);
+        if (!Buffer.from(bytes).equals(valid)) expect(opened).toBeUndefined();
+        expect(decodeHostile(() => decodeHead(cipher, invented), isRefusal)).toBeUndefined();
+      }),
+      { numRuns: FUZZ_RUNS },
+    );
+  });
+});
