@@ -88,7 +88,7 @@ class Call implements OpenCall, AdmittedCall {
     this.#recheck = () =>
       authorise({ path, listener: options.listener, peer, isForwarded }, options.view);
     this.#recheck();
-    if (connection.callCount >= limits.CALLS_PER_CONNECTION_MAX) {
+    if (connection.isFull) {
       endSession(call);
       connection.destroy();
       throw new ConclaveError('CV_LIMIT_EXCEEDED', 'a connection has too many calls at once');

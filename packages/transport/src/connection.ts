@@ -53,10 +53,13 @@ export class Connection {
 
   readonly #clock: Clock;
   readonly #cancels: Bucket;
+  readonly #isWorker: boolean;
 
   constructor(peer: Peer, socket: Socket, { clock, timers, isAccepted }: ConnectionRules) {
     this.#clock = clock;
-    this.#cancels = new Bucket(limits.CANCEL_RATE, clock.monotonic());
+    this.#isWorker = peer.kind === 'certificate' && peer.identity.role === 'worker';
+    const rate = this.#isWorker ? limits.WORKER_CANCEL_RATE : limits.CANCEL_RATE;
+    this.#cancels = new Bucket(rate, clock.monotonic());
     this.peer = peer;
     this.#isAccepted = isAccepted;
     this.#wasAccepted = isAccepted(peer);
@@ -70,8 +73,9 @@ export class Connection {
     });
   }
 
-  get callCount(): number {
-    return this.#calls.size;
+  /** No other call may begin. HTTP/2 itself counts the streams of all but workers. */
+  get isFull(): boolean {
+    return this.#isWorker && this.#calls.size >= limits.CALLS_PER_WORKER_MAX;
   }
 
   opened(call: OpenCall): void {

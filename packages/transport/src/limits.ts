@@ -61,17 +61,15 @@ export const JOIN_CONNECTION_AGE_MS_MAX: number = 60_000;
 
 /** Streams of one connection. */
 export const STREAMS_PER_CONNECTION_MAX: number = 64;
-/**
- * Calls of one connection that have not ended. HTTP/2 counts a stream that was reset as gone at once,
- * we hear of it a moment later: all streams, reset and opened anew, twice.
- */
-export const CALLS_PER_CONNECTION_MAX: number = 3 * STREAMS_PER_CONNECTION_MAX;
+/** Calls at once over one connection of a worker, which has a session, a renewal and little else. */
+export const CALLS_PER_WORKER_MAX: number = 8;
 /**
  * Calls that the peer of one connection gives up before they were answered: each costs what a call
  * costs, and nobody waits for it. Less than what Node's HTTP/2 stops at by itself, which leaves the
  * connection open; more than all streams at once.
  */
-export const CANCEL_RATE: Rate = { perSecond: 20, burst: 150 };
+export const CANCEL_RATE: Rate = { perSecond: 20, burst: 300 };
+export const WORKER_CANCEL_RATE: Rate = { perSecond: 2, burst: 40 };
 /** Bytes of all metadata of a call. */
 export const METADATA_BYTES_MAX: number = 16 * KIB;
 /** Bytes of one message, either way: a sealed value of the largest size and its fields. */

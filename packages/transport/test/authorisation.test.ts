@@ -130,6 +130,7 @@ describe('limits', () => {
     expect(limits.KEEPALIVE_ANSWER_MS).toBeLessThan(limits.KEEPALIVE_MS);
     expect(limits.CUT_GRACE_MS).toBeLessThan(1_000);
     expect(limits.STREAMS_PER_CONNECTION_MAX).toBeLessThan(limits.CANCEL_RATE.burst);
+    expect(limits.CALLS_PER_WORKER_MAX).toBeLessThan(limits.WORKER_CANCEL_RATE.burst);
     expect(limits.CONNECTION_AGE_GRACE_MS).toBeLessThan(limits.CONNECTION_AGE_MS_MAX);
     expect(limits.CALL_MS_DEFAULT).toBeLessThan(limits.UNARY_MS_MAX);
   });
