@@ -53,12 +53,15 @@ const PATHS = [
   LEAVE,
 ];
 
-const WATCH = '/conclave.v1.Cluster/Watch';
+/** Calls that an empty message would make last, or make do something: they get a wrong one. */
+const WRONG: Readonly<Record<string, Uint8Array>> = {
+  '/conclave.v1.Cluster/Watch': loadWire().Cluster.Watch.encodeRequest({ kinds: ['none'] }),
+  '/conclave.v1.Cluster/RotateRing': Buffer.of(0xff),
+};
 
-/** An empty message, which does nothing; a watch would last, so that one gets a wrong message. */
+/** An empty message, which does nothing, or one that cannot be read. */
 function messageFor(path: string): Buffer {
-  const message =
-    path === WATCH ? loadWire().Cluster.Watch.encodeRequest({ kinds: ['none'] }) : Buffer.alloc(0);
+  const message = WRONG[path] ?? Buffer.alloc(0);
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
   return Buffer.concat([head, message]);
