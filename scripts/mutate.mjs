@@ -27,6 +27,7 @@ const LEFT_OUT = 'test/(node|sim|examples)/|random-cluster|codec|memory-storage|
 
 const { values } = parseOptions({
   only: { type: 'string', default: '' },
+  safety: { type: 'boolean', default: false },
   seeds: { type: 'string', default: '300' },
   tests: { type: 'boolean', default: true },
   simulator: { type: 'boolean', default: true },
@@ -34,9 +35,10 @@ const { values } = parseOptions({
   help: { type: 'boolean' },
 });
 if (values.help === true) {
-  console.log(`Usage: node scripts/mutate.mjs [--only TEXT] [--seeds N] [--results FILE]
+  console.log(`Usage: node scripts/mutate.mjs [--only TEXT] [--safety] [--seeds N] [--results FILE]
 
   --only TEXT     only mistakes whose names contain it
+  --safety        only mistakes that concern safety
   --seeds N       seeds for the simulator, default 300
   --no-tests      without unit tests and transcripts
   --no-simulator  without the simulator
@@ -218,12 +220,13 @@ try {
     isBroken = true;
   }
   for (const mutation of isBroken ? [] : mutations) {
-    const { name } = mutation;
+    const { name, isSafety } = mutation;
     const result = (results[name] ??= {});
     const isOpen =
       (values.simulator && result.simulator === undefined) ||
       (values.tests && result.test === undefined);
-    if (!isOpen || !name.includes(values.only)) continue;
+    const isWanted = name.includes(values.only) && (isSafety || !values.safety);
+    if (!isOpen || !isWanted) continue;
     const broken = judge(folder, mutation, result);
     if (broken !== undefined) {
       console.log(`${name}: ${broken.problem}`);

@@ -20,6 +20,7 @@ if (values.help) {
   process.stdout.write(`Usage: npm run bench [-- --rounds N --only W1,R1,D1,C1,F1 --json]
 
 Three managers and two workers as processes on this machine; medians of N rounds.
+With --raft instead: the Raft library by itself, in memory, with 1, 3 and 5 members.
 `);
   process.exit(0);
 }

@@ -1,4 +1,4 @@
-// `node packages/raft-ts/bench/run.mjs`, after a build: figures of this machine as a table.
+// `npm run bench -- --raft`: figures of this machine as a table.
 //
 // RAFT_BENCH_OTHERS names a folder with a node_modules in which other packages are installed; they
 // are never dependencies of this repository. Without it they are left out.
@@ -8,6 +8,10 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
+if (process.argv.length > 2) {
+  process.stderr.write(`error: unknown option ${process.argv[2]}\n`);
+  process.exit(64);
+}
 const SIZES = [1, 3, 5];
 const OTHERS = ['@markwylde/liferaft'];
 const FLAGS = ['--expose-gc', '--max-semi-space-size=512'];

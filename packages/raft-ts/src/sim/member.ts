@@ -363,7 +363,7 @@ export class SimMember implements Subject {
     const { memory } = this.disk.storage;
     const first = memory.firstIndex();
     const last = memory.snapshot().metadata.index;
-    if (last >= first) memory.compact(first + (z % (last - first + 1)));
+    if (last >= first) memory.compact(y % 3 === 0 ? last : first + (z % (last - first + 1)));
     return true;
   }
 

@@ -180,12 +180,17 @@ export class Nemesis {
     if (leader === undefined || leader.pausedUntil > this.#world.scheduler.now) return;
     const change = this.#changeFor(leader, action);
     if (change === undefined) return;
-    this.#world.explain(() => `member ${leader.id} proposes ${describeConfChange(change)}`);
+    // Whoever takes over may be gone, or a learner, before the transfer ends.
+    const target = action.z % 8 === 1 ? targetOf(change) : undefined;
+    this.#world.explain(() => {
+      const rest = target === undefined ? '' : ` and hands over to ${target}`;
+      return `member ${leader.id} proposes ${describeConfChange(change)}${rest}`;
+    });
     leader.call((node) => node.proposeConfChange(change));
+    if (!leader.isUp || leader.core.role !== 'StateLeader') return;
     // Two in a row: the second one must become an empty entry.
-    if (action.z % 8 === 0 && leader.isUp && leader.core.role === 'StateLeader') {
-      leader.call((node) => node.proposeConfChange(change));
-    }
+    if (action.z % 8 === 0) leader.call((node) => node.proposeConfChange(change));
+    if (target !== undefined) leader.call((node) => node.transferLeader(target));
   }
 
   #changeFor(leader: Subject, { x, y, z }: PlanAction): ConfChange | undefined {
@@ -193,7 +198,8 @@ export class Nemesis {
     const { coverage } = this.#world;
     const removal = removalOfLost(this.#world, leader);
     if (removal !== undefined) return removal;
-    if (tracker.isJoint && x % 4 !== 0) {
+    // In a simple configuration there is nothing to leave, and the change must become empty.
+    if (tracker.isJoint ? x % 4 !== 0 : x % 32 === 7) {
       coverage.count('leave joint');
       return LEAVE_JOINT;
     }
@@ -239,6 +245,11 @@ export class Nemesis {
         return { type: 'ConfChangeRemoveNode', nodeId: leader.id };
     }
   }
+}
+
+/** Whom a change is about, at first. */
+function targetOf(change: ConfChange): NodeId | undefined {
+  return change.version === 1 ? change.change.nodeId : change.changes[0]?.nodeId;
 }
 
 function inMs(duration: Micros): string {
