@@ -27,7 +27,12 @@ export class Applies {
   }
 
   /** A member is about to apply an entry. */
-  applying({ id, applied }: Subject, { index, term }: Entry): void {
+  applying({ id, applied, core, disk }: Subject, { index, term }: Entry): void {
+    const isUnstable = (disk.term(index) ?? term) !== term || index > disk.storage.lastIndex();
+    if (core.settings.asyncStorageWrites && isUnstable) {
+      const text = `${id} applies ${term}/${index}, which is not durable`;
+      throw new SimFailure('6 durable before applied', text);
+    }
     if (index !== applied + 1) {
       throw new SimFailure('4 applied once', `${id} applies ${index} after ${applied}`);
     }

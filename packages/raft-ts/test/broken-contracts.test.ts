@@ -1,0 +1,174 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Config, Entry, Storage } from '../src/index.js';
+import { confchange, MemoryStorage, message, RaftInvariantError, RawNode } from '../src/index.js';
+import { RaftLog } from '../src/log.js';
+import { Reporter } from '../src/reporter.js';
+import { setRandomizedElectionTimeout } from '../src/testing/index.js';
+import { bytes } from './support/bytes.js';
+
+const CONF_STATE = {
+  voters: [1, 2, 3],
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+};
+
+function entry(index: number, term = 1): Entry {
+  return { term, index, type: 'EntryNormal', data: bytes('x') };
+}
+
+/** A snapshot at 5, entries 6 and 7, all committed. */
+function stored(): MemoryStorage {
+  const storage = new MemoryStorage();
+  const metadata = { index: 5, term: 1, confState: CONF_STATE };
+  storage.applySnapshot({ data: new Uint8Array(0), metadata });
+  storage.append([entry(6), entry(7)]);
+  storage.setHardState({ term: 1, vote: 0, commit: 7 });
+  return storage;
+}
+
+function nodeOf(storage: Storage, config: Partial<Config> = {}): RawNode {
+  const limits = { electionTick: 10, heartbeatTick: 1, maxInflightMsgs: 8 };
+  return new RawNode({ id: 1, storage, applied: 5, ...limits, random: () => 0, ...config });
+}
+
+function poisoned(node: RawNode): void {
+  expect(() => {
+    node.tick();
+  }).toThrow(RaftInvariantError);
+}
+
+describe('a storage that breaks its contract', () => {
+  test('with a hard state that is none', () => {
+    const storage = stored();
+    storage.setHardState({ term: -1, vote: 0, commit: 7 });
+    expect(() => nodeOf(storage)).toThrow('storage answered -1, 0, 7 for the hard state');
+  });
+
+  test.each(['compacted', 'unavailable'] as const)('with committed entries that are %s', (what) => {
+    class Lossy extends MemoryStorage {
+      override entries(): typeof what {
+        return what;
+      }
+    }
+    const storage = new Lossy();
+    const metadata = { index: 5, term: 1, confState: CONF_STATE };
+    storage.applySnapshot({ data: new Uint8Array(0), metadata });
+    storage.append([entry(6), entry(7)]);
+    storage.setHardState({ term: 1, vote: 0, commit: 7 });
+    const node = nodeOf(storage);
+    expect(() => node.ready()).toThrow(RaftInvariantError);
+    poisoned(node);
+  });
+
+  test('without the term of its last entry', () => {
+    class Forgetful extends MemoryStorage {
+      override term(): 'unavailable' {
+        return 'unavailable';
+      }
+    }
+    const storage = new Forgetful();
+    storage.append([entry(1)]);
+    const log = new RaftLog(storage, new Reporter(undefined), 100);
+    expect(() => log.lastId()).toThrow('unexpected error when getting the last term at 1');
+  });
+});
+
+describe('a host that breaks its contract', () => {
+  test('with two Readys and no advance between them', () => {
+    const node = nodeOf(stored(), { applied: 7 });
+    node.campaign();
+    node.ready();
+    expect(() => {
+      node.ready();
+    }).toThrow('two accepted Ready structs without call to Advance');
+    poisoned(node);
+  });
+
+  test('with a source of random numbers that throws', () => {
+    let isBroken = false;
+    const random = (): number => {
+      if (isBroken) throw new Error('no more');
+      return 0;
+    };
+    const node = nodeOf(stored(), { random, applied: 7 });
+    isBroken = true;
+    expect(() => {
+      for (let i = 0; i < 20; i++) node.tick();
+    }).toThrow('no more');
+    poisoned(node);
+  });
+
+  test('with an election timeout that is none', () => {
+    const node = nodeOf(stored());
+    expect(() => {
+      setRandomizedElectionTimeout(node, 0);
+    }).toThrow(RaftInvariantError);
+  });
+});
+
+describe('a log refuses', () => {
+  const log = (): RaftLog => {
+    const made = new RaftLog(stored(), new Reporter(undefined), 100);
+    made.commitTo(6);
+    return made;
+  };
+
+  test('entries that leave a gap', () => {
+    const one = log();
+    one.append([entry(8)]);
+    expect(() => {
+      one.append([entry(10)]);
+    }).toThrow('unstable entries end before 9, cannot append at 10');
+    expect(() => {
+      one.append([entry(9), entry(11)]);
+    }).toThrow('not contiguous');
+  });
+
+  test('to be applied beyond what is committed, or backwards', () => {
+    expect(() => {
+      log().acceptApplying(7, 0, true);
+    }).toThrow('applying(7) is out of range');
+    expect(() => {
+      log().appliedTo(7, 0);
+    }).toThrow('applied(7) is out of range');
+    const one = log();
+    one.appliedTo(6, 0);
+    expect(() => {
+      one.appliedTo(5, 0);
+    }).toThrow('applied(5) is out of range');
+  });
+
+  test('slices that are empty, or end after it', () => {
+    expect(() => log().slice(7, 7, 100)).toThrow('invalid slice 7 >= 7');
+    expect(() => log().slice(7, 9, 100)).toThrow('out of bound');
+    expect(() => log().unstable.slice(8, 9)).toThrow('out of bound');
+  });
+
+  test('to give up what is committed', () => {
+    expect(() => {
+      log().append([entry(6, 2)]);
+    }).toThrow('after(5) is out of range');
+  });
+});
+
+test('a configuration whose next learners are no voters is refused', () => {
+  const bad = { ...CONF_STATE, learnersNext: [4] };
+  expect(() => confchange.restore(bad, 7, { maxInflightMsgs: 1 })).toThrow('no progress for 4');
+});
+
+test('a read answer without its request is ignored', () => {
+  const lines: string[] = [];
+  const logger = { enabled: () => true, log: (_: string, text: string) => lines.push(text) };
+  const node = nodeOf(stored(), { logger, applied: 7 });
+  node.step(message('MsgReadIndexResp', { from: 2, to: 1, term: 1, index: 7 }));
+  expect(node.hasReady()).toBe(false);
+  expect(lines.at(-1)).toBe('1 invalid format of MsgReadIndexResp from 2, entries count: 0');
+});
+
+test('what a node tracks is visited in the order of ids', () => {
+  const seen: string[] = [];
+  nodeOf(stored()).visitProgress((id, type, { match }) => seen.push(`${id} ${type} ${match}`));
+  expect(seen).toEqual(['1 peer 7', '2 peer 0', '3 peer 0']);
+});
