@@ -105,7 +105,10 @@ export class WorkerMember implements Member {
    */
   async leave(force: boolean): Promise<void> {
     this.#isLeaving = true;
+    const { standing } = this.#agent.status();
     await this.#agent.stop({ keepTasks: false });
+    // Managers close the connections of who was removed, so that their answer may get lost.
+    if (standing === 'removed') return;
     try {
       await this.#sayFarewell();
     } catch (error) {
