@@ -61,6 +61,8 @@ export function managersPort(options: ManagersPortOptions): RpcPort {
 class ManagersPort implements RpcPort {
   readonly #options: ManagersPortOptions;
   readonly #ports = new Map<string, RpcPort>();
+  /** Addresses of managers that failed last time. */
+  readonly #doubted = new Set<string>();
   #place: number;
 
   constructor(options: ManagersPortOptions) {
@@ -97,34 +99,37 @@ class ManagersPort implements RpcPort {
     const { addresses } = this.#options;
     let failure: unknown;
     for (let count = 0; count < addresses.length; count += 1) {
+      const address = addresses[this.#place] ?? '';
       try {
-        return await attempt(await this.#current());
+        return await attempt(await this.#portTo(address));
       } catch (error) {
         if (!isConclaveError(error) || !ELSEWHERE.has(error.code)) throw error;
         // What a manager said tells more than that another one cannot be reached.
         if (failure === undefined || error.code !== 'CV_PEER_UNREACHABLE') failure = error;
-        this.#leave();
+        this.#leave(address);
       }
     }
     throw failure;
   }
 
-  /** The next attempt goes to the next manager, and looks anew whether this one is there. */
-  #leave(): void {
+  /**
+   * Calls from now on go to the next manager. Those that are open on this one go on; before it is
+   * asked again, it has to show that it is there.
+   */
+  #leave(address: string): void {
+    this.#doubted.add(address);
     const { addresses } = this.#options;
-    const address = addresses[this.#place] ?? '';
-    this.#ports.get(address)?.close();
-    this.#ports.delete(address);
-    this.#place = (this.#place + 1) % addresses.length;
+    // Another call may have moved on from it already.
+    if (addresses[this.#place] === address) this.#place = (this.#place + 1) % addresses.length;
   }
 
-  async #current(): Promise<RpcPort> {
-    const { addresses, open, timers } = this.#options;
-    const address = addresses[this.#place] ?? '';
+  async #portTo(address: string): Promise<RpcPort> {
+    const { open, timers } = this.#options;
     const known = this.#ports.get(address);
-    if (known !== undefined) return known;
+    if (known !== undefined && !this.#doubted.has(address)) return known;
     await dial(address, timers);
-    const port = open(address);
+    this.#doubted.delete(address);
+    const port = this.#ports.get(address) ?? open(address);
     this.#ports.set(address, port);
     return port;
   }

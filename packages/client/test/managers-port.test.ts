@@ -101,8 +101,11 @@ describe('a way to several managers', () => {
   ])('asks another one after %s', async (code) => {
     const target = port();
     answers.set(addresses[0] ?? '', code);
-    expect(await call(target)).toBe(addresses[1]);
-    expect(closed).toEqual([addresses[0]]);
+    // Both fail at the first, and both go to the second: none is passed over.
+    const both = await Promise.all([call(target), call(target)]);
+    expect(both).toEqual([addresses[1], addresses[1]]);
+    // What is open on the first one goes on.
+    expect(closed).toEqual([]);
     expect(await call(target)).toBe(addresses[1]);
   });
 
@@ -119,6 +122,17 @@ describe('a way to several managers', () => {
     await new Promise((resolve) => servers[0]?.close(resolve));
     expect(await call(port())).toBe(addresses[1]);
     expect(asked).toEqual([addresses[1]]);
+  });
+
+  test('asks a manager again that is back', async () => {
+    const target = port();
+    for (const address of addresses.slice(0, 2)) answers.set(address, 'CV_PEER_UNREACHABLE');
+    expect(await call(target)).toBe(addresses[2]);
+    answers.set(addresses[2] ?? '', 'CV_NO_LEADER');
+    answers.set(addresses[0] ?? '', 'yes');
+    expect(await call(target)).toBe(addresses[0]);
+    target.close();
+    expect(closed.toSorted()).toEqual([...addresses, 'all'].toSorted());
   });
 
   test('tries each once, and says what a manager said', async () => {
