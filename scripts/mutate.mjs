@@ -28,6 +28,7 @@ const LEFT_OUT = 'test/(node|sim|examples)/|random-cluster|codec|memory-storage|
 const { values } = parseOptions({
   only: { type: 'string', default: '' },
   safety: { type: 'boolean', default: false },
+  enough: { type: 'boolean', default: false },
   seeds: { type: 'string', default: '300' },
   tests: { type: 'boolean', default: true },
   simulator: { type: 'boolean', default: true },
@@ -35,16 +36,17 @@ const { values } = parseOptions({
   help: { type: 'boolean' },
 });
 if (values.help === true) {
-  console.log(`Usage: node scripts/mutate.mjs [--only TEXT] [--safety] [--seeds N] [--results FILE]
+  console.log(`Usage: node scripts/mutate.mjs [--only TEXT] [--safety] [--enough] [--seeds N] [--results FILE]
 
   --only TEXT     only mistakes whose names contain it
   --safety        only mistakes that concern safety
+  --enough        not about mistakes that somebody has noticed already
   --seeds N       seeds for the simulator, default 300
   --no-tests      without unit tests and transcripts
   --no-simulator  without the simulator
   --results FILE  keep results there, and ask only for those that are missing
 
-Writes docs/internals/mutations.md when all results are there.`);
+Writes docs/internals/mutations.md when each mistake is noticed, or everybody was asked about it.`);
   process.exit(0);
 }
 
@@ -158,39 +160,40 @@ function judge(folder, mutation, result) {
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0, 90);
 
+const NOT_ASKED = 'not asked';
+
 function tableOf(results) {
+  const isFound = ({ name }) => Boolean(results[name].simulator);
+  const isTested = ({ name }) => Boolean(results[name].test);
+  const isNoticed = (mutation) => isFound(mutation) || isTested(mutation);
   const rows = mutations.map(({ name, isSafety }) => {
     const { simulator, test: first } = results[name];
-    const found = simulator === null ? '' : `seed ${simulator.seed}: ${cell(simulator.message)}`;
-    const tests = first === null ? '' : cell(first.first);
-    return `| ${name} | ${isSafety ? 'yes' : ''} | ${found} | ${tests} |`;
+    const seed = simulator && `seed ${simulator.seed}: ${simulator.message}`;
+    const found = simulator === undefined ? NOT_ASKED : cell(seed ?? '');
+    const tested = first === undefined ? NOT_ASKED : cell(first?.first ?? '');
+    return `| ${name} | ${isSafety ? 'yes' : ''} | ${found} | ${tested} |`;
   });
-  const isFound = ({ name }) => results[name].simulator !== null;
-  const isNoticed = (mutation) => isFound(mutation) || results[mutation.name].test !== null;
   const safety = mutations.filter(({ isSafety }) => isSafety);
   const last = Math.max(...mutations.map(({ name }) => results[name].simulator?.seed ?? 0));
   const count = (list, is) => list.filter(is).length;
   const left = mutations
     .filter((mutation) => !isNoticed(mutation))
     .map(({ name, why }) => `- ${name}: ${why ?? 'no reason known'}`);
-  const missed = safety
-    .filter((mutation) => !isFound(mutation))
-    .map(({ name, why }) => `- ${name}: ${why ?? 'no reason known'}`);
+  const missed = safety.filter((mutation) => !isFound(mutation)).map(({ name }) => `- ${name}`);
   return `# Deliberate mistakes
 
 Written by \`node scripts/mutate.mjs\`: each mistake of \`scripts/mutations.mjs\` is put into a copy of
 raft-ts, one at a time, and it is noted who notices it: the simulator, which runs seeds 1 to
 ${values.seeds} and stops at the first failure, and the transcripts and unit tests, of which the first one that
-fails is named.
+fails is named. "Not asked" says that somebody else had noticed already.
 
-${count(mutations, isNoticed)} of ${mutations.length} mistakes are noticed, ${count(mutations, isFound)} by the simulator, the last one of
-them with seed ${last}. Of the ${safety.length} that concern safety, ${count(safety, isNoticed)} are noticed,
-${count(safety, isFound)} by the simulator.
+${count(mutations, isNoticed)} of ${mutations.length} mistakes are noticed. Of the ${safety.length} that concern safety, ${count(safety, isNoticed)} are noticed,
+${count(safety, isFound)} of them by the simulator within ${last} seeds.
 
 | Mistake | Safety | Simulator | Transcripts and unit tests |
 | --- | --- | --- | --- |
 ${rows.join('\n')}
-${section('Not noticed', left)}${section('About safety, and not found by the simulator', missed)}`;
+${section('Not noticed', left)}${section('About safety, and found by tests alone', missed)}`;
 }
 
 const section = (title, lines) =>
@@ -208,25 +211,30 @@ const results =
   values.results !== undefined && existsSync(values.results)
     ? JSON.parse(readFileSync(values.results, 'utf8'))
     : {};
+/** Whether somebody is to be asked about a mistake and has not been asked yet. */
+function isDue({ name, isSafety }) {
+  const { simulator, test: first } = results[name] ?? {};
+  const isNoticed = Boolean(simulator) || Boolean(first);
+  if (isNoticed && values.enough) return false;
+  const isOpen =
+    (values.simulator && simulator === undefined) || (values.tests && first === undefined);
+  return isOpen && name.includes(values.only) && (isSafety || !values.safety);
+}
+
+const due = mutations.filter(isDue);
 const folder = makeCopy();
 let isBroken = false;
 try {
   // Without a mistake nobody may notice anything.
-  const sound = { patches: [] };
   const nothing = {};
-  judge(folder, sound, nothing);
+  if (due.length > 0) judge(folder, { patches: [] }, nothing);
   if (nothing.simulator || nothing.test) {
     show('without any mistake', nothing);
     isBroken = true;
   }
-  for (const mutation of isBroken ? [] : mutations) {
-    const { name, isSafety } = mutation;
+  for (const mutation of isBroken ? [] : due) {
+    const { name } = mutation;
     const result = (results[name] ??= {});
-    const isOpen =
-      (values.simulator && result.simulator === undefined) ||
-      (values.tests && result.test === undefined);
-    const isWanted = name.includes(values.only) && (isSafety || !values.safety);
-    if (!isOpen || !isWanted) continue;
     const broken = judge(folder, mutation, result);
     if (broken !== undefined) {
       console.log(`${name}: ${broken.problem}`);
@@ -239,10 +247,11 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-const isWhole = ({ name }) =>
-  results[name] !== undefined &&
-  results[name].simulator !== undefined &&
-  results[name].test !== undefined;
+/** Everybody was asked, or somebody has noticed. */
+function isWhole({ name }) {
+  const { simulator, test: first } = results[name] ?? {};
+  return Boolean(simulator) || Boolean(first) || (simulator === null && first === null);
+}
 if (mutations.every(isWhole)) {
   writeFileSync(TABLE, tableOf(results));
   console.log(`wrote ${TABLE}`);
