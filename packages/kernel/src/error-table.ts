@@ -128,6 +128,12 @@ export const ERROR_TABLE = {
     when: 'The disk of the manager has no room for another write.',
     next: 'Free space on the data folder; writes resume by themselves.',
   },
+  CV_DISK_ROLLED_BACK: {
+    kind: 'corrupt',
+    status: 'DATA_LOSS',
+    when: 'The disk of this manager is an older copy: others have seen later writes of it.',
+    next: 'Keep the files, remove this manager, and let it join anew.',
+  },
   CV_ENVELOPE_FORGED: {
     kind: 'corrupt',
     status: 'DATA_LOSS',

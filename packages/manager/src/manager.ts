@@ -77,7 +77,7 @@ export class Manager {
 
   /** Resolves when this manager cannot go on, for example because its disk failed. */
   get fatal(): Promise<Error> {
-    return this.#consensus.host.fatal;
+    return this.#consensus.fatal;
   }
 
   get state(): State {
@@ -195,6 +195,7 @@ export class Manager {
       clusterEpoch: () => this.state.cluster()?.epoch ?? 0,
       raftIdOf: (id) => consensus.raftIdOf(id),
       receive: (message) => consensus.startedHost?.receive(message),
+      marks: consensus.marks,
       receiveSnapshot: (snapshot, chunks) => consensus.replicated.receive(snapshot, chunks),
       random,
       logger,

@@ -67,6 +67,7 @@ function serviceOf(): RaftService {
     selfRaftId: SELF,
     clusterEpoch: () => 1,
     raftIdOf: () => PEER,
+    marks: { current: () => [], learn: () => undefined },
     receive: (one) => void received.push(one),
     receiveSnapshot: async (_snapshot, chunks) => {
       for await (const chunk of chunks) expect(chunk.length).toBeLessThanOrEqual(2_000);
@@ -113,7 +114,7 @@ describe('hostile bytes between managers', () => {
           await Promise.resolve();
           const messages = [Buffer.from(damaged(valid, how))];
           const head = { clusterId: CLUSTER, protocol: RAFT_PROTOCOL, clusterEpoch: 1 };
-          yield { ...head, sequence: 1, stream, messages };
+          yield { ...head, sequence: 1, stream, messages, marks: [] };
         };
         await refusalOf(serviceOf().messages(peer, batches(), acks));
         for (const one of received) expect(one).toMatchObject({ from: PEER, to: SELF });

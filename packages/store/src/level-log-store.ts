@@ -51,6 +51,7 @@ export class LevelLogStore implements LogStore {
   readonly #cipher: StoreCipher;
   readonly #witness: LogWitness;
   #head: Head = EMPTY;
+  #synced = 0;
   /** Chain hash of each stored entry: position 0 is `baseIndex`. */
   #hashes: Uint8Array[] = [CHAIN_START];
   #failure: Error | undefined;
@@ -71,6 +72,11 @@ export class LevelLogStore implements LogStore {
   /** Batches written in the life of this log. */
   get writeCounter(): number {
     return this.#head.writeCounter;
+  }
+
+  /** The last batch that survives a loss of power; 0: none was synced in this life. */
+  get syncedCounter(): number {
+    return this.#synced;
   }
 
   /** @inheritdoc */
@@ -113,6 +119,7 @@ export class LevelLogStore implements LogStore {
       await this.#database.batch(operations, { sync: options.sync });
       if (options.sync) this.#witness.note(head.writeCounter);
     });
+    if (options.sync) this.#synced = head.writeCounter;
     this.#head = head;
     this.#hashes = hashes;
   }

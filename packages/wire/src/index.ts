@@ -300,4 +300,5 @@ export type {
 } from './generated/conclave/v1/UpdateServiceRequest.js';
 export type { WatchEvent, WatchEventInput } from './generated/conclave/v1/WatchEvent.js';
 export type { WatchRequest, WatchRequestInput } from './generated/conclave/v1/WatchRequest.js';
+export type { WriteMark, WriteMarkInput } from './generated/conclave/v1/WriteMark.js';
 // End of messages.

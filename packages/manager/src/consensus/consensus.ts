@@ -20,6 +20,8 @@ import { RAFT_PROTOCOL } from './raft-service.js';
 import { RemoteProposals } from './remote-proposals.js';
 import { ReplicatedState } from './replicated-state.js';
 import type { StateEvent } from './replicated-state.js';
+import { WriteMarks } from './write-marks.js';
+import type { WriteCounters } from './write-marks.js';
 import { raftStatus } from './status.js';
 
 /** What this manager's part in consensus is made of. */
@@ -31,7 +33,7 @@ export interface ConsensusOptions {
   readonly founding?: Extract<CommandBody, { kind: 'cluster.create' }>;
   readonly identity: IdentitySource;
   readonly keys: RingHolder;
-  readonly log: LogStore;
+  readonly log: LogStore & WriteCounters;
   readonly snapshots: SnapshotStore;
   /** Managers that the join answer named; needed until the state has arrived. */
   readonly known: readonly KnownManager[];
@@ -57,6 +59,8 @@ export class Consensus {
   readonly replicated: ReplicatedState;
   readonly peers: Peers;
   readonly proposer: Proposer;
+  /** How often the log of each manager was synced. */
+  readonly marks: WriteMarks;
   readonly status: StatusSource;
   /** Fires when this manager stops. */
   readonly ended: AbortSignal;
@@ -73,6 +77,9 @@ export class Consensus {
     const { clock, nodeId } = options;
     this.replicated = new ReplicatedState(options);
     this.peers = new Peers({ ...options, selfNodeId: nodeId, state: () => this.state });
+    this.marks = new WriteMarks(options.raftId, () => this.#loadedLog(), options.logger);
+    // Nothing is sent or voted any more; whoever waits for `fatal` ends the process.
+    void this.marks.rolledBack.then(() => this.stop());
     this.#links = this.#createLinks();
     this.#leadership = new Leadership(options);
     this.#unlisten = this.replicated.listen((event) => {
@@ -117,6 +124,11 @@ export class Consensus {
   get host(): RaftHost {
     if (this.#host !== undefined) return this.#host;
     throw new ConclaveError('CV_NO_LEADER', 'this manager is starting', { retryAfterMs: 200 });
+  }
+
+  /** Resolves when this manager must not take part any more: its disk failed, or is an old copy. */
+  get fatal(): Promise<Error> {
+    return Promise.race([this.host.fatal, this.marks.rolledBack]);
   }
 
   /** The host, when it has started: for messages that may be lost. */
@@ -223,6 +235,10 @@ export class Consensus {
     this.peers.keepOnly(new Set(managers.map((node) => node.id)));
   }
 
+  #loadedLog(): WriteCounters | undefined {
+    return this.#host === undefined ? undefined : this.#options.log;
+  }
+
   #isMember(nodeId: string, raftId: number): boolean {
     if (this.state.nodeById(nodeId) === undefined) return false;
     const { voters, votersOutgoing, learners } = this.host.confState();
@@ -238,7 +254,9 @@ export class Consensus {
         clusterId,
         protocol: RAFT_PROTOCOL,
         clusterEpoch: this.state.cluster()?.epoch ?? 0,
+        marks: this.marks.current(),
       }),
+      learn: (marks) => this.marks.learn(marks),
       openSnapshot: (snapshot) => this.replicated.openForSending(snapshot),
       onUnreachable: (raftId) => this.#host?.reportUnreachable(raftId),
       onSnapshotSent: (raftId, status) => this.#host?.reportSnapshot(raftId, status),

@@ -2,6 +2,7 @@ import { delay, jitter, toConclaveError } from '@conclave/kernel';
 import type { ConclaveError, Logger, Random, Timers } from '@conclave/kernel';
 import type { BidiCall } from '@conclave/transport';
 import type { RaftAck, RaftBatchInput } from '@conclave/wire';
+import type { WriteMark } from './write-marks.js';
 
 /** Messages over this size travel on a stream of their own, so that heartbeats never queue. */
 export const LARGE_MESSAGE_BYTES: number = 64 * 1024;
@@ -19,12 +20,16 @@ export interface BatchHead {
   readonly clusterId: string;
   readonly protocol: number;
   readonly clusterEpoch: number;
+  /** How often the log of each manager was synced. */
+  readonly marks: WriteMark[];
 }
 
 /** How a link reaches the other manager. */
 export interface PeerLinkOptions {
   readonly open: () => BidiCall<RaftBatchInput, RaftAck>;
   readonly head: () => BatchHead;
+  /** Takes what the peer knows of the logs of all managers; what it throws breaks the stream. */
+  readonly learn: (marks: readonly WriteMark[]) => void;
   /** Called once per burst of failures. */
   readonly onUnreachable: () => void;
   readonly timers: Timers;
@@ -132,7 +137,10 @@ export class PeerLink {
     call: BidiCall<RaftBatchInput, RaftAck>,
     onAck: (ack: RaftAck) => void,
   ): Promise<never> {
-    for await (const ack of call.responses) onAck(ack);
+    for await (const ack of call.responses) {
+      this.#options.learn(ack.marks);
+      onAck(ack);
+    }
     throw new Error('the peer ended the stream');
   }
 

@@ -8,6 +8,7 @@ import { encodeMessage } from 'raft-ts/codec';
 import type { Transport } from 'raft-ts/node';
 import { LARGE_MESSAGE_BYTES, PeerLink } from './peer-link.js';
 import type { BatchHead, PeerLinkOptions } from './peer-link.js';
+import type { WriteMark } from './write-marks.js';
 
 /** Bytes of one chunk on the wire: several chunks of the store travel together. */
 const SEND_CHUNK_BYTES = 512 * 1024;
@@ -19,6 +20,8 @@ export interface RaftLinksOptions {
   /** The channel to a member; undefined when nobody knows its address. */
   readonly channelOf: (raftId: number) => Channel | undefined;
   readonly head: () => BatchHead;
+  /** Takes what another manager knows of the logs of all. */
+  readonly learn: (marks: readonly WriteMark[]) => void;
   /** The content of a snapshot, and how to say that it is not needed any more. */
   readonly openSnapshot: (snapshot: Snapshot) => {
     readonly chunks: AsyncIterable<Uint8Array>;
@@ -100,6 +103,7 @@ export class RaftLinks implements Transport {
     if (known !== undefined) closePeer(known);
     const shared: Omit<PeerLinkOptions, 'open'> = {
       head: this.#options.head,
+      learn: this.#options.learn,
       onUnreachable: () => this.#options.onUnreachable(raftId),
       timers: this.#options.timers,
       random: this.#options.random,

@@ -11,6 +11,7 @@ import type {
 } from '@conclave/wire';
 import type { Message, NetworkMessage, Snapshot } from 'raft-ts';
 import { decodeMessage } from 'raft-ts/codec';
+import type { WriteMarks } from './write-marks.js';
 
 /** The version of the frames that carry Raft messages. */
 export const RAFT_PROTOCOL = 1;
@@ -28,6 +29,8 @@ export interface RaftServiceOptions {
   /** The Raft id of a node by its certificate's id; undefined: not a manager. */
   readonly raftIdOf: (nodeId: string) => number | undefined;
   readonly receive: (message: NetworkMessage) => void;
+  /** How often the log of each manager was synced, as far as known here. */
+  readonly marks: Pick<WriteMarks, 'current' | 'learn'>;
   /** Stores the content of a snapshot before Raft hears of it. */
   readonly receiveSnapshot: (
     snapshot: Snapshot,
@@ -90,14 +93,18 @@ export class RaftService implements Handlers<Services['Raft']> {
   ): Promise<void> {
     const sender = this.#senderOf(call);
     const stream = this.#options.random.bytes(STREAM_NAME_BYTES);
-    await acks.write({ sequence: 0, stream });
+    await acks.write({ sequence: 0, stream, marks: this.#options.marks.current() });
     let sequence = 0;
     for await (const batch of batches) {
       sequence += 1;
       this.#checkHead(batch, { stream, sequence });
+      // Before its messages: whoever asks for a vote may know that this disk has forgotten one.
+      this.#options.marks.learn(batch.marks);
       const messages = batch.messages.map((bytes) => this.#decode(bytes, sender));
       for (const message of messages) this.#options.receive(message);
-      if (sequence % ACK_EVERY === 1) await acks.write({ sequence });
+      if (sequence % ACK_EVERY === 1) {
+        await acks.write({ sequence, marks: this.#options.marks.current() });
+      }
     }
   }
 

@@ -3,6 +3,7 @@ import { ConclaveError, SILENT_LOGGER } from '@conclave/kernel';
 import type { BidiCall } from '@conclave/transport';
 import type { RaftAck, RaftBatchInput } from '@conclave/wire';
 import { PeerLink } from '../../src/consensus/peer-link.js';
+import type { WriteMark } from '../../src/consensus/write-marks.js';
 import { settle } from '../founded-cluster.js';
 import { seededRandom } from '../scheduling/cluster.js';
 import { SimulatedTime } from '../simulated-time.js';
@@ -33,7 +34,7 @@ class FakeCall implements BidiCall<RaftBatchInput, RaftAck> {
 
   /** What the reader says first. */
   name(stream: number): void {
-    this.#acks.push({ sequence: 0, stream: Buffer.of(stream) });
+    this.#acks.push({ sequence: 0, stream: Buffer.of(stream), marks: [] });
     this.#onAck();
   }
 
@@ -46,7 +47,8 @@ class FakeCall implements BidiCall<RaftBatchInput, RaftAck> {
   }
 
   acknowledge(): void {
-    this.#acks.push({ sequence: 1, stream: Buffer.alloc(0) });
+    const marks = [{ raftId: 1, counter: 4 }];
+    this.#acks.push({ sequence: 1, stream: Buffer.alloc(0), marks });
     this.#onAck();
   }
 
@@ -85,6 +87,7 @@ let unreachable: number;
 let link: PeerLink;
 let isHeldUp: boolean;
 let isNamed: boolean;
+let learned: WriteMark[];
 
 beforeEach(() => {
   time = new SimulatedTime();
@@ -92,6 +95,7 @@ beforeEach(() => {
   unreachable = 0;
   isHeldUp = false;
   isNamed = true;
+  learned = [];
   link = new PeerLink({
     open: () => {
       const call = new FakeCall();
@@ -100,7 +104,8 @@ beforeEach(() => {
       calls.push(call);
       return call;
     },
-    head: () => ({ clusterId: 'c', protocol: 1, clusterEpoch: 1 }),
+    head: () => ({ clusterId: 'c', protocol: 1, clusterEpoch: 1, marks: [] }),
+    learn: (marks) => void learned.push(...marks),
     onUnreachable: () => {
       unreachable += 1;
     },
@@ -216,6 +221,14 @@ describe('a stream that breaks', () => {
     calls[0]?.fail();
     await pass();
     expect(unreachable).toBe(1);
+  });
+
+  test('what the peer knows of logs is taken from its acknowledgements', async () => {
+    link.send(bytes(1));
+    await pass();
+    calls[0]?.acknowledge();
+    await pass();
+    expect(learned).toEqual([{ raftId: 1, counter: 4 }]);
   });
 
   test('is opened anew only for something to say, and not faster than it may', async () => {

@@ -35,7 +35,8 @@ beforeEach(() => {
       channels.set(raftId, channel);
       return channel;
     },
-    head: () => ({ clusterId: 'c', protocol: 1, clusterEpoch: 0 }),
+    head: () => ({ clusterId: 'c', protocol: 1, clusterEpoch: 0, marks: [] }),
+    learn: () => undefined,
     openSnapshot: () => {
       throw new Error('no snapshot is sent here');
     },

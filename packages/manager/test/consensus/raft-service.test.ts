@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { concatBytes, limits, SILENT_LOGGER } from '@conclave/kernel';
+import { concatBytes, ConclaveError, limits, SILENT_LOGGER } from '@conclave/kernel';
 import { openSealed, RunningHash } from '@conclave/sealed';
 import { loadWire } from '@conclave/wire';
 import type {
@@ -37,6 +37,14 @@ beforeEach(async () => {
     clusterEpoch: () => epoch,
     raftIdOf: (nodeId) => (nodeId === PEER_NODE ? PEER : undefined),
     receive: (one) => void received.push(one),
+    marks: {
+      current: () => [{ raftId: SELF, counter: 7 }],
+      learn: (marks) => {
+        if (marks.some(({ raftId, counter }) => raftId === SELF && counter > 7)) {
+          throw new ConclaveError('CV_DISK_ROLLED_BACK', 'an older copy');
+        }
+      },
+    },
     receiveSnapshot: async (snapshot, chunks) => {
       const content: Uint8Array[] = [];
       for await (const chunk of chunks) content.push(Uint8Array.from(chunk));
@@ -96,6 +104,13 @@ describe('messages', () => {
     ]);
     expect(received.map(({ commit }) => commit)).toEqual([1, 2, 3]);
     expect(acks.map(({ sequence }) => sequence)).toEqual([0, 1]);
+  });
+
+  test('of somebody who knows a later state of this disk are not looked at', async () => {
+    const marks = [{ raftId: SELF, counter: 8 }];
+    const batches = [batch({ messages: [heartbeat()], marks })];
+    await expect(send(batches)).rejects.toMatchObject({ code: 'CV_DISK_ROLLED_BACK' });
+    expect(received).toEqual([]);
   });
 
   test('that name another sender than their connection are refused, the whole batch', async () => {

@@ -396,6 +396,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   RaftAck: [
     { name: 'sequence', id: 1, type: 'uint64', label: 'one' },
     { name: 'stream', id: 2, type: 'bytes', label: 'one' },
+    { name: 'marks', id: 3, type: 'WriteMark', label: 'repeated' },
   ],
   RaftBatch: [
     { name: 'clusterId', id: 1, type: 'string', label: 'one' },
@@ -404,6 +405,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'messages', id: 4, type: 'bytes', label: 'repeated' },
     { name: 'clusterEpoch', id: 5, type: 'uint64', label: 'one' },
     { name: 'stream', id: 6, type: 'bytes', label: 'one' },
+    { name: 'marks', id: 7, type: 'WriteMark', label: 'repeated' },
   ],
   RaftPeer: [
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },
@@ -755,6 +757,10 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'kinds', id: 1, type: 'string', label: 'repeated' },
     { name: 'afterIndex', id: 2, type: 'uint64', label: 'one' },
     { name: 'snapshot', id: 3, type: 'bool', label: 'one' },
+  ],
+  WriteMark: [
+    { name: 'raftId', id: 1, type: 'uint64', label: 'one' },
+    { name: 'counter', id: 2, type: 'uint64', label: 'one' },
   ],
 };
 
