@@ -1,46 +1,9 @@
+import type { ErrorRow } from './error-row.js';
+
 /**
  * The one table of error codes. `docs/reference/errors.md` is generated from it, the mapping to
  * gRPC status lives in `wire`, the mapping to exit codes in `cli`.
  */
-
-/** The class of an error: decides gRPC status, exit code and whether a retry helps. */
-export type ErrorKind =
-  | 'usage'
-  | 'missing'
-  | 'conflict'
-  | 'denied'
-  | 'limit'
-  | 'not-ready'
-  | 'unavailable'
-  | 'corrupt'
-  | 'environment'
-  | 'defect';
-
-/** The gRPC status name that a code travels under. */
-export type StatusName =
-  | 'INVALID_ARGUMENT'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'ABORTED'
-  | 'FAILED_PRECONDITION'
-  | 'PERMISSION_DENIED'
-  | 'UNAUTHENTICATED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'UNAVAILABLE'
-  | 'DEADLINE_EXCEEDED'
-  | 'CANCELLED'
-  | 'DATA_LOSS'
-  | 'INTERNAL';
-
-/** One row of the table. */
-export interface ErrorRow {
-  readonly kind: ErrorKind;
-  readonly status: StatusName;
-  /** When it happens, for the reference page. */
-  readonly when: string;
-  /** What to do next. */
-  readonly next: string;
-}
 
 /** Code to row, sorted by code. */
 export const ERROR_TABLE = {

@@ -1,5 +1,6 @@
 import { ERROR_TABLE } from './error-table.js';
-import type { ErrorCode, ErrorKind } from './error-table.js';
+import type { ErrorKind } from './error-row.js';
+import type { ErrorCode } from './error-table.js';
 
 /** Registered, so that recognition works across duplicate copies of this package. */
 const MARK = Symbol.for('conclave.error');

@@ -1,4 +1,4 @@
-import type { ErrorKind } from './error-table.js';
+import type { ErrorKind } from './error-row.js';
 
 /** Exit code of our programs by kind of error; the numbers follow sysexits. */
 export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {

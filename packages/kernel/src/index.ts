@@ -13,7 +13,8 @@ export {
 } from './errors.js';
 export type { ErrorDetails, ErrorOptions } from './errors.js';
 export { ERROR_TABLE, errorRow } from './error-table.js';
-export type { ErrorCode, ErrorKind, ErrorRow, StatusName } from './error-table.js';
+export type { ErrorKind, ErrorRow, StatusName } from './error-row.js';
+export type { ErrorCode } from './error-table.js';
 export { createId, ID_BYTES, isId } from './ids.js';
 export * as limits from './limits.js';
 export { SILENT_LOGGER } from './logger.js';
