@@ -13,7 +13,8 @@ import type { MemberContext } from './context.js';
 export class LeadershipGuard {
   readonly #context: MemberContext;
   readonly #oldestWriteAgeMs: () => number;
-  #hasOffered = false;
+  /** Since when leadership is on offer; undefined: it is not. */
+  #offeredAtMs: number | undefined;
   #isMuted = false;
 
   /**
@@ -36,15 +37,21 @@ export class LeadershipGuard {
     const timeoutMs = options.electionTick * options.tickMs;
     const { raftState, leadTransferee } = raw.basicStatus();
     if (raftState !== 'StateLeader' || this.#oldestWriteAgeMs() <= timeoutMs) {
-      this.#hasOffered = false;
+      this.#offeredAtMs = undefined;
       this.#isMuted = false;
       return;
     }
-    if (leadTransferee !== 0 || this.#isMuted) return;
+    if (this.#isMuted) return;
+    const nowMs = options.clock.now();
+    if (leadTransferee !== 0) {
+      // The core counts this time in ticks, and gets none while the queue of writes is full.
+      this.#offeredAtMs ??= nowMs;
+      if (nowMs - this.#offeredAtMs <= timeoutMs) return;
+    }
     const status = raw.status();
     if (!hasOtherVoters(status)) return;
-    const successor = this.#hasOffered ? undefined : findSuccessor(status);
-    this.#hasOffered = true;
+    const successor = this.#offeredAtMs === undefined ? findSuccessor(status) : undefined;
+    this.#offeredAtMs ??= nowMs;
     if (successor === undefined) {
       this.#isMuted = true;
       this.#context.log('WARN', () => 'log writes are stuck: silent until somebody else leads');

@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import type { NodeOptions } from '../../src/node/index.js';
 import { SimCluster } from './support/sim-cluster.js';
 import { command } from './support/test-machine.js';
 
 /** A leader whose disk never ends a write. */
-async function stuckLeader(seed: number) {
-  const cluster = await SimCluster.start({ seed });
+async function stuckLeader(seed: number, node: Partial<NodeOptions> = {}) {
+  const cluster = await SimCluster.start({ seed, node });
   const old = await cluster.leader();
   await cluster.world.advance(300);
   const member = cluster.member(old);
@@ -46,6 +47,29 @@ describe('a leader with a stuck disk gives up leadership', () => {
     await cluster.world.advance(2_000);
     const leads = member.sent.filter(({ type }) => type === 'MsgHeartbeat' || type === 'MsgApp');
     expect(leads).toEqual([]);
+    cluster.heal();
+    free();
+    await cluster.world.advance(2_000);
+    await cluster.converge();
+    await cluster.end();
+  });
+
+  test('by silence also when its queue is full, so that it gets no ticks, and clients read', async () => {
+    const limits = { appendQueueLengthMax: 2 };
+    const { cluster, old, member, free } = await stuckLeader(5, { limits });
+    cluster.filter = ({ type }) => type !== 'MsgTimeoutNow';
+    for (let i = 0; i < 3; i++) {
+      void member.node!.propose(command(`x${i}`));
+      await cluster.world.advance(10);
+    }
+    for (let i = 0; i < 60; i++) {
+      void member.node!.linearizableRead().catch(() => undefined);
+      await cluster.world.advance(100);
+    }
+    member.sent.length = 0;
+    await cluster.world.advance(2_000);
+    expect(member.sent).toEqual([]);
+    expect(await cluster.leader(cluster.others(old))).not.toBe(old);
     cluster.heal();
     free();
     await cluster.world.advance(2_000);
