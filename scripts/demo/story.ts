@@ -81,7 +81,9 @@ export class Story {
   async #formCluster(): Promise<void> {
     const tell = this.#tell;
     tell.chapter('The first manager makes the cluster, the others join');
-    await tell.timed('init', () => tell.type(this.#first, ['init']));
+    // Without it a manager that restarts is locked until somebody gives it the recovery key.
+    tell.say('    --auto-unlock host: this story restarts a manager and has nobody to unlock it');
+    await tell.timed('init', () => tell.type(this.#first, ['init', '--auto-unlock', 'host']));
     const tokens = new Map<string, string>();
     for (const role of ['manager', 'worker']) {
       const variable = role.toUpperCase();
@@ -94,10 +96,12 @@ export class Story {
     const joinAddress = `${this.#first.address}:7421`;
     for (const host of this.#farm.hosts.slice(1)) {
       const role = host.name.startsWith('manager') ? 'manager' : 'worker';
+      const unlocks = role === 'manager' ? ['--auto-unlock', 'host'] : [];
       await tell.timed(`${host.name} joins`, () =>
-        tell.type(host, ['join', joinAddress, '-'], {
+        tell.type(host, ['join', joinAddress, '-', ...unlocks], {
           input: tokens.get(role) ?? '',
-          shown: `printf %s "$${role.toUpperCase()}" | conclave join ${joinAddress} -`,
+          shown:
+            `printf %s "$${role.toUpperCase()}" | conclave join ${joinAddress} - ${unlocks.join(' ')}`.trimEnd(),
         }),
       );
     }

@@ -32,13 +32,13 @@ export async function startCluster(workerCount: number): Promise<BenchCluster> {
   const workers = farm.hosts.slice(3);
   await Promise.all(farm.hosts.map((host) => host.start()));
   const [first] = managers as [Host, ...Host[]];
-  await first.ok(['init']);
+  await first.ok(['init', '--auto-unlock', 'host']);
   const tokenOf = async (role: string, uses: number): Promise<string> =>
     (await first.ok(['token', 'create', role, '--uses', String(uses), '-q'])).trim();
   const managerToken = await tokenOf('manager', 2);
   const address = `${first.address}:7421`;
   for (const host of managers.slice(1))
-    await host.ok(['join', address, '-'], { input: managerToken });
+    await host.ok(['join', address, '-', '--auto-unlock', 'host'], { input: managerToken });
   if (workerCount > 0) {
     const workerToken = await tokenOf('worker', workerCount);
     await Promise.all(

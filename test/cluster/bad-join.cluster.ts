@@ -28,7 +28,7 @@ beforeAll(async () => {
   });
   spare = cluster.host('spare');
   stranger = cluster.host('stranger');
-  await stranger.ok(['init', '-q']);
+  await stranger.ok(['init', '-q', '--auto-unlock', 'host']);
   strangerToken = (await stranger.ok(['token', 'create', 'worker', '-q', '--uses', '9'])).trim();
 });
 afterAll(() => cluster?.close());

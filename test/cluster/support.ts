@@ -24,6 +24,8 @@ export interface ClusterOptions extends Omit<FarmOptions, 'names' | 'bundle'> {
   readonly workers: number;
   /** Hosts with a daemon that is a member of nothing. */
   readonly spare?: readonly string[];
+  /** What opens the keys of managers after a restart; default `host`, empty: nothing. */
+  readonly autoUnlock?: string;
 }
 
 interface WaitOptions {
@@ -38,30 +40,30 @@ export class Cluster {
   readonly farm: Farm;
   readonly managers: readonly Host[];
   readonly workers: readonly Host[];
+  /** The text of the recovery key. */
+  recoveryKey = '';
+  readonly #autoUnlock: readonly string[];
   readonly #clients = new Map<Host, Promise<ConclaveClient>>();
 
-  private constructor(farm: Farm, managers: readonly Host[], workers: readonly Host[]) {
+  private constructor(farm: Farm, { managers, workers, autoUnlock = 'host' }: ClusterOptions) {
+    const named = (letter: string, count: number): Host[] =>
+      numbered(letter, count).map((name) => farm.host(name));
     this.farm = farm;
-    this.managers = managers;
-    this.workers = workers;
+    this.managers = named('m', managers);
+    this.workers = named('w', workers);
+    this.#autoUnlock = autoUnlock === '' ? [] : ['--auto-unlock', autoUnlock];
   }
 
   /** Starts all daemons at once, then makes them members: m1, m2, ... and w1, w2, ... */
   static async start(options: ClusterOptions): Promise<Cluster> {
     await openSealed();
-    const { managers, workers, spare = [], ...rest } = options;
-    const names = (letter: string, count: number): string[] =>
-      Array.from({ length: count }, (_, number) => `${letter}${number + 1}`);
+    const { managers, workers, spare = [], autoUnlock: _, ...rest } = options;
     const farm = await Farm.create({
       ...rest,
       bundle: BUNDLE,
-      names: [...names('m', managers), ...names('w', workers), ...spare],
+      names: [...numbered('m', managers), ...numbered('w', workers), ...spare],
     });
-    const cluster = new Cluster(
-      farm,
-      names('m', managers).map((name) => farm.host(name)),
-      names('w', workers).map((name) => farm.host(name)),
-    );
+    const cluster = new Cluster(farm, options);
     try {
       await Promise.all(farm.hosts.map((host) => host.start([], PATIENCE_MS)));
       await cluster.#form();
@@ -132,7 +134,8 @@ export class Cluster {
 
   /** Runs `conclave join` with the token on standard input. */
   join(host: Host, token: string, address: string = this.joinAddress()): Promise<RunResult> {
-    return host.conclave(['join', address, '-'], { input: token });
+    const options = token.startsWith('cvj1-m-') ? this.#autoUnlock : [];
+    return host.conclave(['join', address, '-', ...options], { input: token });
   }
 
   /** A client of the daemon of a host, for what is asked again and again. */
@@ -294,7 +297,8 @@ export class Cluster {
   }
 
   async #form(): Promise<void> {
-    await this.seed.ok(['init', '-q']);
+    const made = await this.seed.json<{ recoveryKey: string[] }>(['init', ...this.#autoUnlock]);
+    this.recoveryKey = made.recoveryKey[0] ?? '';
     const joined = async (host: Host, token: string): Promise<void> => {
       const result = await this.join(host, token);
       if (result.code !== 0) throw new Error(`${host.name} did not join: ${result.stderr}`);
@@ -327,6 +331,10 @@ export class Cluster {
       deadlineMs,
     );
   }
+}
+
+function numbered(letter: string, count: number): string[] {
+  return Array.from({ length: count }, (_, number) => `${letter}${number + 1}`);
 }
 
 /** From which host, and the settings of the client. */

@@ -103,13 +103,13 @@ describe('init, join and leave', () => {
     };
     const argv = ['init', '--advertise', '10.0.0.5', '--auto-unlock', 'host'];
     const { calls, stdout } = await runCommand(argv, { answers });
-    expect(calls[0]?.arguments[0]).toEqual({ advertise: '10.0.0.5', autoUnlock: 'host' });
+    expect(calls[0]?.arguments[0]).toMatchObject({ advertise: '10.0.0.5', autoUnlock: 'host' });
     expect(stdout).toContain('cluster c1 is made; this host is manager n1\n');
     expect(stdout).toContain('note: 10.0.0.5 is the only address of this host\n');
     expect(stdout).toContain('To add a worker:   conclave token create worker\n');
   });
 
-  const joined = { clusterId: 'c1', nodeId: 'n2', role: 'worker', membership: '' };
+  const joined = { clusterId: 'c1', nodeId: 'n2', role: 'worker', membership: '', notes: [] };
   test.each([
     ['an argument', [TOKEN], [], false],
     ['-', ['-'], [` ${TOKEN}\n`], false],

@@ -9,6 +9,8 @@ import type { LocalApi } from './local.js';
 import { createNodesApi } from './nodes.js';
 import type { NodesApi } from './nodes.js';
 import type { RpcPort } from './port.js';
+import { createRecoveryApi } from './recovery.js';
+import type { RecoveryApi } from './recovery.js';
 import { createSecretsApi } from './secrets.js';
 import type { SecretsApi } from './secrets.js';
 import { createServicesApi } from './services.js';
@@ -31,6 +33,7 @@ export interface ConclaveClient extends AsyncDisposable {
   readonly tokens: TokensApi;
   readonly admins: AdminsApi;
   readonly cluster: ClusterApi;
+  readonly recovery: RecoveryApi;
   /** Only over the local socket. */
   readonly local: LocalApi;
   /** Ends every open call; may be called again. */
@@ -53,6 +56,7 @@ export function createClient(port: RpcPort, environment: ClientEnvironment): Con
     tokens: createTokensApi(context),
     admins: createAdminsApi(context),
     cluster,
+    recovery: createRecoveryApi(context, cluster),
     local: createLocalApi(context),
     close,
     [Symbol.asyncDispose]: close,

@@ -21,6 +21,8 @@ export type { DeliveryProgress, WaitOptions } from './delivery.js';
 export type { InitSpec, JoinSpec, LocalApi } from './local.js';
 export type { ListNodesOptions, NodeChange, NodesApi } from './nodes.js';
 export type { AttemptOptions, RpcPort, StreamMethod, UnaryMethod } from './port.js';
+export { recoveryContext } from './recovery.js';
+export type { RecoveryApi } from './recovery.js';
 export { intakeContext } from './seal-value.js';
 export type { ListSecretsOptions, SecretChange, SecretsApi, SetSecretOptions } from './secrets.js';
 export type { ListServicesOptions, LogsOptions, ServiceChange, ServicesApi } from './services.js';
@@ -38,6 +40,7 @@ export type {
   ExposedVersion,
   InitResponse,
   JoinClusterResponse,
+  KeySlot,
   LeaveClusterResponse,
   LocalStatus,
   LogChunk,
@@ -46,6 +49,8 @@ export type {
   OnChange,
   RingStatus,
   Problem,
+  Recovery,
+  RecoveryPublicKey,
   RemoveNodeResponse,
   Secret,
   SecretEvent,
@@ -59,5 +64,6 @@ export type {
   Task,
   TaskReceipt,
   Token,
+  UnlockResponse,
   WatchEvent,
 } from '@conclave/wire';

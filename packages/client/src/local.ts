@@ -1,10 +1,12 @@
-import type { SecretBytes } from '@conclave/sealed';
+import type { RecoveryRecipient, SecretBytes } from '@conclave/sealed';
 import { loadWire } from '@conclave/wire';
 import type {
   InitResponse,
   JoinClusterResponse,
+  KeySlot,
   LeaveClusterResponse,
   LocalStatus,
+  UnlockResponse,
 } from '@conclave/wire';
 import { read, writeDeadline } from './calls.js';
 import type { CallOptions, ClientContext } from './context.js';
@@ -13,8 +15,10 @@ import type { CallOptions, ClientContext } from './context.js';
 export interface InitSpec {
   /** `host` or `host:port` that the others reach; default: chosen by the daemon. */
   readonly advertise?: string | undefined;
-  /** "host": a manager of this host unlocks itself at start. */
-  readonly autoUnlock?: 'host' | undefined;
+  /** The public half of the recovery key, whose other half the caller keeps. */
+  readonly recovery: RecoveryRecipient;
+  /** `host` or `command:PATH`: what opens the keys after a restart; default: a person. */
+  readonly autoUnlock?: string | undefined;
 }
 
 /** How the local daemon joins a cluster. */
@@ -25,6 +29,8 @@ export interface JoinSpec {
   readonly token: SecretBytes;
   /** Managers: `host` or `host:port` that the others reach. */
   readonly advertise?: string | undefined;
+  /** Managers: as in {@link InitSpec}. */
+  readonly autoUnlock?: string | undefined;
 }
 
 /**
@@ -34,9 +40,20 @@ export interface JoinSpec {
 export interface LocalApi {
   status(options?: CallOptions): Promise<LocalStatus>;
   /** @throws CV_ALREADY_INITIALIZED */
-  init(spec?: InitSpec, options?: CallOptions): Promise<InitResponse>;
+  init(spec: InitSpec, options?: CallOptions): Promise<InitResponse>;
   /** @throws CV_ALREADY_INITIALIZED, CV_TOKEN_INVALID, CV_CA_MISMATCH, CV_PEER_UNREACHABLE */
   join(spec: JoinSpec, options?: CallOptions): Promise<JoinClusterResponse>;
+  /**
+   * Gives a locked manager its recovery key, or one share of it. The text is lent, not wiped.
+   * @throws CV_NOT_LOCKED, CV_RECOVERY_KEY_INVALID, CV_RECOVERY_KEY_WRONG
+   */
+  unlock(text: SecretBytes, options?: CallOptions): Promise<UnlockResponse>;
+  /** What opens the keys of this host's manager. @throws CV_LOCKED */
+  slots(options?: CallOptions): Promise<readonly KeySlot[]>;
+  /** @param how `host` or `command:PATH`; @throws CV_SLOT_IN_USE, CV_UNLOCK_FAILED */
+  addSlot(how: string, options?: CallOptions): Promise<KeySlot>;
+  /** @throws CV_SLOT_NOT_FOUND, CV_SLOT_IN_USE for the recovery slot */
+  removeSlot(id: string, options?: CallOptions): Promise<KeySlot>;
   /** @throws CV_NOT_INITIALIZED, CV_LAST_MANAGER unless forced */
   leave(
     options?: CallOptions & { readonly isForced?: boolean | undefined },
@@ -54,8 +71,13 @@ export function createLocalApi(context: ClientContext): LocalApi {
   });
   return {
     status: (options = {}) => read(context, { method: wire.Status, request: {} }, options),
-    init: (spec = {}, options = {}) => {
-      const request = { advertise: spec.advertise ?? '', autoUnlock: spec.autoUnlock ?? '' };
+    init: (spec, options = {}) => {
+      const { publicKey, threshold, shareHashes } = spec.recovery;
+      const request = {
+        advertise: spec.advertise ?? '',
+        autoUnlock: spec.autoUnlock ?? '',
+        recovery: { publicKey, threshold, shareHashes: [...shareHashes] },
+      };
       return context.port.unary(wire.Init, request, attempt(options));
     },
     join: async (spec, options = {}) => {
@@ -64,6 +86,7 @@ export function createLocalApi(context: ClientContext): LocalApi {
         const request = token.use((view) => ({
           address: spec.address,
           advertise: spec.advertise ?? '',
+          autoUnlock: spec.autoUnlock ?? '',
           token: view,
         }));
         return await context.port.unary(wire.Join, request, attempt(options));
@@ -71,6 +94,19 @@ export function createLocalApi(context: ClientContext): LocalApi {
         token.wipe();
       }
     },
+    unlock: async (text, options = {}) => {
+      const copy = text.copy();
+      try {
+        const request = copy.use((view) => ({ recoveryText: view }));
+        return await context.port.unary(wire.Unlock, request, attempt(options));
+      } finally {
+        copy.wipe();
+      }
+    },
+    slots: async (options = {}) =>
+      (await read(context, { method: wire.ListSlots, request: {} }, options)).slots,
+    addSlot: (how, options = {}) => context.port.unary(wire.AddSlot, { how }, attempt(options)),
+    removeSlot: (id, options = {}) => context.port.unary(wire.RemoveSlot, { id }, attempt(options)),
     leave: (options = {}) =>
       context.port.unary(wire.Leave, { force: options.isForced ?? false }, attempt(options)),
   };

@@ -95,15 +95,16 @@ describe('local', () => {
   };
 
   test('init and leave are sent once: they have no key', async () => {
+    const recovery = { publicKey: Uint8Array.of(1), threshold: 0, shareHashes: [] };
     const { attempts, client, time } = stage({ 'Local/Init': refused, 'Local/Leave': refused });
-    await expect(time.finish(client.local.init())).rejects.toMatchObject({
+    await expect(time.finish(client.local.init({ recovery }))).rejects.toMatchObject({
       code: 'CV_PEER_UNREACHABLE',
     });
     await expect(time.finish(client.local.leave({ isForced: true }))).rejects.toMatchObject({
       code: 'CV_PEER_UNREACHABLE',
     });
     expect(attempts.map(({ request }) => request)).toEqual([
-      { advertise: '', autoUnlock: '' },
+      { advertise: '', autoUnlock: '', recovery },
       { force: true },
     ]);
   });

@@ -1,9 +1,18 @@
 import { platform } from 'node:os';
 import { ConclaveError, createId } from '@conclave/kernel';
-import { createFreshKeys, foundCluster, isAddress, ManagerKeys } from '@conclave/manager';
-import type { FreshKeys } from '@conclave/manager';
+import {
+  createFreshKeys,
+  createLocalKey,
+  foundCluster,
+  isAddress,
+  KeySlots,
+  ManagerKeys,
+  recoveryDraft,
+  recoveryOf,
+} from '@conclave/manager';
+import type { FreshKeys, SlotDraft } from '@conclave/manager';
 import { generateNodeKey } from '@conclave/pki';
-import { parseToken } from '@conclave/sealed';
+import { parseToken, SecretBytes } from '@conclave/sealed';
 import type { KeyRing, ParsedToken } from '@conclave/sealed';
 import type { InitRequest, InitResponseInput, JoinClusterRequest } from '@conclave/wire';
 import { advertisedAddresses } from './advertise.js';
@@ -11,11 +20,16 @@ import { holdPorts } from './dial.js';
 import type { MemberIdentity } from './identity-file.js';
 import { joinCluster } from './join-cluster.js';
 import type { JoinedHost, JoiningHost } from './join-cluster.js';
+import { LockedMember } from './locked-member.js';
+import type { LockedMemberOptions } from './locked-member.js';
 import { ManagerMember } from './manager-member.js';
 import type { Member, Surroundings } from './member.js';
+import { chooseProvider, createAutoSlot, openAtOnce } from './unlock/auto-unlock.js';
 import { checkWorkerHost, WorkerMember } from './worker-member.js';
 
 const RAFT_ID_BELOW = 2 ** 52 - 1;
+/** Of the recovery key that a cluster begins with. */
+const FIRST_GENERATION = 1;
 
 /** A host that has taken up its role. */
 export interface Begun {
@@ -23,14 +37,47 @@ export interface Begun {
   readonly identity: MemberIdentity;
 }
 
-/** Takes up the role of a stored identity. */
-export async function resumeMember(around: Surroundings, identity: MemberIdentity): Promise<Begun> {
+/** The way to the keys of a manager on this host; the local key is the holder's to wipe. */
+interface OpenedKeys {
+  readonly localKey: SecretBytes;
+  readonly slots: KeySlots;
+}
+
+/** A host that the cluster lists, before it takes up its role. */
+export interface Joined {
+  readonly identity: MemberIdentity;
+  /** Managers only: their keys are open until the first restart, whatever their slots. */
+  readonly opened: OpenedKeys | undefined;
+  readonly notes: readonly string[];
+}
+
+/** Takes up the role of a host that has just joined. */
+export async function startJoined(
+  around: Surroundings,
+  { identity, opened }: Joined,
+): Promise<Begun> {
+  if (opened === undefined) return startWorker(around, identity);
+  return { member: await ManagerMember.start(around, identity, opened), identity };
+}
+
+async function startWorker(around: Surroundings, identity: MemberIdentity): Promise<Begun> {
   const privateKeyPem = await around.identityFile.readKey();
-  const member =
-    identity.role === 'manager'
-      ? await ManagerMember.start(around, identity, { privateKeyPem })
-      : await WorkerMember.start(around, identity, privateKeyPem);
-  return { member, identity };
+  return { member: await WorkerMember.start(around, identity, privateKeyPem), identity };
+}
+
+/** Takes up the role of a stored identity; a manager whose keys do not open stays locked. */
+export async function resumeMember(
+  around: Surroundings,
+  identity: MemberIdentity,
+  unlocked: LockedMemberOptions['unlocked'],
+): Promise<Begun> {
+  if (identity.role === 'worker') return startWorker(around, identity);
+  const slots = await KeySlots.open(around.folder, identity, around);
+  const localKey = await openAtOnce(slots, around);
+  if (localKey === undefined) {
+    return { member: LockedMember.start({ around, identity, slots, unlocked }), identity };
+  }
+  return { member: await ManagerMember.start(around, identity, { localKey, slots }), identity };
 }
 
 /**
@@ -42,14 +89,13 @@ export async function foundMember(
   around: Surroundings,
 ): Promise<Begun & { readonly answer: InitResponseInput }> {
   const { clock, random, hostname, version, identityFile, config } = around;
-  if (request.autoUnlock !== '' && request.autoUnlock !== 'host') {
-    throw new ConclaveError('CV_UNSUPPORTED', 'auto-unlock knows only "host" in this version');
-  }
+  const recovery = { ...recoveryOf(request.recovery), generation: FIRST_GENERATION };
   const { clusterAddress, joinAddress, notes } = advertisedAddresses(request.advertise, config);
   const clusterId = createId(random);
   const nodeId = createId(random);
   const raftId = 1 + random.below(RAFT_ID_BELOW);
   const { privateKeyPem, spkiDer } = generateNodeKey();
+  const rest = await chooseAtRest(request.autoUnlock, around);
   const keys = createFreshKeys(random);
   const founding = await foundCluster(
     {
@@ -63,6 +109,7 @@ export async function foundMember(
       joinAddress,
       publicKey: spkiDer,
       keys,
+      recovery,
     },
     clock,
     random,
@@ -76,19 +123,23 @@ export async function foundMember(
     rootDer: founding.rootCertificate,
     managers: [],
   };
-  await storeKeys(around, identity, { fresh: keys, ring: founding.ring });
-  const secrets = { privateKeyPem, founding: founding.body };
-  const member = await ManagerMember.start(around, identity, secrets);
+  const stored = await storeKeys(around, identity, {
+    fresh: keys,
+    privateKeyPem,
+    ring: founding.ring,
+    drafts: [recoveryDraft(recovery), ...rest.drafts],
+  });
+  const member = await ManagerMember.start(around, identity, {
+    ...stored,
+    founding: founding.body,
+  });
   try {
-    await identityFile.create(identity, privateKeyPem);
+    await identityFile.write(identity);
   } catch (error) {
     await member.stop();
     throw error;
   }
-  const atRest =
-    `keys at rest: opened by a file in ${config.dataDir} (--auto-unlock host); ` +
-    'anyone who copies this disk can open it';
-  const answer = { clusterId, nodeId, clusterAddress, joinAddress, notes: [...notes, atRest] };
+  const answer = { clusterId, nodeId, clusterAddress, joinAddress, notes: [...notes, rest.note] };
   return { member, identity, answer };
 }
 
@@ -99,7 +150,7 @@ export async function foundMember(
 export async function joinMember(
   request: JoinClusterRequest,
   around: Surroundings,
-): Promise<MemberIdentity> {
+): Promise<Joined> {
   if (!isAddress(request.address)) {
     throw new ConclaveError('CV_ARGUMENT_INVALID', 'the address must be HOST:PORT', {
       hint: 'Use the join address that `conclave token create` printed.',
@@ -108,11 +159,12 @@ export async function joinMember(
   const token = readToken(request);
   try {
     const host = await describeHost(request, token, around);
+    const rest = await atRestOf(request, token, around);
     const joined = await joinHolding(token, around, () =>
       joinCluster(request.address, token, host, around),
     );
-    await storeJoined(joined, around);
-    return joined.identity;
+    const opened = await storeJoined(joined, rest, around);
+    return { identity: joined.identity, opened, notes: rest.note === '' ? [] : [rest.note] };
   } finally {
     token.seed.wipe();
   }
@@ -154,26 +206,84 @@ async function joinHolding(
   }
 }
 
+/** A worker's key is not locked; see the guarantees. @throws CV_ARGUMENT_INVALID */
+async function atRestOf(
+  { autoUnlock }: JoinClusterRequest,
+  { role }: ParsedToken,
+  around: Surroundings,
+): Promise<AtRest> {
+  if (role === 'manager') return chooseAtRest(autoUnlock, around);
+  if (autoUnlock === '') return { drafts: [], note: '' };
+  throw new ConclaveError(
+    'CV_ARGUMENT_INVALID',
+    'auto_unlock is for managers: workers do not lock',
+    {
+      details: { field: 'auto_unlock' },
+    },
+  );
+}
+
 /** Keys first: an identity without them could never start, and the cluster lists it already. */
-async function storeJoined(joined: JoinedHost, around: Surroundings): Promise<void> {
-  const { identity, privateKeyPem, fresh } = joined;
+async function storeJoined(
+  joined: JoinedHost,
+  rest: AtRest,
+  around: Surroundings,
+): Promise<OpenedKeys | undefined> {
+  const { identity, privateKeyPem, fresh, recovery } = joined;
   try {
-    if (fresh !== undefined) await storeKeys(around, identity, { fresh });
-    await around.identityFile.create(identity, privateKeyPem);
+    if (fresh === undefined || recovery === undefined) {
+      await around.identityFile.create(identity, privateKeyPem);
+      return undefined;
+    }
+    const drafts = [recoveryDraft(recovery), ...rest.drafts];
+    const opened = await storeKeys(around, identity, { fresh, privateKeyPem, drafts });
+    await around.identityFile.write(identity);
+    return opened;
   } finally {
     privateKeyPem.fill(0);
   }
 }
 
+/** How the keys of a new manager open after a restart. */
+interface AtRest {
+  readonly drafts: readonly SlotDraft[];
+  readonly note: string;
+}
+
+const LOCKED_NOTE =
+  'keys at rest: locked; after a restart run `conclave unlock` with the recovery key';
+
+async function chooseAtRest(autoUnlock: string, around: Surroundings): Promise<AtRest> {
+  if (autoUnlock === '') return { drafts: [], note: LOCKED_NOTE };
+  const provider = await chooseProvider(autoUnlock, around);
+  const { draft, note } = await createAutoSlot(provider, around.random);
+  return { drafts: [draft], note };
+}
+
+/** Stores the keys of a new manager; the local key in the answer is the caller's. */
 async function storeKeys(
-  { folder, random }: Surroundings,
+  around: Surroundings,
   { clusterId, nodeId }: MemberIdentity,
-  parts: { readonly fresh: FreshKeys; readonly ring?: KeyRing },
-): Promise<void> {
-  const keys = await ManagerKeys.create(folder, { clusterId, nodeId }, parts.fresh, random);
+  made: {
+    readonly fresh: FreshKeys;
+    readonly privateKeyPem: Uint8Array;
+    readonly ring?: KeyRing;
+    readonly drafts: readonly SlotDraft[];
+  },
+): Promise<OpenedKeys> {
+  const { folder, random } = around;
+  const owner = { clusterId, nodeId };
+  const localKey = createLocalKey(random);
+  const tlsKey = SecretBytes.take(Uint8Array.from(made.privateKeyPem));
+  const parts = { fresh: made.fresh, tlsKey, localKey: localKey.copy() };
+  const keys = await ManagerKeys.create(folder, owner, parts, random);
   try {
-    if (parts.ring !== undefined) await keys.saveRing(parts.ring);
+    if (made.ring !== undefined) await keys.saveRing(made.ring);
+    const { drafts } = made;
+    const slots = await KeySlots.create(folder, owner, { localKey, drafts, tools: around });
+    return { localKey, slots };
   } finally {
+    tlsKey.wipe();
     keys.wipe();
   }
 }

@@ -10,23 +10,28 @@ import type {
   JoinClusterRequest,
   JoinClusterResponseInput,
   LocalStatusInput,
+  UnlockResponseInput,
 } from '@conclave/wire';
-import { foundMember, joinMember, resumeMember } from './become-member.js';
-import type { Begun } from './become-member.js';
+import { foundMember, joinMember, resumeMember, startJoined } from './become-member.js';
+import type { Begun, Joined } from './become-member.js';
 import { closeAll } from './close-all.js';
 import type { DaemonConfig } from './config.js';
-import { controlOf } from './control-access.js';
+import { controlOf, slotsOf } from './control-access.js';
 import { DataFolder } from './data-folder.js';
 import { describeSwap } from './hygiene.js';
 import { IdentityFile } from './identity-file.js';
 import type { MemberIdentity } from './identity-file.js';
 import { localServices } from './local-service.js';
+import { LockedMember } from './locked-member.js';
+import type { LockedMemberOptions } from './locked-member.js';
+import { ManagerMember } from './manager-member.js';
 import { makeFolder } from './make-folder.js';
 import type { Member, Surroundings } from './member.js';
 import { checkRunFolder } from './run-folder.js';
+import type { SlotAdmin } from './slot-admin.js';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM, SYSTEM_TIMERS } from './platform.js';
 
-type Phase = 'not-initialized' | 'joining' | 'ready' | 'stopping' | 'failed';
+type Phase = 'not-initialized' | 'joining' | 'locked' | 'ready' | 'stopping' | 'failed';
 
 const SOCKET_NAME = 'conclave.sock';
 /** Milliseconds in which a stop must be done. */
@@ -159,6 +164,20 @@ export class Daemon {
     return this.#exclusively(() => this.#leave(force));
   }
 
+  /**
+   * Gives a locked manager its recovery key or one share.
+   * @throws CV_NOT_LOCKED, CV_RECOVERY_KEY_INVALID, CV_RECOVERY_KEY_WRONG
+   */
+  async unlock(text: Uint8Array): Promise<UnlockResponseInput> {
+    if (this.#member instanceof LockedMember) return await this.#member.unlock(text);
+    throw new ConclaveError('CV_NOT_LOCKED', 'this host is not a locked manager');
+  }
+
+  /** What opens the keys of this host's manager. */
+  slots(): SlotAdmin {
+    return slotsOf(this.#member);
+  }
+
   async #open(): Promise<void> {
     const { config, clock, timers, logger } = this.#around;
     await makeFolder('run folder', config.runDir);
@@ -187,6 +206,20 @@ export class Daemon {
     return identity;
   }
 
+  /** A locked manager takes up its role; fails when it is not what this host is any more. */
+  readonly #unlocked: LockedMemberOptions['unlocked'] = (locked, localKey) =>
+    this.#exclusively(async () => {
+      if (this.#member !== locked || this.#isStopping) {
+        localKey.wipe();
+        throw new ConclaveError('CV_NOT_LOCKED', 'this host is not a locked manager any more');
+      }
+      const { identity, slotStore: slots } = locked;
+      const member = await ManagerMember.start(this.#around, identity, { localKey, slots });
+      await locked.stop();
+      this.#around.logger.info('keys.unlocked', {});
+      this.#become({ member, identity });
+    });
+
   async #init(request: InitRequest): Promise<InitResponseInput> {
     await this.#beginAnew();
     try {
@@ -201,22 +234,23 @@ export class Daemon {
 
   async #join(request: JoinClusterRequest): Promise<JoinClusterResponseInput> {
     await this.#beginAnew();
-    let identity: MemberIdentity;
+    let joined: Joined;
     try {
-      identity = await joinMember(request, this.#around);
+      joined = await joinMember(request, this.#around);
     } catch (error) {
       await this.#forget();
       throw error;
     }
     try {
-      this.#become(await resumeMember(this.#around, identity));
+      this.#become(await startJoined(this.#around, joined));
     } catch (error) {
       // The cluster lists this host already: the next start tries again.
       this.#onFatal(toConclaveError(error));
       throw error;
     }
-    const { clusterId, nodeId, role } = identity;
-    return { clusterId, nodeId, role, membership: this.#member?.membership() ?? '' };
+    const { clusterId, nodeId, role } = joined.identity;
+    const membership = this.#member?.membership() ?? '';
+    return { clusterId, nodeId, role, membership, notes: [...joined.notes] };
   }
 
   async #leave(force: boolean): Promise<{ nodeId: string }> {
@@ -263,7 +297,7 @@ export class Daemon {
     this.#clusterId = identity.clusterId;
     this.#nodeId = identity.nodeId;
     this.#message = '';
-    this.#setPhase('ready');
+    this.#setPhase(member instanceof LockedMember ? 'locked' : 'ready');
     void member.fatal.then((error) => {
       if (this.#member !== member) return;
       this.#onFatal(toConclaveError((error as { cause?: unknown }).cause ?? error));

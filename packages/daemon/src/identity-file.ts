@@ -49,7 +49,10 @@ export interface MemberIdentity {
 const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const fromBase64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
 
-/** The stored identity of this host: one file, and its private key beside it. */
+/**
+ * The stored identity of this host: one file, and beside it the private key of a worker; that of a
+ * manager is sealed with its other keys.
+ */
 export class IdentityFile {
   readonly #folder: DataFolder;
 
@@ -83,14 +86,14 @@ export class IdentityFile {
     }
   }
 
-  /** The private TLS key, PEM; the caller wipes it. */
+  /** The private TLS key of a worker, PEM; the caller wipes it. */
   async readKey(): Promise<Uint8Array> {
     const key = await this.#folder.read(KEY_FILE);
     if (key !== undefined) return key;
     throw new ConclaveError('CV_LOG_DAMAGED', `the file ${KEY_FILE} is missing`);
   }
 
-  /** Stores the key, then the identity that names it: a crash in between leaves no member. */
+  /** Stores a worker's key, then its identity: a crash in between leaves no member. */
   async create(identity: MemberIdentity, privateKeyPem: Uint8Array): Promise<void> {
     await this.#folder.write(KEY_FILE, privateKeyPem);
     await this.write(identity);

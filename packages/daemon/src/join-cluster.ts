@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import type { Clock, Random, Timers } from '@conclave/kernel';
-import { createFreshKeys, encodeJoinTranscript } from '@conclave/manager';
+import { createFreshKeys, encodeJoinTranscript, recoveryOf } from '@conclave/manager';
 import type { FreshKeys } from '@conclave/manager';
 import { generateNodeKey, proveKey, rootPin, verifyChain } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
 import { hash, signJoin } from '@conclave/sealed';
 import type { ParsedToken } from '@conclave/sealed';
+import type { RecoveryRow } from '@conclave/state';
 import { openJoinChannel } from '@conclave/transport';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -34,6 +35,8 @@ export interface JoinedHost {
   readonly privateKeyPem: Uint8Array;
   /** Managers only. */
   readonly fresh: FreshKeys | undefined;
+  /** Managers only: what their keys are sealed to. */
+  readonly recovery: RecoveryRow | undefined;
 }
 
 /** The surroundings of a join. */
@@ -100,7 +103,9 @@ async function joinThrough(
     const request = joinRequest({ token, host, challenge, key, fresh });
     const answer = await channel.unary(service.Join, request, { timeoutMs: CALL_MS });
     const own = { spkiDer: key.spkiDer, now: clock.now() };
-    return { identity: checkAnswer(answer, token, own), privateKeyPem: key.privateKeyPem, fresh };
+    const identity = checkAnswer(answer, token, own);
+    const recovery = fresh === undefined ? undefined : recoveryOf(answer.recovery);
+    return { identity, privateKeyPem: key.privateKeyPem, fresh, recovery };
   } catch (error) {
     // Keys of a host that nobody admitted.
     key.privateKeyPem.fill(0);

@@ -4,15 +4,22 @@ import { serve } from '@conclave/transport';
 import type { CallContext, Handlers, ServedService } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
 import type {
+  AddSlotRequest,
   InitRequest,
   InitResponseInput,
   JoinClusterRequest,
   JoinClusterResponseInput,
+  KeySlotInput,
   LeaveClusterRequest,
   LeaveClusterResponseInput,
+  ListSlotsResponseInput,
   LocalStatusInput,
+  RemoveSlotRequest,
   Services,
+  UnlockRequest,
+  UnlockResponseInput,
 } from '@conclave/wire';
+import type { SlotAdmin } from './slot-admin.js';
 
 /** What the local service asks of the daemon. */
 export interface LocalHost {
@@ -20,6 +27,10 @@ export interface LocalHost {
   init(request: InitRequest): Promise<InitResponseInput>;
   join(request: JoinClusterRequest): Promise<JoinClusterResponseInput>;
   leave(force: boolean): Promise<LeaveClusterResponseInput>;
+  /** Takes the text of a recovery key or share, which is not wiped. */
+  unlock(text: Uint8Array): Promise<UnlockResponseInput>;
+  /** @throws CV_NOT_INITIALIZED, CV_NOT_MANAGER, CV_LOCKED */
+  slots(): SlotAdmin;
 }
 
 /** What the administrator of this host may ask on its socket, member or not. */
@@ -44,6 +55,26 @@ export class LocalService implements Handlers<Services['Local']> {
 
   leave(_call: CallContext, request: LeaveClusterRequest): Promise<LeaveClusterResponseInput> {
     return this.#host.leave(request.force);
+  }
+
+  async unlock(_call: CallContext, request: UnlockRequest): Promise<UnlockResponseInput> {
+    try {
+      return await this.#host.unlock(request.recoveryText);
+    } finally {
+      request.recoveryText.fill(0);
+    }
+  }
+
+  async listSlots(): Promise<ListSlotsResponseInput> {
+    return await Promise.resolve({ slots: this.#host.slots().list() });
+  }
+
+  async addSlot(_call: CallContext, request: AddSlotRequest): Promise<KeySlotInput> {
+    return await this.#host.slots().add(request.how);
+  }
+
+  async removeSlot(_call: CallContext, request: RemoveSlotRequest): Promise<KeySlotInput> {
+    return await this.#host.slots().remove(request.id);
   }
 }
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { ConclaveError } from '@conclave/kernel';
 import { CERTIFICATE_OVERLAP_MS, Manager, ManagerKeys, serveControl } from '@conclave/manager';
-import type { ControlApi, Founding } from '@conclave/manager';
+import type { ControlApi, Founding, KeySlots } from '@conclave/manager';
+import type { SecretBytes } from '@conclave/sealed';
 import { LevelStore } from '@conclave/store';
 import { listenCluster, listenJoin, SERVED_BY } from '@conclave/transport';
 import type { Listener, ReplaceableIdentity } from '@conclave/transport';
@@ -13,6 +14,7 @@ import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
+import { SlotAdmin } from './slot-admin.js';
 import { identitySource, tlsIdentityOf } from './tls-identity.js';
 
 /** This host as a manager: its store, its listeners and the manager between them. */
@@ -22,6 +24,7 @@ export class ManagerMember implements Member {
   readonly #manager: Manager;
   readonly #store: LevelStore;
   readonly #keys: ManagerKeys;
+  readonly slots: SlotAdmin;
   readonly #identity: ReplaceableIdentity;
   readonly #listeners: Listener[] = [];
   readonly #renewal: Renewal;
@@ -32,6 +35,7 @@ export class ManagerMember implements Member {
     manager: Manager;
     store: LevelStore;
     keys: ManagerKeys;
+    slots: KeySlots;
     identity: ReplaceableIdentity;
     member: MemberIdentity;
   }) {
@@ -39,6 +43,7 @@ export class ManagerMember implements Member {
     this.#manager = parts.manager;
     this.#store = parts.store;
     this.#keys = parts.keys;
+    this.slots = new SlotAdmin(parts.slots, parts.keys.localKey, parts.around);
     this.#identity = parts.identity;
     this.#member = parts.member;
     this.#renewal = new Renewal({
@@ -56,22 +61,35 @@ export class ManagerMember implements Member {
   static async start(
     around: Surroundings,
     member: MemberIdentity,
-    secrets: { readonly privateKeyPem: Uint8Array; readonly founding?: Founding['body'] },
+    secrets: {
+      /** The member's from now on. */
+      readonly localKey: SecretBytes;
+      readonly slots: KeySlots;
+      readonly founding?: Founding['body'];
+    },
   ): Promise<ManagerMember> {
     const { listenHost, clusterPort, joinPort } = around.config;
-    const held = await holdPorts(listenHost, [clusterPort, joinPort]);
+    const { localKey, slots } = secrets;
+    const held = await holdPorts(listenHost, [clusterPort, joinPort]).catch((error: unknown) => {
+      localKey.wipe();
+      throw error;
+    });
     const opened: { keys?: ManagerKeys; store?: LevelStore; manager?: Manager } = {};
     try {
-      const { keys, store } = await openStored(around, member, opened);
-      const identity = identitySource(member, secrets.privateKeyPem);
+      const { keys, store } = await openStored(around, { member, localKey }, opened);
+      const identity = identitySource(
+        member,
+        keys.tlsKey.use((pem) => Uint8Array.from(pem)),
+      );
       const manager = await startManager(around, member, {
         keys,
+        slots,
         store,
         identity,
         founding: secrets.founding,
       });
       opened.manager = manager;
-      const self = new ManagerMember({ around, manager, store, keys, identity, member });
+      const self = new ManagerMember({ around, manager, store, keys, slots, identity, member });
       await held.close();
       await self.#listen();
       self.#renewal.start();
@@ -82,6 +100,7 @@ export class ManagerMember implements Member {
         () => manager?.stop(),
         () => store?.close(),
         () => keys?.wipe(),
+        () => localKey.wipe(),
       ).catch((failure: unknown) => around.logger.warn('daemon.close-failed', { error: failure }));
       throw error;
     } finally {
@@ -201,10 +220,11 @@ export class ManagerMember implements Member {
 /** Keys and store as they lie on this host's disk; what was opened is noted in `opened`. */
 async function openStored(
   { folder, random }: Surroundings,
-  { clusterId, nodeId }: MemberIdentity,
+  { member, localKey }: { readonly member: MemberIdentity; readonly localKey: SecretBytes },
   opened: { keys?: ManagerKeys; store?: LevelStore },
 ): Promise<{ readonly keys: ManagerKeys; readonly store: LevelStore }> {
-  const keys = await ManagerKeys.open(folder, { clusterId, nodeId }, random);
+  const { clusterId, nodeId } = member;
+  const keys = await ManagerKeys.open(folder, { clusterId, nodeId }, localKey, random);
   opened.keys = keys;
   const store = await LevelStore.open({
     directory: join(folder.path, 'raft'),
@@ -223,12 +243,13 @@ function startManager(
   { clusterId, nodeId, raftId, managers }: MemberIdentity,
   parts: {
     readonly keys: ManagerKeys;
+    readonly slots: KeySlots;
     readonly store: LevelStore;
     readonly identity: ReplaceableIdentity;
     readonly founding: Founding['body'] | undefined;
   },
 ): Promise<Manager> {
-  const { keys, store, identity, founding } = parts;
+  const { keys, slots, store, identity, founding } = parts;
   const room = new DiskRoom(folder.path, clock);
   return Manager.start({
     clusterId,
@@ -237,6 +258,7 @@ function startManager(
     ...(founding === undefined ? {} : { founding }),
     identity,
     keys,
+    slots,
     log: store.log,
     snapshots: store.snapshots,
     known: managers,

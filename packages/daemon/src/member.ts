@@ -3,6 +3,7 @@ import type { ControlApi } from '@conclave/manager';
 import type { DaemonConfig } from './config.js';
 import type { DataFolder } from './data-folder.js';
 import type { IdentityFile } from './identity-file.js';
+import type { SlotAdmin } from './slot-admin.js';
 
 /** What every part of the daemon works with. */
 export interface Surroundings {
@@ -37,6 +38,8 @@ export interface Member {
   readonly fatal: Promise<Error>;
   /** The control API; undefined on a worker. */
   readonly control: ControlApi | undefined;
+  /** The key slots of a manager; undefined on a worker, which has none. */
+  readonly slots: SlotAdmin | undefined;
   status(): RoleStatus;
   /** What the record of a manager says about its part in the quorum; empty on a worker. */
   membership(): string;

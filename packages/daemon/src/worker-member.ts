@@ -37,6 +37,7 @@ export class WorkerMember implements Member {
   /** A worker goes on through everything; only its owner stops it. */
   readonly fatal: Promise<Error> = new Promise(() => undefined);
   readonly control = undefined;
+  readonly slots = undefined;
   readonly #around: Surroundings;
   readonly #areas: MemoryAreas;
   readonly #identity: ReplaceableIdentity;

@@ -145,6 +145,12 @@ export const ERROR_TABLE = {
     when: 'A stated bound is exceeded.',
     next: 'Stay under the bound that the message names.',
   },
+  CV_LOCKED: {
+    kind: 'not-ready',
+    status: 'UNAVAILABLE',
+    when: 'The keys of this manager are locked: it was started and nobody has opened them yet.',
+    next: 'Run `conclave unlock` on that host and give the recovery key on standard input.',
+  },
   CV_LOG_DAMAGED: {
     kind: 'corrupt',
     status: 'DATA_LOSS',
@@ -205,6 +211,12 @@ export const ERROR_TABLE = {
     when: 'This manager is not the leader.',
     next: 'Ask the leader that the details name.',
   },
+  CV_NOT_LOCKED: {
+    kind: 'conflict',
+    status: 'FAILED_PRECONDITION',
+    when: 'This host is not a locked manager; there is nothing to unlock.',
+    next: 'Run `conclave status`.',
+  },
   CV_NOT_MANAGER: {
     kind: 'not-ready',
     status: 'FAILED_PRECONDITION',
@@ -240,6 +252,24 @@ export const ERROR_TABLE = {
     status: 'RESOURCE_EXHAUSTED',
     when: 'Too much work is waiting.',
     next: 'Retry after the time that the answer names.',
+  },
+  CV_RECOVERY_KEY_INVALID: {
+    kind: 'usage',
+    status: 'INVALID_ARGUMENT',
+    when: 'The text is not that of a recovery key or share; a letter may be wrong or missing.',
+    next: 'Give the whole text, from `cvrk1-` or `cvrs1-` to the end, on standard input.',
+  },
+  CV_RECOVERY_KEY_WRONG: {
+    kind: 'denied',
+    status: 'PERMISSION_DENIED',
+    when: 'The text is well-formed and belongs to another recovery key or set of shares.',
+    next: 'Look for the key whose second part is the id that `conclave status` names.',
+  },
+  CV_RECOVERY_PENDING: {
+    kind: 'conflict',
+    status: 'FAILED_PRECONDITION',
+    when: 'The recovery key cannot be replaced yet, or no replacement is under way.',
+    next: 'Start and unlock the managers that the message names, then repeat the command.',
   },
   CV_ROLE_FORBIDDEN: {
     kind: 'denied',
@@ -288,6 +318,18 @@ export const ERROR_TABLE = {
     status: 'PERMISSION_DENIED',
     when: 'A session was replaced by a newer one or has ended.',
     next: 'The agent opens a new one by itself.',
+  },
+  CV_SLOT_IN_USE: {
+    kind: 'conflict',
+    status: 'FAILED_PRECONDITION',
+    when: 'A key slot cannot be added or removed: there is one already, or it must stay.',
+    next: 'Run `conclave keys ls` for the slots; the recovery slot is replaced by `conclave keys rotate-recovery`.',
+  },
+  CV_SLOT_NOT_FOUND: {
+    kind: 'missing',
+    status: 'NOT_FOUND',
+    when: 'No key slot of this manager has this id.',
+    next: 'Run `conclave keys ls` for the slots.',
   },
   CV_SNAPSHOT_DAMAGED: {
     kind: 'corrupt',
@@ -342,6 +384,12 @@ export const ERROR_TABLE = {
     status: 'INVALID_ARGUMENT',
     when: 'The request asks for something this version does not do.',
     next: 'Read the message for what is possible instead.',
+  },
+  CV_UNLOCK_FAILED: {
+    kind: 'environment',
+    status: 'FAILED_PRECONDITION',
+    when: 'What should open the keys at start cannot be used or gave a wrong answer.',
+    next: 'Check the command and what it talks to, or run `conclave unlock` with the recovery key.',
   },
   CV_VERSION_NOT_FOUND: {
     kind: 'missing',

@@ -94,3 +94,7 @@ export const ADMIN_TTL_MS_DEFAULT: number = 12 * 3_600_000;
 export const ADMIN_TTL_MS_MAX: number = 7 * 24 * 3_600_000;
 /** Patterns of secrets that an administrator may bind to services. */
 export const ADMIN_USES_MAX: number = 64;
+/** Shares that a recovery key is split into. */
+export const RECOVERY_SHARE_COUNT_MAX: number = 16;
+/** Slots that open the keys of one manager. */
+export const KEY_SLOT_COUNT_MAX: number = 8;

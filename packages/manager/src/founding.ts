@@ -2,7 +2,7 @@ import type { Clock, Random } from '@conclave/kernel';
 import { limits } from '@conclave/kernel';
 import { createRoot } from '@conclave/pki';
 import { KeyRing, SecretBytes } from '@conclave/sealed';
-import type { ClusterRow, CommandBody } from '@conclave/state';
+import type { CertificateRow, ClusterRow, CommandBody, RecoveryRow } from '@conclave/state';
 import { Issuer, ROOT_SERIAL } from './identity/issuer.js';
 import type { FreshKeys } from './keys/manager-keys.js';
 
@@ -19,6 +19,8 @@ export interface FounderDescription {
   /** SPKI of its TLS key. */
   readonly publicKey: Uint8Array;
   readonly keys: FreshKeys;
+  /** The public half of the recovery key. */
+  readonly recovery: RecoveryRow;
 }
 
 /** Everything a new cluster begins with. */
@@ -36,10 +38,10 @@ export async function foundCluster(
   clock: Clock,
   random: Random,
 ): Promise<Founding> {
-  const { clusterId, nodeId, hostname, platformOs, version } = founder;
+  const { nodeId } = founder;
   const now = clock.now();
   const ring = KeyRing.create(random);
-  const cluster = await createClusterRow(clusterId, ring, { now, random });
+  const cluster = await createClusterRow(founder, ring, { now, random });
   const issued = await new Issuer(clock, random).issue({ ...cluster, objectVersion: 0 }, ring, {
     nodeId,
     role: 'manager',
@@ -52,41 +54,13 @@ export async function foundCluster(
     body: {
       kind: 'cluster.create',
       cluster,
-      node: {
-        id: nodeId,
-        hostname,
-        role: 'manager',
-        state: 'READY',
-        stateAtMs: now,
-        message: '',
-        availability: 'active',
-        labels: {},
-        platformOs,
-        daemonVersion: version,
-        executors: [],
-        certificate: issued.row,
-        previousCertificate: undefined,
-        previousUntilMs: 0,
-        manager: {
-          raftId: founder.raftId,
-          clusterAddress: founder.clusterAddress,
-          joinAddress: founder.joinAddress,
-          staticPublicKey: founder.keys.static.publicKey,
-          signingPublicKey: founder.keys.signing.publicKey,
-          membership: 'voter',
-          ringGeneration: ring.generation,
-        },
-        sessionId: '',
-        sessionCount: 0,
-        tokenId: '',
-        createdAtMs: now,
-      },
+      node: founderNode(founder, { certificate: issued.row, now, generation: ring.generation }),
     },
   };
 }
 
 async function createClusterRow(
-  clusterId: string,
+  { clusterId, recovery }: FounderDescription,
   ring: KeyRing,
   { now, random }: { readonly now: number; readonly random: Random },
 ): Promise<Omit<ClusterRow, 'objectVersion'>> {
@@ -105,10 +79,49 @@ async function createClusterRow(
     ringKeyId: ring.currentKeyId,
     ringRotatedAtMs: now,
     ringRotation: undefined,
+    recovery,
+    stagedRecovery: undefined,
+    stagedRecoveryBy: [],
     settings: {
       secretValueBytesMax: limits.SECRET_VALUE_BYTES_DEFAULT,
       heartbeatPeriodMs: limits.HEARTBEAT_PERIOD_MS,
       raftTimeScale: 1,
     },
+  };
+}
+
+function founderNode(
+  founder: FounderDescription,
+  made: { readonly certificate: CertificateRow; readonly now: number; readonly generation: number },
+): Founding['body']['node'] {
+  const { certificate, now, generation } = made;
+  return {
+    id: founder.nodeId,
+    hostname: founder.hostname,
+    role: 'manager',
+    state: 'READY',
+    stateAtMs: now,
+    message: '',
+    availability: 'active',
+    labels: {},
+    platformOs: founder.platformOs,
+    daemonVersion: founder.version,
+    executors: [],
+    certificate,
+    previousCertificate: undefined,
+    previousUntilMs: 0,
+    manager: {
+      raftId: founder.raftId,
+      clusterAddress: founder.clusterAddress,
+      joinAddress: founder.joinAddress,
+      staticPublicKey: founder.keys.static.publicKey,
+      signingPublicKey: founder.keys.signing.publicKey,
+      membership: 'voter',
+      ringGeneration: generation,
+    },
+    sessionId: '',
+    sessionCount: 0,
+    tokenId: '',
+    createdAtMs: now,
   };
 }

@@ -20,12 +20,15 @@ import { Issuer } from './identity/issuer.js';
 import type { IssuedCertificate } from './identity/issuer.js';
 import { JoinService } from './identity/join-service.js';
 import type { ManagerKeys } from './keys/manager-keys.js';
+import { RecoveryFollower } from './keys/recovery-follower.js';
 import { RingKeeper } from './keys/ring-keeper.js';
+import type { KeySlots } from './keys/slots.js';
 import { ServiceLogs } from './service-logs.js';
 
 /** Everything a manager is made of; the daemon hands it in. */
 export interface ManagerOptions extends ConsensusOptions {
   readonly keys: ManagerKeys;
+  readonly slots: KeySlots;
   readonly version: string;
   /** True when something accepts connections at the address. */
   readonly dial: (address: string, timeoutMs: number) => Promise<boolean>;
@@ -43,6 +46,7 @@ export class Manager {
   readonly #dispatcher: Dispatcher;
   readonly #issuer: Issuer;
   readonly #logs: ServiceLogs;
+  readonly #recovery: RecoveryFollower;
 
   private constructor(options: ManagerOptions) {
     this.#options = options;
@@ -57,6 +61,12 @@ export class Manager {
       dispatcher: this.#dispatcher,
       peers: this.#consensus.peers,
     });
+    this.#recovery = new RecoveryFollower({
+      ...options,
+      localKey: options.keys.localKey,
+      replicated,
+      commit: (body) => this.#commitOwn(options.nodeId, body),
+    });
     this.control = this.#createControl();
     this.clusterServices = this.#createClusterServices();
     this.joinServices = this.#createJoinServices();
@@ -68,6 +78,7 @@ export class Manager {
     try {
       await manager.#consensus.start();
       manager.#keepRing();
+      manager.#recovery.start();
     } catch (error) {
       await manager.stop();
       throw error;
@@ -144,6 +155,7 @@ export class Manager {
   /** Ends everything in order; idempotent. */
   async stop(): Promise<void> {
     this.#dispatcher.close();
+    await this.#recovery.stop();
     await this.#consensus.stop();
   }
 

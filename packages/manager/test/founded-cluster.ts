@@ -2,7 +2,7 @@ import { createId, SILENT_LOGGER } from '@conclave/kernel';
 import type { Random } from '@conclave/kernel';
 import { generateNodeKey } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
-import { openSealed } from '@conclave/sealed';
+import { createRecoveryKit, openSealed, SecretBytes } from '@conclave/sealed';
 import { decodeCommand, encodeCommand } from '@conclave/state';
 import type { Actor, AdminRow, CommandBody, CommandResult, NodeRow, State } from '@conclave/state';
 import { Proposer } from '../src/consensus/proposer.js';
@@ -10,7 +10,8 @@ import { ReplicatedState } from '../src/consensus/replicated-state.js';
 import { foundCluster } from '../src/founding.js';
 import type { Founding } from '../src/founding.js';
 import type { FileVault } from '../src/keys/file-vault.js';
-import { createFreshKeys, ManagerKeys } from '../src/keys/manager-keys.js';
+import { createFreshKeys, createLocalKey, ManagerKeys } from '../src/keys/manager-keys.js';
+import type { FreshKeys, NewKeys } from '../src/keys/manager-keys.js';
 import { MemorySnapshots } from './consensus/memory-snapshots.js';
 import { seededRandom } from './scheduling/cluster.js';
 import { SimulatedTime } from './simulated-time.js';
@@ -41,6 +42,11 @@ export class MemoryVault implements FileVault {
   }
 }
 
+/** What a manager stores of itself, with a TLS key that nobody uses. */
+export function newKeys(fresh: FreshKeys, random: Random): NewKeys {
+  return { fresh, tlsKey: SecretBytes.random(random, 200), localKey: createLocalKey(random) };
+}
+
 interface FoundParts {
   readonly keys: ManagerKeys;
   readonly founding: Founding;
@@ -69,11 +75,12 @@ async function foundOnce(): Promise<FoundParts> {
       joinAddress: '127.0.0.1:7421',
       publicKey: founderKey.spkiDer,
       keys: fresh,
+      recovery: { generation: 1, ...createRecoveryKit(random).recipient },
     },
     new SimulatedTime(),
     random,
   );
-  const keys = await ManagerKeys.create(vault, owner, fresh, random);
+  const keys = await ManagerKeys.create(vault, owner, newKeys(fresh, random), random);
   await keys.saveRing(founding.ring);
   return { keys, founding, founderKey, vault };
 }

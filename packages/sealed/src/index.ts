@@ -12,6 +12,7 @@ export {
   algorithmOfPublicKey,
   createRecipientKeyPair,
   RECIPIENT_ALGORITHM,
+  RECIPIENT_SEED_BYTES,
   recipientPublicKey,
 } from './encapsulation.js';
 export type { RecipientAlgorithm, RecipientKeyPair } from './encapsulation.js';
@@ -29,6 +30,15 @@ export { PURPOSE } from './purpose.js';
 export type { Purpose } from './purpose.js';
 export { openFromRecipient, sealToRecipient } from './recipient.js';
 export type { RecipientOpenRequest, RecipientSealRequest } from './recipient.js';
+export { createRecoveryKit, isRecoverySplit, RecoveryEntry } from './recovery-key.js';
+export type { RecoveryKit, RecoveryRecipient, Split } from './recovery-key.js';
+export {
+  encodeRecoveryText,
+  parseRecoveryText,
+  RECOVERY_TEXT_BYTES_MAX,
+  recoveryId,
+} from './recovery-text.js';
+export type { RecoveryText, SharePlace } from './recovery-text.js';
 export { SecretBytes } from './secret-bytes.js';
 export {
   agentHello,
@@ -48,6 +58,8 @@ export type {
 } from './session.js';
 export { createSigningKey, sign, signingPublicKey, verify } from './signing.js';
 export type { SigningKey } from './signing.js';
+export { combineShares, SHARE_COUNT_MAX, splitSecret } from './shamir.js';
+export type { Share } from './shamir.js';
 export { openSealed } from './sodium.js';
 export { storageSeal, storageUnseal } from './storage.js';
 export type { StoragePurpose, StorageSealRequest, StorageUnsealRequest } from './storage.js';

@@ -3,6 +3,7 @@ import { createAdmin, refuseAuthor, renewAdmin, revokeAdmin } from './admins.js'
 import { createCluster, setAddresses, setClusterSettings, setMembership } from './membership.js';
 import { joinNode, observeNodes, removeNode, renewNode, updateNode } from './nodes.js';
 import { reportReceipts } from './receipts.js';
+import { confirmRecovery, noteRecovery, stageRecovery } from './recovery.js';
 import {
   activateVersion,
   beginRotation,
@@ -31,6 +32,9 @@ type Handlers = {
 const HANDLERS: Handlers = {
   'cluster.create': createCluster,
   'cluster.settings': setClusterSettings,
+  'recovery.stage': stageRecovery,
+  'recovery.sealed': noteRecovery,
+  'recovery.confirm': confirmRecovery,
   'ring.rotate': beginRotation,
   'ring.offer': offerVersion,
   'ring.activate': activateVersion,

@@ -14,6 +14,7 @@ import {
   labels,
   nodeFields,
   receiptFields,
+  recoveryFields,
   sealedValue,
   serviceSpec,
   settings,
@@ -122,6 +123,9 @@ const BODIES: Bodies = {
   },
   'ring.retire': { keyId: count },
   'ring.finish': { keyId: count },
+  'recovery.stage': { recovery: fields(without(recoveryFields, 'generation')) },
+  'recovery.sealed': { id: text, generation: count },
+  'recovery.confirm': { generation: count },
   'secret.set': {
     newId: text,
     name: text,

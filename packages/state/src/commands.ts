@@ -6,6 +6,7 @@ import type {
   ClusterSettings,
   NodeRow,
   ReceiptRow,
+  RecoveryRow,
   SealedValueRow,
   ServiceSpec,
   TaskState,
@@ -48,6 +49,10 @@ export type CommandBody =
     }
   | { readonly kind: 'ring.retire'; readonly keyId: number }
   | { readonly kind: 'ring.finish'; readonly keyId: number }
+  // --- the recovery key: staged, sealed to by every manager, confirmed by its owner
+  | { readonly kind: 'recovery.stage'; readonly recovery: Omit<RecoveryRow, 'generation'> }
+  | { readonly kind: 'recovery.sealed'; readonly id: string; readonly generation: number }
+  | { readonly kind: 'recovery.confirm'; readonly generation: number }
   // --- secrets
   | {
       readonly kind: 'secret.set';

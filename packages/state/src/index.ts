@@ -26,6 +26,7 @@ export type {
   NodeRow,
   OnChange,
   ReceiptRow,
+  RecoveryRow,
   RequestRow,
   RestartSpec,
   RingRotationRow,

@@ -12,6 +12,7 @@ import type {
   NodeRow,
   OnChange,
   ReceiptRow,
+  RecoveryRow,
   RequestRow,
   RestartSpec,
   RingRotationRow,
@@ -56,6 +57,15 @@ export const settings: Parser<ClusterSettings> = fields<ClusterSettings>({
   raftTimeScale: count,
 });
 
+/** The fields of a {@link RecoveryRow}. */
+export const recoveryFields: Fields<RecoveryRow> = {
+  generation: count,
+  publicKey: bytes,
+  threshold: count,
+  shareHashes: list(bytes),
+};
+const recovery: Parser<RecoveryRow> = fields<RecoveryRow>(recoveryFields);
+
 /** The fields of a {@link ClusterRow}. */
 export const clusterFields: Fields<ClusterRow> = {
   id: text,
@@ -77,6 +87,9 @@ export const clusterFields: Fields<ClusterRow> = {
       startedBy: actor,
     }),
   ),
+  recovery,
+  stagedRecovery: optional(recovery),
+  stagedRecoveryBy: list(text),
   settings,
   objectVersion: count,
 };

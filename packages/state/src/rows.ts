@@ -30,6 +30,12 @@ export interface ClusterRow {
   readonly ringRotatedAtMs: number;
   /** Undefined: none is on its way. */
   readonly ringRotation: RingRotationRow | undefined;
+  /** What every manager's keys open with, besides slots of its own. */
+  readonly recovery: RecoveryRow;
+  /** The next recovery key, until its owner has proven that it opens. */
+  readonly stagedRecovery: RecoveryRow | undefined;
+  /** Ids of the managers whose keys open with the staged one. */
+  readonly stagedRecoveryBy: readonly string[];
   readonly settings: ClusterSettings;
   readonly objectVersion: number;
 }
@@ -52,6 +58,17 @@ export interface RingRotationRow {
   readonly generation: number;
   readonly startedAtMs: number;
   readonly startedBy: Actor;
+}
+
+/** The public half of a recovery key. */
+export interface RecoveryRow {
+  /** Grows with every recovery key, from 1. */
+  readonly generation: number;
+  readonly publicKey: Uint8Array;
+  /** Shares that make the key; 0: it is whole. */
+  readonly threshold: number;
+  /** One hash per share, so that a wrong one can be named. */
+  readonly shareHashes: readonly Uint8Array[];
 }
 
 export interface ClusterSettings {

@@ -23,6 +23,9 @@ const cluster: CommandBody = {
     ringKeyId: 1,
     ringRotatedAtMs: 0,
     ringRotation: undefined,
+    recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
+    stagedRecovery: undefined,
+    stagedRecoveryBy: [],
     settings: { secretValueBytesMax: 1024, heartbeatPeriodMs: 1500, raftTimeScale: 1 },
   },
   node: {

@@ -6,6 +6,10 @@ export { ERROR_TRAILER, errorOf, statusOf } from './status.js';
 export type { CallStatus, ForeignStatus } from './status.js';
 // Messages: `X` is what a peer sent, `XInput` what may be given to send.
 export type { Actor, ActorInput } from './generated/conclave/v1/Actor.js';
+export type {
+  AddSlotRequest,
+  AddSlotRequestInput,
+} from './generated/conclave/v1/AddSlotRequest.js';
 export type { Admin, AdminInput } from './generated/conclave/v1/Admin.js';
 export type {
   AgentHeartbeat,
@@ -30,6 +34,10 @@ export type {
 export type { ClusterInfo, ClusterInfoInput } from './generated/conclave/v1/ClusterInfo.js';
 export type { ClusterStatus, ClusterStatusInput } from './generated/conclave/v1/ClusterStatus.js';
 export type { Committed, CommittedInput } from './generated/conclave/v1/Committed.js';
+export type {
+  ConfirmRecoveryRequest,
+  ConfirmRecoveryRequestInput,
+} from './generated/conclave/v1/ConfirmRecoveryRequest.js';
 export type {
   CreateAdminRequest,
   CreateAdminRequestInput,
@@ -72,6 +80,10 @@ export type {
   GetNodeRequestInput,
 } from './generated/conclave/v1/GetNodeRequest.js';
 export type {
+  GetRecoveryRequest,
+  GetRecoveryRequestInput,
+} from './generated/conclave/v1/GetRecoveryRequest.js';
+export type {
   GetRingRequest,
   GetRingRequestInput,
 } from './generated/conclave/v1/GetRingRequest.js';
@@ -104,6 +116,7 @@ export type {
 } from './generated/conclave/v1/JoinClusterResponse.js';
 export type { JoinRequest, JoinRequestInput } from './generated/conclave/v1/JoinRequest.js';
 export type { JoinResponse, JoinResponseInput } from './generated/conclave/v1/JoinResponse.js';
+export type { KeySlot, KeySlotInput } from './generated/conclave/v1/KeySlot.js';
 export type {
   LeaveClusterRequest,
   LeaveClusterRequestInput,
@@ -130,6 +143,14 @@ export type {
   ListServicesRequest,
   ListServicesRequestInput,
 } from './generated/conclave/v1/ListServicesRequest.js';
+export type {
+  ListSlotsRequest,
+  ListSlotsRequestInput,
+} from './generated/conclave/v1/ListSlotsRequest.js';
+export type {
+  ListSlotsResponse,
+  ListSlotsResponseInput,
+} from './generated/conclave/v1/ListSlotsResponse.js';
 export type {
   ListTasksRequest,
   ListTasksRequestInput,
@@ -184,6 +205,11 @@ export type {
   ReceiptReports,
   ReceiptReportsInput,
 } from './generated/conclave/v1/ReceiptReports.js';
+export type { Recovery, RecoveryInput } from './generated/conclave/v1/Recovery.js';
+export type {
+  RecoveryPublicKey,
+  RecoveryPublicKeyInput,
+} from './generated/conclave/v1/RecoveryPublicKey.js';
 export type {
   RemoveNodeRequest,
   RemoveNodeRequestInput,
@@ -200,6 +226,10 @@ export type {
   RemoveServiceRequest,
   RemoveServiceRequestInput,
 } from './generated/conclave/v1/RemoveServiceRequest.js';
+export type {
+  RemoveSlotRequest,
+  RemoveSlotRequestInput,
+} from './generated/conclave/v1/RemoveSlotRequest.js';
 export type { RenewRequest, RenewRequestInput } from './generated/conclave/v1/RenewRequest.js';
 export type { RenewResponse, RenewResponseInput } from './generated/conclave/v1/RenewResponse.js';
 export type { ReportAck, ReportAckInput } from './generated/conclave/v1/ReportAck.js';
@@ -274,6 +304,14 @@ export type {
   SnapshotResult,
   SnapshotResultInput,
 } from './generated/conclave/v1/SnapshotResult.js';
+export type {
+  StageRecoveryRequest,
+  StageRecoveryRequestInput,
+} from './generated/conclave/v1/StageRecoveryRequest.js';
+export type {
+  StageRecoveryResponse,
+  StageRecoveryResponseInput,
+} from './generated/conclave/v1/StageRecoveryResponse.js';
 export type { Task, TaskInput } from './generated/conclave/v1/Task.js';
 export type {
   TaskAssignment,
@@ -285,6 +323,11 @@ export type { TaskReport, TaskReportInput } from './generated/conclave/v1/TaskRe
 export type { TaskReports, TaskReportsInput } from './generated/conclave/v1/TaskReports.js';
 export type { TaskSecret, TaskSecretInput } from './generated/conclave/v1/TaskSecret.js';
 export type { Token, TokenInput } from './generated/conclave/v1/Token.js';
+export type { UnlockRequest, UnlockRequestInput } from './generated/conclave/v1/UnlockRequest.js';
+export type {
+  UnlockResponse,
+  UnlockResponseInput,
+} from './generated/conclave/v1/UnlockResponse.js';
 export type {
   UpdateNodeRequest,
   UpdateNodeRequestInput,

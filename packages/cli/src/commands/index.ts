@@ -2,6 +2,7 @@ import type { CommandSpec } from '../command-spec.js';
 import { ADMIN_COMMANDS } from './admin.js';
 import { CONTEXT_COMMANDS } from './context.js';
 import { EVENTS_COMMAND } from './events.js';
+import { KEYS_COMMANDS } from './keys.js';
 import { MEMBERSHIP_COMMANDS } from './membership.js';
 import { NODE_COMMANDS } from './node.js';
 import { COMPLETION_COMMAND, DAEMON_COMMAND, VERSION_COMMAND } from './other.js';
@@ -12,11 +13,14 @@ import { SERVICE_CHANGE_COMMANDS } from './service-change.js';
 import { SERVICE_SHOW_COMMANDS, TASK_COMMANDS } from './service-show.js';
 import { STATUS_COMMAND } from './status.js';
 import { TOKEN_COMMANDS } from './token.js';
+import { UNLOCK_COMMAND } from './unlock.js';
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandSpec[] = [
   DAEMON_COMMAND,
   ...MEMBERSHIP_COMMANDS,
+  UNLOCK_COMMAND,
+  ...KEYS_COMMANDS,
   ...TOKEN_COMMANDS,
   ...SECRET_CHANGE_COMMANDS,
   ...SECRET_MANAGE_COMMANDS,

@@ -1,44 +1,84 @@
+import type { ConclaveClient, InitResponse, InitSpec } from '@conclave/client';
 import type { SecretBytes } from '@conclave/sealed';
-import type { Call, CommandSpec } from '../command-spec.js';
+import type { Call, CommandSpec, OptionSpec } from '../command-spec.js';
 import { confirm, YES_OPTION } from '../confirm.js';
 import { usageError } from '../flags.js';
 import { checkDoneOptions, DONE_OPTIONS, printDone } from '../output/print.js';
 import { readHidden } from '../prompt.js';
+import { KIT_OPTIONS, kitData, kitText, makeKit, wipeKit } from '../recovery-kit.js';
 import { readSecret, readSecretFile } from '../stdin.js';
 import { argument } from './shared.js';
 
 /** Bytes of what may stand where a token is expected. */
 const TOKEN_BYTES_MAX = 1_024;
 
+const AUTO_UNLOCK: OptionSpec = {
+  flags: '--auto-unlock <how>',
+  help: 'host or command:PATH: open the keys after a restart without a person',
+};
+
 const INIT: CommandSpec = {
   path: 'init',
   isOfHost: true,
   summary: 'Make a new cluster with this host as its first manager',
-  examples: ['conclave init --advertise 10.0.0.5'],
+  details: [
+    'Prints the recovery key, once. A manager that restarts is locked until somebody runs ' +
+      '`conclave unlock` with it, unless --auto-unlock says what else opens its keys.',
+    '-q prints the id of the cluster alone, and the recovery key on standard error.',
+  ],
+  examples: [
+    'conclave init --advertise 10.0.0.5',
+    'conclave init --recovery-shares 3/5 --recovery-key-file /media/stick/shares',
+  ],
   options: [
     { flags: '--advertise <host[:port]>', help: 'address that the others reach; chosen if absent' },
-    { flags: '--auto-unlock <how>', help: 'host: this host opens its own store at start' },
+    AUTO_UNLOCK,
+    ...KIT_OPTIONS,
     ...DONE_OPTIONS,
   ],
-  fields: ['clusterId', 'nodeId', 'clusterAddress', 'joinAddress', 'notes'],
+  fields: [
+    'clusterId',
+    'nodeId',
+    'clusterAddress',
+    'joinAddress',
+    'notes',
+    'recoveryKey',
+    'recoveryKeyFile',
+  ],
   run: async (call) => {
-    checkDoneOptions(call);
+    const format = checkDoneOptions(call);
     const advertise = call.flags.text('advertise');
-    const autoUnlock = call.flags.choice('autoUnlock', ['host']);
+    const autoUnlock = call.flags.text('autoUnlock');
     const client = await call.client();
-    const { signal } = call.tools;
-    const made = await client.local.init({ advertise, autoUnlock }, { signal });
-    const lines = [
-      `cluster ${made.clusterId} is made; this host is manager ${made.nodeId}`,
-      `managers talk at ${made.clusterAddress}, hosts join at ${made.joinAddress}`,
-      ...made.notes.map((note) => `note: ${note}`),
-      '',
-      'To add a worker:   conclave token create worker',
-      'To add a manager:  conclave token create manager',
-    ];
-    await printDone(call, { text: lines.join('\n'), data: { ...made }, id: made.clusterId });
+    const kit = await makeKit(call);
+    try {
+      const spec = { advertise, autoUnlock, recovery: kit.kit.recipient };
+      const made = await init(client, spec, call).catch(async (error: unknown) => {
+        await kit.discard();
+        throw error;
+      });
+      const lines = [
+        `cluster ${made.clusterId} is made; this host is manager ${made.nodeId}`,
+        `managers talk at ${made.clusterAddress}, hosts join at ${made.joinAddress}`,
+        ...made.notes.map((note) => `note: ${note}`),
+        '',
+        kitText(kit),
+        '',
+        'To add a worker:   conclave token create worker',
+        'To add a manager:  conclave token create manager',
+      ];
+      if (format === 'id') await call.io.stderr.write(`${kitText(kit)}\n`);
+      const data = { ...made, ...kitData(kit) };
+      await printDone(call, { text: lines.join('\n'), data, id: made.clusterId });
+    } finally {
+      wipeKit(kit);
+    }
   },
 };
+
+function init(client: ConclaveClient, spec: InitSpec, call: Call): Promise<InitResponse> {
+  return client.local.init(spec, { signal: call.tools.signal });
+}
 
 /** Takes the white space of a pipe or a file away; tokens have none inside. */
 async function trimmed(token: SecretBytes): Promise<SecretBytes> {
@@ -93,21 +133,26 @@ const JOIN: CommandSpec = {
   options: [
     { flags: '--token-file <path>', help: 'read the token from a file' },
     { flags: '--advertise <host[:port]>', help: 'managers: address that the others reach' },
+    { ...AUTO_UNLOCK, help: `managers: ${AUTO_UNLOCK.help}` },
     ...DONE_OPTIONS,
   ],
-  fields: ['clusterId', 'nodeId', 'role', 'membership'],
+  fields: ['clusterId', 'nodeId', 'role', 'membership', 'notes'],
   run: async (call) => {
     checkDoneOptions(call);
     const token = await readToken(call);
     try {
       if (token.size === 0) throw usageError('the token is empty');
       const client = await call.client();
-      const spec = { address: argument(call, 0), token, advertise: call.flags.text('advertise') };
+      const advertise = call.flags.text('advertise');
+      const autoUnlock = call.flags.text('autoUnlock');
+      const spec = { address: argument(call, 0), token, advertise, autoUnlock };
       const joined = await client.local.join(spec, { signal: call.tools.signal });
       const { clusterId, membership, nodeId, role } = joined;
       const state = membership === '' ? '' : ` (${membership})`;
-      const text = `joined cluster ${clusterId} as ${role} ${nodeId}${state}`;
-      await printDone(call, { text, data: { clusterId, nodeId, role, membership }, id: nodeId });
+      const notes = joined.notes.map((note) => `\nnote: ${note}`).join('');
+      const text = `joined cluster ${clusterId} as ${role} ${nodeId}${state}${notes}`;
+      const data = { clusterId, nodeId, role, membership, notes: joined.notes };
+      await printDone(call, { text, data, id: nodeId });
     } finally {
       token.wipe();
     }

@@ -49,6 +49,10 @@ function localProblems(local: LocalStatus | null): readonly Finding[] {
       { code: 'CV_NOT_INITIALIZED', message, next: 'Run `conclave init` or `conclave join`.' },
     ];
   }
+  if (local.state === 'locked') {
+    const next = 'Run `conclave unlock` on this host with the recovery key.';
+    return [{ code: 'CV_LOCKED', message: 'this manager is locked and takes no part', next }];
+  }
   if (local.state === 'failed') {
     return [{ code: 'FAILED', message: local.message, next: 'Read the log of the daemon.' }];
   }

@@ -3,10 +3,15 @@ import type {
   ClusterInfoInput,
   ClusterStatusInput,
   CommittedInput,
+  ConfirmRecoveryRequest,
   GetClusterInfoRequest,
   GetClusterStatusRequest,
+  GetRecoveryRequest,
   ManagerStatusInput,
   RotateRingRequest,
+  RecoveryInput,
+  StageRecoveryRequest,
+  StageRecoveryResponseInput,
   WatchEventInput,
   WatchRequest,
 } from '@conclave/wire';
@@ -14,6 +19,7 @@ import { isUnplaced, isWanted } from '../scheduling/task-kinds.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { clusterOf } from './lookups.js';
 import { problemsOf } from './problems.js';
+import { confirmRecovery, getRecovery, stageRecovery } from './recovery.js';
 import { ringStatus, rotateRing } from './ring.js';
 import { watchChanges } from './watch.js';
 
@@ -24,6 +30,12 @@ export interface ClusterHandlers {
   getStatus(request: GetClusterStatusRequest, call: CallContext): Promise<ClusterStatusInput>;
   rotateRing(request: RotateRingRequest, call: CallContext): Promise<CommittedInput>;
   watch(request: WatchRequest, call: CallContext): AsyncGenerator<WatchEventInput, void>;
+  getRecovery(request: GetRecoveryRequest, call: CallContext): Promise<RecoveryInput>;
+  stageRecovery(
+    request: StageRecoveryRequest,
+    call: CallContext,
+  ): Promise<StageRecoveryResponseInput>;
+  confirmRecovery(request: ConfirmRecoveryRequest, call: CallContext): Promise<CommittedInput>;
 }
 
 /** Handlers over `deps`. */
@@ -33,6 +45,9 @@ export function createClusterHandlers(deps: ControlDependencies): ClusterHandler
     getStatus: async () => await Promise.resolve(clusterStatus(deps)),
     rotateRing: (request, call) => rotateRing(deps, request, call),
     watch: (request, call) => watchChanges(deps, request, call),
+    getRecovery: () => getRecovery(deps),
+    stageRecovery: (request, call) => stageRecovery(deps, request, call),
+    confirmRecovery: (request, call) => confirmRecovery(deps, request, call),
   };
 }
 

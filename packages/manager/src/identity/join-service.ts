@@ -13,6 +13,7 @@ import type {
 import type { Proposer } from '../consensus/proposer.js';
 import type { ManagerKeys } from '../keys/manager-keys.js';
 import { Challenges } from './challenges.js';
+import { recoveryMessage } from '../keys/recovery-message.js';
 import type { Issuer } from './issuer.js';
 import { encodeJoinTranscript } from './join-transcript.js';
 import { checkJoinText, managerFields } from './join-fields.js';
@@ -105,6 +106,8 @@ export class JoinService implements Handlers<Services['Join']> {
       rootCertificate: cluster.rootCertificate,
       raftId,
       managers: this.#peers(nodeId),
+      // The newest entry: the token may be younger than what was read at the beginning.
+      recovery: recoveryMessage(this.#cluster().recovery),
     };
   }
 

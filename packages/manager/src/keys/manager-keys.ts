@@ -16,12 +16,11 @@ import type { FileVault } from './file-vault.js';
 import { packSecrets, unpackSecrets } from './secret-list.js';
 
 const KEY_BYTES = 32;
-const HOST_SLOT = 'keys/host.key';
 const LOCAL_FILE = 'keys/local.sealed';
 const RING_FILE = 'keys/ring.sealed';
 const FILE_KEY_ID = 1;
 /** Keys in the local file. */
-const LOCAL_SECRET_COUNT = 3;
+const LOCAL_SECRET_COUNT = 4;
 /** Storage keys are numbered by epoch; there is one until keys rotate. */
 const STORAGE_EPOCH = 1;
 
@@ -42,24 +41,42 @@ export function createFreshKeys(random: Random): FreshKeys {
   return { static: createRecipientKeyPair(random), signing: createSigningKey(random) };
 }
 
+/** Everything secret that a new manager begins with. */
+export interface NewKeys {
+  readonly fresh: FreshKeys;
+  /** Private TLS key, PEM; copied. */
+  readonly tlsKey: SecretBytes;
+  /** 32 bytes that protect all the others on the disk; the caller seals them to slots. */
+  readonly localKey: SecretBytes;
+}
+
+/** A new local key. */
+export function createLocalKey(random: Random): SecretBytes {
+  return SecretBytes.random(random, KEY_BYTES);
+}
+
 /**
  * The secret keys of one manager, in memory while it is unlocked and sealed on its disk: its own
- * under the local key (which the host slot opens), the cluster's ring under the local key too.
+ * and the cluster's ring, both under the local key, which the slots open.
  */
 export class ManagerKeys {
   readonly static: RecipientKeyPair;
   readonly signing: SigningKey;
+  /** Private TLS key, PEM. */
+  readonly tlsKey: SecretBytes;
   /** Protects the records of the log store. */
   readonly storageKey: SecretBytes;
   readonly storageEpoch: number = STORAGE_EPOCH;
+  /** What slots are sealed to open. */
+  readonly localKey: SecretBytes;
   readonly #vault: FileVault;
   readonly #owner: KeyOwner;
-  readonly #localKey: SecretBytes;
   readonly #random: Random;
   #ring: KeyRing | undefined;
 
   private constructor(fields: {
     fresh: FreshKeys;
+    tlsKey: SecretBytes;
     storageKey: SecretBytes;
     vault: FileVault;
     owner: KeyOwner;
@@ -69,24 +86,31 @@ export class ManagerKeys {
   }) {
     this.static = fields.fresh.static;
     this.signing = fields.fresh.signing;
+    this.tlsKey = fields.tlsKey;
     this.storageKey = fields.storageKey;
     this.#vault = fields.vault;
     this.#owner = fields.owner;
-    this.#localKey = fields.localKey;
+    this.localKey = fields.localKey;
     this.#random = fields.random;
     this.#ring = fields.ring;
   }
 
-  /** Makes and stores the keys of a new manager. */
+  /** Stores the keys of a new manager; the local key is this object's from now on. */
   static async create(
     vault: FileVault,
     owner: KeyOwner,
-    fresh: FreshKeys,
+    made: NewKeys,
     random: Random,
   ): Promise<ManagerKeys> {
-    const localKey = SecretBytes.random(random, KEY_BYTES);
+    const { fresh, localKey } = made;
     const storageKey = SecretBytes.random(random, KEY_BYTES);
-    const packed = packSecrets([fresh.static.privateKey, fresh.signing.privateKey, storageKey]);
+    const tlsKey = made.tlsKey.copy();
+    const packed = packSecrets([
+      fresh.static.privateKey,
+      fresh.signing.privateKey,
+      storageKey,
+      tlsKey,
+    ]);
     const sealed = sealEnvelope({
       purpose: PURPOSE.localKeyFile,
       key: localKey,
@@ -96,29 +120,34 @@ export class ManagerKeys {
       random,
     });
     packed.wipe();
-    await localKey.use((bytes) => vault.write(HOST_SLOT, bytes));
     await vault.write(LOCAL_FILE, sealed);
-    return new ManagerKeys({ fresh, storageKey, vault, owner, localKey, random, ring: undefined });
+    const ring = undefined;
+    return new ManagerKeys({ fresh, tlsKey, storageKey, vault, owner, localKey, random, ring });
   }
 
   /**
-   * Opens the stored keys with the host slot.
+   * Opens the stored keys with the local key, which is this object's from then on.
    * @throws CV_ENVELOPE_FORGED when a file was changed or belongs to another manager
    */
-  static async open(vault: FileVault, owner: KeyOwner, random: Random): Promise<ManagerKeys> {
-    const opened = [SecretBytes.take(await need(vault, HOST_SLOT))];
+  static async open(
+    vault: FileVault,
+    owner: KeyOwner,
+    localKey: SecretBytes,
+    random: Random,
+  ): Promise<ManagerKeys> {
+    const opened: SecretBytes[] = [];
     try {
-      const localKey = required(opened[0], 'local key');
       opened.push(...openLocalFile(await need(vault, LOCAL_FILE), localKey, owner));
-      const staticKey = required(opened[1], 'static key');
-      const signingKey = required(opened[2], 'signing key');
+      const staticKey = required(opened[0], 'static key');
+      const signingKey = required(opened[1], 'signing key');
       const ringEnvelope = await vault.read(RING_FILE);
       return new ManagerKeys({
         fresh: {
           static: { publicKey: recipientPublicKey(staticKey), privateKey: staticKey },
           signing: { publicKey: signingPublicKey(signingKey), privateKey: signingKey },
         },
-        storageKey: required(opened[3], 'storage key'),
+        storageKey: required(opened[2], 'storage key'),
+        tlsKey: required(opened[3], 'TLS key'),
         vault,
         owner,
         localKey,
@@ -155,7 +184,7 @@ export class ManagerKeys {
     const encoded = ring.encode();
     const sealed = sealEnvelope({
       purpose: PURPOSE.ringFile,
-      key: this.#localKey,
+      key: this.localKey,
       keyId: FILE_KEY_ID,
       // The generation is inside the ring too; here it is not known before opening.
       fields: [this.#owner.clusterId, this.#owner.nodeId, 0],
@@ -172,13 +201,14 @@ export class ManagerKeys {
   wipe(): void {
     this.static.privateKey.wipe();
     this.signing.privateKey.wipe();
+    this.tlsKey.wipe();
     this.storageKey.wipe();
-    this.#localKey.wipe();
+    this.localKey.wipe();
     this.#ring?.wipe();
   }
 }
 
-/** The static key, the signing key and the storage key. */
+/** The static key, the signing key, the storage key and the TLS key. */
 function openLocalFile(
   envelope: Uint8Array,
   key: SecretBytes,

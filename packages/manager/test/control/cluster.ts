@@ -277,6 +277,9 @@ export class TestControl {
         ringKeyId: 1,
         ringRotatedAtMs: 0,
         ringRotation: undefined,
+        recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
+        stagedRecovery: undefined,
+        stagedRecoveryBy: [],
         settings: {
           secretValueBytesMax: VALUE_BYTES_MAX,
           heartbeatPeriodMs: 1_500,

@@ -1,8 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { KeyRing, openSealed, SecretBytes } from '@conclave/sealed';
-import { createFreshKeys, ManagerKeys } from '../../src/keys/manager-keys.js';
+import { createFreshKeys, createLocalKey, ManagerKeys } from '../../src/keys/manager-keys.js';
 import { packSecrets, unpackSecrets } from '../../src/keys/secret-list.js';
-import { CLUSTER_ID, FOUNDER_ID, MemoryVault } from '../founded-cluster.js';
+import { CLUSTER_ID, FOUNDER_ID, MemoryVault, newKeys } from '../founded-cluster.js';
 import { seededRandom } from '../scheduling/cluster.js';
 
 const OWNER = { clusterId: CLUSTER_ID, nodeId: FOUNDER_ID };
@@ -21,10 +21,11 @@ describe('the keys of a manager', () => {
 
   beforeEach(async () => {
     vault = new MemoryVault();
-    keys = await ManagerKeys.create(vault, OWNER, createFreshKeys(random), random);
+    keys = await ManagerKeys.create(vault, OWNER, newKeys(createFreshKeys(random), random), random);
   });
 
-  const open = (owner = OWNER): Promise<ManagerKeys> => ManagerKeys.open(vault, owner, random);
+  const open = (owner = OWNER): Promise<ManagerKeys> =>
+    ManagerKeys.open(vault, owner, keys.localKey.copy(), random);
   const file = (name: string): Uint8Array => {
     const content = vault.files.get(name);
     if (content === undefined) throw new Error(`there is no file ${name}`);
@@ -37,6 +38,7 @@ describe('the keys of a manager', () => {
     expect(again.static.publicKey).toEqual(keys.static.publicKey);
     expect(again.signing.publicKey).toEqual(keys.signing.publicKey);
     expect(again.storageKey.equals(keys.storageKey)).toBe(true);
+    expect(again.tlsKey.equals(keys.tlsKey)).toBe(true);
     expect(again.requireRing().intakePublicKey()).toEqual(keys.requireRing().intakePublicKey());
   });
 
@@ -50,13 +52,14 @@ describe('the keys of a manager', () => {
     await keys.saveRing(KeyRing.create(random));
     const sealed = [file('keys/local.sealed'), file('keys/ring.sealed')];
     const ring = keys.requireRing().encode();
-    for (const secret of [keys.static.privateKey, keys.signing.privateKey, keys.storageKey]) {
+    const own = [keys.static.privateKey, keys.signing.privateKey, keys.storageKey, keys.tlsKey];
+    for (const secret of [...own, keys.localKey]) {
       for (const content of sealed) expect(holds(content, copyOf(secret))).toBe(false);
     }
     for (const content of sealed) expect(holds(content, copyOf(ring).subarray(8))).toBe(false);
   });
 
-  test.each(['keys/host.key', 'keys/local.sealed', 'keys/ring.sealed'])(
+  test.each(['keys/local.sealed', 'keys/ring.sealed'])(
     'do not open when one bit of %s was changed',
     async (name) => {
       await keys.saveRing(KeyRing.create(random));
@@ -70,7 +73,7 @@ describe('the keys of a manager', () => {
     },
   );
 
-  test.each(['keys/host.key', 'keys/local.sealed', 'keys/ring.sealed'])(
+  test.each(['keys/local.sealed', 'keys/ring.sealed'])(
     'do not open when %s was cut off',
     async (name) => {
       await keys.saveRing(KeyRing.create(random));
@@ -98,10 +101,18 @@ describe('the keys of a manager', () => {
     await expect(open(elsewhere)).rejects.toMatchObject({ code: 'CV_ENVELOPE_FORGED' });
   });
 
-  test.each(['keys/host.key', 'keys/local.sealed'])('say that %s is missing', async (name) => {
-    vault.files.delete(name);
+  test('say which file is missing', async () => {
+    vault.files.delete('keys/local.sealed');
     await expect(open()).rejects.toMatchObject({ code: 'CV_LOG_DAMAGED' });
-    await expect(open()).rejects.toThrow(name);
+    await expect(open()).rejects.toThrow('keys/local.sealed');
+  });
+
+  test('do not open with another local key', async () => {
+    const other = createLocalKey(random);
+    await expect(ManagerKeys.open(vault, OWNER, other, random)).rejects.toMatchObject({
+      code: 'CV_ENVELOPE_FORGED',
+      details: { reason: 'key' },
+    });
   });
 
   test('are gone for good once they are destroyed', async () => {
@@ -112,7 +123,8 @@ describe('the keys of a manager', () => {
 
   test('are overwritten by wipe, all of them', async () => {
     await keys.saveRing(KeyRing.create(random));
-    const secrets = [keys.static.privateKey, keys.signing.privateKey, keys.storageKey];
+    const own = [keys.static.privateKey, keys.signing.privateKey, keys.storageKey];
+    const secrets = [...own, keys.tlsKey, keys.localKey];
     keys.wipe();
     for (const secret of secrets) expect(secret.isWiped).toBe(true);
     expect(() => keys.requireRing().encode()).toThrow(/wipe/);

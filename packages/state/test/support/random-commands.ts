@@ -275,7 +275,7 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
       return adminBody(bench, outline);
     case 'settings': {
       const settings = { secretValueBytesMax: a, heartbeatPeriodMs: b, raftTimeScale: c };
-      return { kind: 'cluster.settings', settings };
+      return flag ? recoveryBody({ a, b, id }) : { kind: 'cluster.settings', settings };
     }
     case 'ring':
       return ringBody(bench, { a, b });
@@ -320,6 +320,22 @@ function ringBody(bench: Bench, { a, b }: { readonly a: number; readonly b: numb
   const isMoved = cluster?.rootKeyId === keyId && bench.state.countOtherKeys(keyId) === 0;
   const next = phases.indexOf(phase) + (phase === 'rewrapping' && isMoved ? 1 : 0);
   return steps[a > 6 ? b % steps.length : next] ?? { kind: 'ring.rotate' };
+}
+
+/** Stages, seals and confirms recovery keys, most of them in an order that fits. */
+function recoveryBody({ a, b, id }: { a: number; b: number; id: string }): CommandBody {
+  const generation = 2 + (b % 3);
+  switch (a % 3) {
+    case 0:
+      return {
+        kind: 'recovery.stage',
+        recovery: { publicKey: Uint8Array.of(b), threshold: 0, shareHashes: [] },
+      };
+    case 1:
+      return { kind: 'recovery.sealed', id, generation };
+    default:
+      return { kind: 'recovery.confirm', generation };
+  }
 }
 
 function nodeUpdate(

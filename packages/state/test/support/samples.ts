@@ -45,6 +45,9 @@ function clusterBodies(): CommandBody[] {
         ringKeyId: 1,
         ringRotatedAtMs: 0,
         ringRotation: undefined,
+        recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
+        stagedRecovery: undefined,
+        stagedRecoveryBy: [],
         settings,
       },
       node: { ...nodeFields('m', { manager: managerFields(1) }), role: 'manager', tokenId: '' },
@@ -63,6 +66,12 @@ function clusterBodies(): CommandBody[] {
     },
     { kind: 'ring.retire', keyId: 2 },
     { kind: 'ring.finish', keyId: 2 },
+    {
+      kind: 'recovery.stage',
+      recovery: { publicKey: Uint8Array.of(9), threshold: 2, shareHashes: [Uint8Array.of(1)] },
+    },
+    { kind: 'recovery.sealed', id: 'm', generation: 2 },
+    { kind: 'recovery.confirm', generation: 2 },
     { kind: 'token.create', token: tokenFields('t', { admittedNodes: ['n'] }) },
     { kind: 'token.revoke', id: 't' },
     {

@@ -9,6 +9,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'kind', id: 1, type: 'string', label: 'one' },
     { name: 'id', id: 2, type: 'string', label: 'one' },
   ],
+  AddSlotRequest: [
+    { name: 'how', id: 1, type: 'string', label: 'one' },
+  ],
   Admin: [
     { name: 'id', id: 1, type: 'string', label: 'one' },
     { name: 'name', id: 2, type: 'string', label: 'one' },
@@ -110,6 +113,11 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   Committed: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
   ],
+  ConfirmRecoveryRequest: [
+    { name: 'generation', id: 1, type: 'uint64', label: 'one' },
+    { name: 'answer', id: 2, type: 'bytes', label: 'one' },
+    { name: 'idempotencyKey', id: 3, type: 'string', label: 'one' },
+  ],
   CreateAdminRequest: [
     { name: 'name', id: 1, type: 'string', label: 'one' },
     { name: 'roles', id: 2, type: 'string', label: 'repeated' },
@@ -169,6 +177,8 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   GetNodeRequest: [
     { name: 'node', id: 1, type: 'string', label: 'one' },
   ],
+  GetRecoveryRequest: [
+  ],
   GetRingRequest: [
   ],
   GetRingResponse: [
@@ -193,6 +203,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   InitRequest: [
     { name: 'advertise', id: 1, type: 'string', label: 'one' },
     { name: 'autoUnlock', id: 2, type: 'string', label: 'one' },
+    { name: 'recovery', id: 3, type: 'RecoveryPublicKey', label: 'one' },
   ],
   InitResponse: [
     { name: 'clusterId', id: 1, type: 'string', label: 'one' },
@@ -205,12 +216,14 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'address', id: 1, type: 'string', label: 'one' },
     { name: 'token', id: 2, type: 'bytes', label: 'one' },
     { name: 'advertise', id: 3, type: 'string', label: 'one' },
+    { name: 'autoUnlock', id: 4, type: 'string', label: 'one' },
   ],
   JoinClusterResponse: [
     { name: 'clusterId', id: 1, type: 'string', label: 'one' },
     { name: 'nodeId', id: 2, type: 'string', label: 'one' },
     { name: 'role', id: 3, type: 'string', label: 'one' },
     { name: 'membership', id: 4, type: 'string', label: 'one' },
+    { name: 'notes', id: 5, type: 'string', label: 'repeated' },
   ],
   JoinRequest: [
     { name: 'tokenId', id: 1, type: 'bytes', label: 'one' },
@@ -234,6 +247,14 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'rootCertificate', id: 5, type: 'bytes', label: 'one' },
     { name: 'raftId', id: 6, type: 'uint64', label: 'one' },
     { name: 'managers', id: 7, type: 'RaftPeer', label: 'repeated' },
+    { name: 'recovery', id: 8, type: 'RecoveryPublicKey', label: 'one' },
+  ],
+  KeySlot: [
+    { name: 'id', id: 1, type: 'string', label: 'one' },
+    { name: 'kind', id: 2, type: 'string', label: 'one' },
+    { name: 'detail', id: 3, type: 'string', label: 'one' },
+    { name: 'createdAtMs', id: 4, type: 'uint64', label: 'one' },
+    { name: 'recoveryId', id: 5, type: 'string', label: 'one' },
   ],
   LeaveClusterRequest: [
     { name: 'force', id: 1, type: 'bool', label: 'one' },
@@ -261,6 +282,11 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'namePrefix', id: 1, type: 'string', label: 'one' },
     { name: 'labels', id: 2, type: 'string', label: 'map' },
     { name: 'stale', id: 3, type: 'bool', label: 'one' },
+  ],
+  ListSlotsRequest: [
+  ],
+  ListSlotsResponse: [
+    { name: 'slots', id: 1, type: 'KeySlot', label: 'repeated' },
   ],
   ListTasksRequest: [
     { name: 'service', id: 1, type: 'string', label: 'one' },
@@ -426,6 +452,18 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'batch', id: 1, type: 'uint64', label: 'one' },
     { name: 'reports', id: 2, type: 'ReceiptReport', label: 'repeated' },
   ],
+  Recovery: [
+    { name: 'current', id: 1, type: 'RecoveryPublicKey', label: 'one' },
+    { name: 'staged', id: 2, type: 'RecoveryPublicKey', label: 'one' },
+    { name: 'challenge', id: 3, type: 'bytes', label: 'one' },
+    { name: 'waitingFor', id: 4, type: 'string', label: 'repeated' },
+  ],
+  RecoveryPublicKey: [
+    { name: 'publicKey', id: 1, type: 'bytes', label: 'one' },
+    { name: 'threshold', id: 2, type: 'uint32', label: 'one' },
+    { name: 'shareHashes', id: 3, type: 'bytes', label: 'repeated' },
+    { name: 'generation', id: 4, type: 'uint64', label: 'one' },
+  ],
   RemoveNodeRequest: [
     { name: 'node', id: 1, type: 'string', label: 'one' },
     { name: 'force', id: 2, type: 'bool', label: 'one' },
@@ -444,6 +482,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   RemoveServiceRequest: [
     { name: 'service', id: 1, type: 'string', label: 'one' },
     { name: 'idempotencyKey', id: 2, type: 'string', label: 'one' },
+  ],
+  RemoveSlotRequest: [
+    { name: 'id', id: 1, type: 'string', label: 'one' },
   ],
   RenewRequest: [
     { name: 'publicKey', id: 1, type: 'bytes', label: 'one' },
@@ -649,6 +690,14 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   SnapshotResult: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
   ],
+  StageRecoveryRequest: [
+    { name: 'recovery', id: 1, type: 'RecoveryPublicKey', label: 'one' },
+    { name: 'idempotencyKey', id: 2, type: 'string', label: 'one' },
+  ],
+  StageRecoveryResponse: [
+    { name: 'index', id: 1, type: 'uint64', label: 'one' },
+    { name: 'generation', id: 2, type: 'uint64', label: 'one' },
+  ],
   Task: [
     { name: 'id', id: 1, type: 'string', label: 'one' },
     { name: 'serviceId', id: 2, type: 'string', label: 'one' },
@@ -718,6 +767,14 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'revoked', id: 7, type: 'bool', label: 'one' },
     { name: 'admittedNodes', id: 8, type: 'string', label: 'repeated' },
   ],
+  UnlockRequest: [
+    { name: 'recoveryText', id: 1, type: 'bytes', label: 'one' },
+  ],
+  UnlockResponse: [
+    { name: 'isUnlocked', id: 1, type: 'bool', label: 'one' },
+    { name: 'haveCount', id: 2, type: 'uint32', label: 'one' },
+    { name: 'needCount', id: 3, type: 'uint32', label: 'one' },
+  ],
   UpdateNodeRequest: [
     { name: 'node', id: 1, type: 'string', label: 'one' },
     { name: 'objectVersion', id: 2, type: 'uint64', label: 'one' },
@@ -776,6 +833,9 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     GetStatus: { kind: 'unary', request: 'GetClusterStatusRequest', response: 'ClusterStatus' },
     RotateRing: { kind: 'unary', request: 'RotateRingRequest', response: 'Committed' },
     Watch: { kind: 'server-stream', request: 'WatchRequest', response: 'WatchEvent' },
+    GetRecovery: { kind: 'unary', request: 'GetRecoveryRequest', response: 'Recovery' },
+    StageRecovery: { kind: 'unary', request: 'StageRecoveryRequest', response: 'StageRecoveryResponse' },
+    ConfirmRecovery: { kind: 'unary', request: 'ConfirmRecoveryRequest', response: 'Committed' },
   },
   Dispatcher: {
     Session: { kind: 'bidi', request: 'AgentMessage', response: 'ManagerMessage' },
@@ -793,6 +853,10 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     Init: { kind: 'unary', request: 'InitRequest', response: 'InitResponse' },
     Join: { kind: 'unary', request: 'JoinClusterRequest', response: 'JoinClusterResponse' },
     Leave: { kind: 'unary', request: 'LeaveClusterRequest', response: 'LeaveClusterResponse' },
+    Unlock: { kind: 'unary', request: 'UnlockRequest', response: 'UnlockResponse' },
+    ListSlots: { kind: 'unary', request: 'ListSlotsRequest', response: 'ListSlotsResponse' },
+    AddSlot: { kind: 'unary', request: 'AddSlotRequest', response: 'KeySlot' },
+    RemoveSlot: { kind: 'unary', request: 'RemoveSlotRequest', response: 'KeySlot' },
   },
   Managers: {
     Propose: { kind: 'unary', request: 'ProposeRequest', response: 'ProposeResponse' },

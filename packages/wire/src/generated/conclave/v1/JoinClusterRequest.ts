@@ -4,10 +4,18 @@ export interface JoinClusterRequestInput {
   'address'?: (string) | undefined;
   'token'?: (Uint8Array) | undefined;
   'advertise'?: (string) | undefined;
+  /**
+   * managers: "", "host" or "command:PATH"
+   */
+  'autoUnlock'?: (string) | undefined;
 }
 
 export interface JoinClusterRequest {
   'address': (string);
   'token': (Buffer);
   'advertise': (string);
+  /**
+   * managers: "", "host" or "command:PATH"
+   */
+  'autoUnlock': (string);
 }

@@ -5,6 +5,10 @@ export interface JoinClusterResponseInput {
   'nodeId'?: (string) | undefined;
   'role'?: (string) | undefined;
   'membership'?: (string) | undefined;
+  /**
+   * what was chosen and why
+   */
+  'notes'?: readonly (string)[] | undefined;
 }
 
 export interface JoinClusterResponse {
@@ -12,4 +16,8 @@ export interface JoinClusterResponse {
   'nodeId': (string);
   'role': (string);
   'membership': (string);
+  /**
+   * what was chosen and why
+   */
+  'notes': (string)[];
 }

@@ -2,7 +2,7 @@
 
 export interface LocalStatusInput {
   /**
-   * "not-initialized", "joining", "ready", "stopping", "failed"
+   * "not-initialized", "joining", "locked", "ready", "stopping", "failed"
    */
   'state'?: (string) | undefined;
   'clusterId'?: (string) | undefined;
@@ -39,7 +39,7 @@ export interface LocalStatusInput {
 
 export interface LocalStatus {
   /**
-   * "not-initialized", "joining", "ready", "stopping", "failed"
+   * "not-initialized", "joining", "locked", "ready", "stopping", "failed"
    */
   'state': (string);
   'clusterId': (string);
