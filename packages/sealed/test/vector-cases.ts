@@ -2,10 +2,12 @@ import {
   agentHello,
   agentOpen,
   createRecipientKeyPair,
+  createRecoveryKit,
   createSigningKey,
   createToken,
   deliveryFields,
   encodeFields,
+  hash,
   hashFields,
   keyedHash,
   KeyRing,
@@ -23,7 +25,7 @@ import {
   signTranscript,
   unsealEnvelope,
 } from '../src/index.js';
-import type { Field, Purpose, RecipientAlgorithm } from '../src/index.js';
+import type { Field, Purpose, RecipientAlgorithm, RecoveryKit } from '../src/index.js';
 import type { DeterministicRandom } from './deterministic-random.js';
 import { ascii, bytesOf, CLUSTER, NODE, SECRET, secretFrom, secretOf } from './support.js';
 
@@ -127,6 +129,14 @@ export const VECTOR_CASES: readonly VectorCase[] = [
     },
   },
   {
+    name: 'recovery key',
+    make: (random) => kitBytes(createRecoveryKit(random)),
+  },
+  {
+    name: 'shares of a recovery key',
+    make: (random) => kitBytes(createRecoveryKit(random, { threshold: 2, count: 3 })),
+  },
+  {
     name: 'hashes',
     make: (random) =>
       encodeFields([
@@ -170,6 +180,12 @@ function recipientCase(name: string, algorithm: RecipientAlgorithm): VectorCase 
       return bytesOf(openFromRecipient({ keyPair, context, sealed }));
     },
   };
+}
+
+/** Public half, hashes of shares, and what people keep. */
+function kitBytes({ recipient, texts }: RecoveryKit): Uint8Array {
+  const { publicKey, shareHashes } = recipient;
+  return encodeFields([hash(publicKey), ...shareHashes, ...texts.map(bytesOf)]);
 }
 
 /** Both hellos, the transcript, its signature, three frames and the last one. */
