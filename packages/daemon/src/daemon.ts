@@ -95,7 +95,7 @@ export class Daemon {
         const identity = await daemon.#recall();
         await daemon.#open();
         if (identity !== undefined) {
-          daemon.#become(await resumeMember(daemon.#around, identity));
+          daemon.#become(await resumeMember(daemon.#around, identity, daemon.#unlocked));
         }
       });
     } catch (error) {
