@@ -8,7 +8,13 @@ import { createFreshKeys, ManagerKeys } from '../../src/keys/manager-keys.js';
 import { RingKeeper } from '../../src/keys/ring-keeper.js';
 import type { RingKeeperOptions } from '../../src/keys/ring-keeper.js';
 import { RingRotation } from '../../src/keys/ring-rotation.js';
-import { CLUSTER_ID, FOUNDER_ID, FoundedCluster, MemoryVault } from '../founded-cluster.js';
+import {
+  CLUSTER_ID,
+  FOUNDER_ID,
+  FoundedCluster,
+  MemoryVault,
+  newKeys,
+} from '../founded-cluster.js';
 
 const OTHERS = ['maab', 'maac'].map((name) => name.padEnd(26, 'b'));
 const SECRET_COUNT = 150;
@@ -39,11 +45,15 @@ class Managers {
     const { cluster } = managers;
     const { random, vault } = cluster;
     const founder = { clusterId: CLUSTER_ID, nodeId: FOUNDER_ID };
-    managers.#add(FOUNDER_ID, vault, await ManagerKeys.open(vault, founder, random));
+    managers.#add(
+      FOUNDER_ID,
+      vault,
+      await ManagerKeys.open(vault, founder, cluster.keys.localKey.copy(), random),
+    );
     for (const [place, nodeId] of OTHERS.entries()) {
       const own = new MemoryVault();
-      const fresh = createFreshKeys(random);
-      const keys = await ManagerKeys.create(own, { clusterId: CLUSTER_ID, nodeId }, fresh, random);
+      const made = newKeys(createFreshKeys(random), random);
+      const keys = await ManagerKeys.create(own, { clusterId: CLUSTER_ID, nodeId }, made, random);
       managers.#join(nodeId, place + 2, keys);
       managers.#add(nodeId, own, keys);
     }
@@ -71,9 +81,10 @@ class Managers {
   /** Ends a manager and starts it again from what its files hold. */
   async restart(member: Member): Promise<void> {
     member.end.abort();
+    const localKey = member.keys.localKey.copy();
     member.keys.wipe();
     const owner = { clusterId: CLUSTER_ID, nodeId: member.nodeId };
-    member.keys = await ManagerKeys.open(member.vault, owner, this.cluster.random);
+    member.keys = await ManagerKeys.open(member.vault, owner, localKey, this.cluster.random);
     this.#keep(member);
   }
 
