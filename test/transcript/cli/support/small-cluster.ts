@@ -128,7 +128,7 @@ export class SmallCluster {
       'local.join': ({ token }: { token: SecretBytes }) => {
         const text = token.use((view) => new TextDecoder().decode(view));
         if (text !== 'cvj1-w-good') return failure('CV_TOKEN_INVALID', 'the token is not known');
-        return { clusterId: CLUSTER_ID, nodeId: 'id-of-worker-1', role: 'worker', membership: '' };
+        return { clusterId: CLUSTER_ID, nodeId: 'id-of-worker-1', role: 'worker', membership: '', notes: [] };
       },
       'local.leave': () => ({ nodeId: 'id-of-worker-1' }),
       'local.status': () =>
