@@ -99,6 +99,8 @@ function checkImports(folder, path, text) {
 const LEFT_OVERS = /\b(?:TODO|FIXME|XXX|HACK)\b/;
 const BANNED = /\b(?:whitelist|blacklist|slave)\b/i;
 const LINES_MAX = 400;
+/** A table that is read by code, one row at a time: splitting it would only hide its order. */
+const LONG_TABLES = new Set(['packages/kernel/src/error-table.ts']);
 
 function checkText(path, text) {
   const place = relative(root, path);
@@ -109,7 +111,7 @@ function checkText(path, text) {
     if (BANNED.test(line) && !place.startsWith('scripts/tidy'))
       report(`${place}:${number + 1}`, 'a banned word');
   }
-  if (lines.length > LINES_MAX && place.includes('/src/'))
+  if (lines.length > LINES_MAX && place.includes('/src/') && !LONG_TABLES.has(place))
     report(place, `${lines.length} lines: is there more than one concept inside?`);
 }
 

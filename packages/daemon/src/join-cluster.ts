@@ -7,7 +7,6 @@ import { generateNodeKey, proveKey, rootPin, verifyChain } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
 import { hash, signJoin } from '@conclave/sealed';
 import type { ParsedToken } from '@conclave/sealed';
-import type { RecoveryRow } from '@conclave/state';
 import { openJoinChannel } from '@conclave/transport';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -36,7 +35,7 @@ export interface JoinedHost {
   /** Managers only. */
   readonly fresh: FreshKeys | undefined;
   /** Managers only: what their keys are sealed to. */
-  readonly recovery: RecoveryRow | undefined;
+  readonly recovery: ReturnType<typeof recoveryOf> | undefined;
 }
 
 /** The surroundings of a join. */

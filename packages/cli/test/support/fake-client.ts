@@ -84,7 +84,17 @@ export function fakeClient(answers: Answers): FakeClient {
             call(`${name}.${String(method)}`, input),
       },
     );
-  const names = ['secrets', 'services', 'tasks', 'nodes', 'tokens', 'admins', 'cluster', 'local'];
+  const names = [
+    'secrets',
+    'services',
+    'tasks',
+    'nodes',
+    'tokens',
+    'admins',
+    'cluster',
+    'recovery',
+    'local',
+  ];
   const client = {
     ...Object.fromEntries(names.map((name) => [name, part(name)])),
     close: () => {
