@@ -3,11 +3,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createId, SILENT_LOGGER } from '@conclave/kernel';
-import { createFreshKeys, foundCluster, ManagerKeys } from '@conclave/manager';
+import {
+  createFreshKeys,
+  createLocalKey,
+  foundCluster,
+  KeySlots,
+  ManagerKeys,
+  recoveryDraft,
+} from '@conclave/manager';
 import type { Founding } from '@conclave/manager';
 import { generateNodeKey, identityOf, issueCertificate } from '@conclave/pki';
 import type { CertificateSubject } from '@conclave/pki';
-import { openSealed, parseToken } from '@conclave/sealed';
+import { createRecoveryKit, openSealed, parseToken, SecretBytes } from '@conclave/sealed';
 import { listenLocal, openLocalChannel } from '@conclave/transport';
 import type { Channel, Listener, TlsIdentity } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -33,7 +40,8 @@ export interface OtherCertificate {
   readonly notAfter?: number;
 }
 
-const LOCAL_HOST: Parameters<typeof localServices>[0] = {
+const LOCAL_HOST: Omit<Parameters<typeof localServices>[0], 'slots'> = {
+  unlock: () => Promise.resolve({}),
   status: () => ({ state: 'ready' }),
   init: () => Promise.resolve({}),
   join: () => Promise.resolve({}),
@@ -110,17 +118,21 @@ export class RealManager {
       random: SYSTEM_RANDOM,
       logger: SILENT_LOGGER,
     };
-    const { founding, identity, privateKeyPem } = await found(around);
+    const { founding, identity, privateKeyPem, localKey, slots } = await found(around);
     const member = await ManagerMember.start(around, identity, {
-      privateKeyPem,
+      localKey,
+      slots,
       founding: founding.body,
     });
     const local = await listenLocal({
       path: join(folder, 'conclave.sock'),
-      services: localServices(LOCAL_HOST, {
-        api: () => member.control,
-        selfNodeId: () => identity.nodeId,
-      }),
+      services: localServices(
+        { ...LOCAL_HOST, slots: () => member.slots },
+        {
+          api: () => member.control,
+          selfNodeId: () => identity.nodeId,
+        },
+      ),
       clock: SYSTEM_CLOCK,
       timers: SYSTEM_TIMERS,
       logger: SILENT_LOGGER,
@@ -199,13 +211,20 @@ export class RealManager {
   }
 }
 
-async function found(
-  around: Surroundings,
-): Promise<{ founding: Founding; identity: MemberIdentity; privateKeyPem: Uint8Array }> {
+interface Found {
+  readonly founding: Founding;
+  readonly identity: MemberIdentity;
+  readonly privateKeyPem: Uint8Array;
+  readonly localKey: SecretBytes;
+  readonly slots: KeySlots;
+}
+
+async function found(around: Surroundings): Promise<Found> {
   const { clock, random, folder, config } = around;
   const owner = { clusterId: createId(random), nodeId: createId(random) };
   const { privateKeyPem, spkiDer } = generateNodeKey();
   const fresh = createFreshKeys(random);
+  const recovery = { generation: 1, ...createRecoveryKit(random).recipient };
   const founding = await foundCluster(
     {
       ...owner,
@@ -217,12 +236,17 @@ async function found(
       joinAddress: `${config.listenHost}:${JOIN_PORT}`,
       publicKey: spkiDer,
       keys: fresh,
+      recovery,
     },
     clock,
     random,
   );
-  const keys = await ManagerKeys.create(folder, owner, fresh, random);
-  await keys.saveRing(founding.ring);
+  const localKey = createLocalKey(random);
+  const tlsKey = SecretBytes.take(Uint8Array.from(privateKeyPem));
+  const made = { fresh, tlsKey, localKey };
+  await (await ManagerKeys.create(folder, owner, made, random)).saveRing(founding.ring);
+  const drafts = [recoveryDraft(recovery)];
+  const slots = await KeySlots.create(folder, owner, { localKey, drafts, tools: around });
   const identity: MemberIdentity = {
     ...owner,
     role: 'manager',
@@ -231,7 +255,7 @@ async function found(
     rootDer: founding.rootCertificate,
     managers: [],
   };
-  return { founding, identity, privateKeyPem };
+  return { founding, identity, privateKeyPem, localKey, slots };
 }
 
 /** The serial of the certificate that an identity presents. */
