@@ -239,7 +239,9 @@ export class FullMember implements Subject, MachineHost {
   tick(): void {
     if (!this.#clock.fire()) return;
     this.#after(this.tickMicros, EVENT.tick);
-    if (this.#node !== undefined) this.#stuck.tick(this.core.role, this.#node);
+    if (this.#node !== undefined) {
+      this.#stuck.tick(this.core.role, this.#node, this.#clock.now());
+    }
     this.#touch();
   }
 

@@ -9,8 +9,10 @@ import type { FullParameters } from './parameters.js';
 export class StuckWatch {
   readonly #timeoutMs: number;
   readonly #ticksMax: number;
-  /** Ticks since the member leads although a write is older than an election timeout. */
+  /** Ticks since the member leads although one and the same write is older than a timeout. */
   #ticks = 0;
+  /** When the oldest write was queued, by the clock of the member. */
+  #queuedAtMs = 0;
 
   /** @param parameters of the run */
   constructor({ electionTick, tickMicros }: FullParameters) {
@@ -20,7 +22,11 @@ export class StuckWatch {
   }
 
   /** A tick is over. */
-  tick(role: StateType, node: Node): void {
+  tick(role: StateType, node: Node, nowMs: number): void {
+    const queuedAtMs = nowMs - node.driverStatus().oldestWriteAgeMs;
+    // Slow, but not stuck: it went on since the last tick.
+    if (queuedAtMs > this.#queuedAtMs + 0.001) this.#ticks = 0;
+    this.#queuedAtMs = queuedAtMs;
     this.#ticks = role === 'StateLeader' && this.#isOld(node) ? this.#ticks + 1 : 0;
   }
 
@@ -28,7 +34,6 @@ export class StuckWatch {
   check({ role, id, tracker }: RaftCore, node: Node, { type }: NetworkMessage): void {
     if (this.#ticks <= this.#ticksMax || role !== 'StateLeader') return;
     if (!this.#isOld(node)) {
-      // Slow, but not stuck: it went on since the last tick.
       this.#ticks = 0;
       return;
     }
