@@ -275,7 +275,7 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
       return adminBody(bench, outline);
     case 'settings': {
       const settings = { secretValueBytesMax: a, heartbeatPeriodMs: b, raftTimeScale: c };
-      return flag ? recoveryBody({ a, b, id }) : { kind: 'cluster.settings', settings };
+      return flag ? recoveryBody(bench, { a, b }) : { kind: 'cluster.settings', settings };
     }
     case 'ring':
       return ringBody(bench, { a, b });
@@ -322,20 +322,24 @@ function ringBody(bench: Bench, { a, b }: { readonly a: number; readonly b: numb
   return steps[a > 6 ? b % steps.length : next] ?? { kind: 'ring.rotate' };
 }
 
-/** Stages, seals and confirms recovery keys, most of them in an order that fits. */
-function recoveryBody({ a, b, id }: { a: number; b: number; id: string }): CommandBody {
-  const generation = 2 + (b % 3);
-  switch (a % 3) {
-    case 0:
-      return {
-        kind: 'recovery.stage',
-        recovery: { publicKey: Uint8Array.of(b), threshold: 0, shareHashes: [] },
-      };
-    case 1:
-      return { kind: 'recovery.sealed', id, generation };
-    default:
-      return { kind: 'recovery.confirm', generation };
+/** Any step of a new recovery key, most often the one that comes next. */
+function recoveryBody(
+  bench: Bench,
+  { a, b }: { readonly a: number; readonly b: number },
+): CommandBody {
+  const cluster = bench.state.cluster();
+  const staged = cluster?.stagedRecovery;
+  if (staged === undefined || a === 0) {
+    const recovery = { publicKey: Uint8Array.of(b), threshold: 0, shareHashes: [] };
+    return { kind: 'recovery.stage', recovery };
   }
+  const generation = a === 1 ? b : staged.generation;
+  const lacking = [...bench.state.nodes()].find(
+    ({ id, manager }) => manager !== undefined && !cluster?.stagedRecoveryBy.includes(id),
+  );
+  if (lacking !== undefined && a < 7)
+    return { kind: 'recovery.sealed', id: lacking.id, generation };
+  return { kind: 'recovery.confirm', generation };
 }
 
 function nodeUpdate(
