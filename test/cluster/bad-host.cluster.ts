@@ -233,7 +233,7 @@ describe('ports', () => {
   );
 
   test('with free ports the same host makes its cluster; then a taken port stops its next start', async () => {
-    await host.ok(['init', '-q']);
+    await host.ok(['init', '-q', '--auto-unlock', 'host']);
     await host.stop();
     await taken(7420, async () => {
       const child = await host.spawn();

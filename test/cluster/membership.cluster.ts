@@ -239,7 +239,7 @@ describe('the disk of a manager is full', () => {
     if (!canMount()) return;
     const solo = cluster.host('solo');
     await disk(solo, 48);
-    await solo.ok(['init', '-q']);
+    await solo.ok(['init', '-q', '--auto-unlock', 'host']);
     await solo.ok(['secret', 'set', 'before'], { input: 'before' });
     for (const keepBytes of [2 * MIB, 0]) {
       await fill(solo, keepBytes);
