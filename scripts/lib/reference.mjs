@@ -1,14 +1,14 @@
 // Pages of docs/reference that are made from tables in the sources: errors.md and wire.md.
-import { transformSync } from 'esbuild';
+import { buildSync } from 'esbuild';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './ensure.mjs';
 
-/** The exports of a module of ours that imports nothing at run time. */
+/** The exports of a module of ours that imports nothing but its neighbours at run time. */
 async function load(path) {
-  const source = readFileSync(join(root, path), 'utf8');
-  const { code } = transformSync(source, { loader: 'ts', format: 'esm' });
-  return import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`);
+  const entry = { entryPoints: [join(root, path)], bundle: true, write: false, format: 'esm' };
+  const [{ text }] = buildSync(entry).outputFiles;
+  return import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`);
 }
 
 const KINDS = {
@@ -34,7 +34,8 @@ async function errorsPage() {
     if (KINDS[kind] === undefined) throw new Error(`scripts/lib/reference.mjs: describe ${kind}`);
     return `| ${kind} | ${exit} | ${KINDS[kind]} |\n`;
   });
-  const codes = Object.entries(ERROR_TABLE).map(
+  const byCode = Object.entries(ERROR_TABLE).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const codes = byCode.map(
     ([code, { kind, status, when, next }]) =>
       `### \`${code}\`\n\n${when} ${next}\n\nKind ${kind}, exit code ${EXIT_CODES[kind]}, gRPC status ${status}.\n`,
   );
@@ -63,7 +64,6 @@ const CALLERS = {
   admin: '`admin`',
   local: 'administrator of this host',
   manager: 'manager',
-  'forwarding-manager': 'manager on behalf of an administrator',
   worker: 'worker',
   anonymous: 'anybody',
 };

@@ -37,10 +37,18 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 const figures: Figure[] = [];
+if (!values.json) {
+  process.stdout.write(
+    `${cpus().length} cores, Node ${process.versions.node}; all processes share them\n`,
+  );
+}
 const measure = async (id: string, act: () => Promise<Figure[]>): Promise<void> => {
   if (!wanted.has(id)) return;
   if (process.stderr.isTTY) process.stderr.write(`measuring ${id} …\n`);
-  figures.push(...(await act()));
+  const measured = await act();
+  figures.push(...measured);
+  // At once: what was measured is not lost when something later does not end.
+  if (!values.json) printFigures(measured, false);
 };
 try {
   await measure('D1', () => measureFirstDelivery(cluster, rounds));
@@ -51,10 +59,5 @@ try {
 } finally {
   await cluster.farm.close();
 }
-if (!values.json) {
-  process.stdout.write(
-    `${cpus().length} cores, Node ${process.versions.node}; all processes share them\n`,
-  );
-}
-printFigures(figures, values.json);
+if (values.json) printFigures(figures, true);
 process.exit(0);

@@ -20,6 +20,8 @@ export interface WatchOptions extends CallOptions {
 /** What `cluster.waitForRing` tells meanwhile. */
 export interface RingWaitOptions extends CallOptions {
   readonly onProgress?: ((ring: RingStatus) => void) | undefined;
+  /** Log index of what began the rotation: a manager that has not applied it does not count. */
+  readonly afterIndex?: number | undefined;
 }
 
 /** The cluster as a whole. */
@@ -47,8 +49,8 @@ const RING_LOOK_MS = 300;
 async function waitForRing(context: ClientContext, options: RingWaitOptions): Promise<RingStatus> {
   const method = loadWire().Cluster.GetStatus;
   for (;;) {
-    const { ring } = await read(context, { method, request: {} }, options);
-    if (ring?.phase === '') return ring;
+    const { appliedIndex, ring } = await read(context, { method, request: {} }, options);
+    if (ring?.phase === '' && appliedIndex >= (options.afterIndex ?? 0)) return ring;
     if (ring !== null) options.onProgress?.(ring);
     if ((await delay(context.timers, RING_LOOK_MS, options.signal)) === 'aborted') {
       throw new ConclaveError('CV_CANCELLED', 'the wait was given up; the rotation goes on');

@@ -15,7 +15,6 @@ export function callOf(
         ? { kind: 'anonymous', address }
         : { kind: 'certificate', identity, address },
     actor: { kind: identity?.kind ?? 'anonymous', id: identity?.id ?? '' },
-    forwardedFor: undefined,
     idempotencyKey: undefined,
     signal: controller.signal,
     metadata: () => undefined,

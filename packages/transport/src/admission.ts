@@ -84,9 +84,7 @@ class Call implements OpenCall, AdmittedCall {
     }
     const { peer } = connection;
     const parts = readMetadata(metadata);
-    const isForwarded = parts.forwardedFor !== undefined;
-    this.#recheck = () =>
-      authorise({ path, listener: options.listener, peer, isForwarded }, options.view);
+    this.#recheck = () => authorise({ path, listener: options.listener, peer }, options.view);
     this.#recheck();
     if (connection.isFull) {
       endSession(call);

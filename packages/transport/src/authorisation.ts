@@ -5,7 +5,6 @@ export type Caller =
   | AdminRole // holds an administrator's certificate, and has this role in committed state
   | 'local' // came through the unix socket of this host
   | 'manager' // acts for itself
-  | 'forwarding-manager' // passes on the call of an administrator, whom it names
   | 'worker'
   | 'anonymous'; // has no certificate: the join listener
 
@@ -17,7 +16,7 @@ export type Row = Readonly<Partial<Record<ListenerKind, readonly Caller[]>>>;
 
 /** What administrators ask any manager; on its socket whoever may open it is one with all rights. */
 function control(...roles: readonly AdminRole[]): Row {
-  return { cluster: [...roles, 'admin', 'forwarding-manager'], local: ['local'] };
+  return { cluster: [...roles, 'admin'], local: ['local'] };
 }
 
 /** Names, states and history; no answer has a value. */

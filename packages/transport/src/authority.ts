@@ -30,8 +30,7 @@ export interface Authority {
   onChange(listener: () => void): () => void;
 }
 
-function callersOf(current: CurrentIdentity, isForwarded: boolean): readonly Caller[] {
-  if (isForwarded) return current.role === 'manager' ? ['forwarding-manager'] : [];
+function callersOf(current: CurrentIdentity): readonly Caller[] {
   if (current.kind === 'admin') return current.adminRoles ?? [];
   return current.role === undefined ? [] : [current.role];
 }
@@ -47,8 +46,6 @@ export interface CallRequest {
   readonly path: string;
   readonly listener: ListenerKind;
   readonly peer: Peer;
-  /** The call names somebody else whom the peer speaks for. */
-  readonly isForwarded: boolean;
 }
 
 /** What calls are checked against. */
@@ -92,12 +89,11 @@ export function isAccepted(peer: Peer, view: AuthorityView): boolean {
 
 function currentCallers(request: CallRequest, view: AuthorityView): readonly Caller[] {
   const { peer, path } = request;
-  if (request.isForwarded && peer.kind !== 'certificate') refuse(path);
   if (peer.kind !== 'certificate') return [peer.kind];
   const current = authenticate(peer.identity, view);
   const { kind, id } = peer.identity;
   if (current.kind !== kind || current.id !== id) refuse(path);
-  return callersOf(current, request.isForwarded);
+  return callersOf(current);
 }
 
 /**

@@ -6,20 +6,12 @@ import type { CallActor, Peer } from './peer.js';
 
 /** Request metadata: the key under which a repeated write is recognised. */
 export const IDEMPOTENCY_KEY = 'conclave-idempotency-key';
-/** Request metadata: the administrator for whom a manager passes a call on. */
-export const FORWARDED_FOR = 'conclave-forwarded-for';
 /** Response trailer: the manager that answered. */
 export const SERVED_BY = 'conclave-served-by';
 /** Response trailer: the index of the log that the answer shows. */
 export const INDEX = 'conclave-index';
 
-const FORWARDED_FORM = /^admin:([a-z0-9][a-z0-9.-]{0,63})$/;
 const PRINTABLE = /^[\x21-\x7e]+$/;
-
-/** The text that stands for an actor in {@link FORWARDED_FOR}. */
-export function forwardedForText(actor: CallActor): string {
-  return `${actor.kind}:${actor.id}`;
-}
 
 function textOf(metadata: Metadata, key: string): string | undefined {
   const values = metadata.get(key);
@@ -28,16 +20,6 @@ function textOf(metadata: Metadata, key: string): string | undefined {
   }
   const [value] = values;
   return typeof value === 'string' ? value : undefined;
-}
-
-function forwardedFor(metadata: Metadata): CallActor | undefined {
-  const text = textOf(metadata, FORWARDED_FOR);
-  if (text === undefined) return undefined;
-  const id = FORWARDED_FORM.exec(text)?.[1];
-  if (id === undefined) {
-    throw new ConclaveError('CV_ARGUMENT_INVALID', `${FORWARDED_FOR} names no administrator`);
-  }
-  return { kind: 'admin', id };
 }
 
 function idempotencyKey(metadata: Metadata): string | undefined {
@@ -71,10 +53,8 @@ export interface CallContext {
   /** `/conclave.v1.Service/Method` */
   readonly path: string;
   readonly peer: Peer;
-  /** Who acts: the peer, or the administrator for whom a manager passes the call on. */
+  /** Who acts: the peer. */
   readonly actor: CallActor;
-  /** Set when a manager passes the call on. */
-  readonly forwardedFor: CallActor | undefined;
   readonly idempotencyKey: string | undefined;
   /** Fires when nobody waits any more: cancelled, too late, cut, or the listener closes. */
   readonly signal: AbortSignal;
@@ -86,7 +66,6 @@ export interface CallContext {
 
 /** The parts of a context that come from the request's metadata; checked. */
 export interface CallMetadata {
-  readonly forwardedFor: CallActor | undefined;
   readonly idempotencyKey: string | undefined;
 }
 
@@ -96,7 +75,7 @@ export interface CallMetadata {
  */
 export function readMetadata(metadata: Metadata): CallMetadata {
   checkSize(metadata);
-  return { forwardedFor: forwardedFor(metadata), idempotencyKey: idempotencyKey(metadata) };
+  return { idempotencyKey: idempotencyKey(metadata) };
 }
 
 /** Arguments of {@link createContext}. */
@@ -110,12 +89,11 @@ export interface ContextParts extends CallMetadata {
 
 /** The context of one call. */
 export function createContext(parts: ContextParts): CallContext {
-  const { path, peer, signal, forwardedFor: forwarded } = parts;
+  const { path, peer, signal } = parts;
   return {
     path,
     peer,
-    actor: forwarded ?? actorOf(peer),
-    forwardedFor: forwarded,
+    actor: actorOf(peer),
     idempotencyKey: parts.idempotencyKey,
     signal,
     metadata: (key) => textOf(parts.metadata, key),

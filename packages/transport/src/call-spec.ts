@@ -4,9 +4,8 @@ import { errorOf } from '@conclave/wire';
 import type { AnyMethod } from '@conclave/wire';
 import { Metadata } from '@grpc/grpc-js';
 import type { CallOptions as GrpcCallOptions, Client, ServiceError } from '@grpc/grpc-js';
-import { FORWARDED_FOR, forwardedForText, IDEMPOTENCY_KEY } from './call-context.js';
+import { IDEMPOTENCY_KEY } from './call-context.js';
 import type { ConnectorState } from './connector.js';
-import type { CallActor } from './peer.js';
 
 /** How one call is made. */
 export interface CallOptions {
@@ -16,8 +15,6 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** For writes: a repeated call with the same key has no second effect. */
   readonly idempotencyKey?: string | undefined;
-  /** For managers: the administrator whose call is passed on. */
-  readonly forwardedFor?: CallActor | undefined;
   /** Gets the texts that came with the status, also with that of a failure. */
   readonly onTrailers?: ((trailers: ReadonlyMap<string, string>) => void) | undefined;
 }
@@ -45,9 +42,8 @@ export const asBytes = (bytes: Buffer): Buffer => bytes;
 /** What leaves with the headers of a call. */
 export function requestMetadata(options: CallOptions): Metadata {
   const metadata = new Metadata();
-  const { idempotencyKey, forwardedFor } = options;
+  const { idempotencyKey } = options;
   if (idempotencyKey !== undefined) metadata.set(IDEMPOTENCY_KEY, idempotencyKey);
-  if (forwardedFor !== undefined) metadata.set(FORWARDED_FOR, forwardedForText(forwardedFor));
   return metadata;
 }
 

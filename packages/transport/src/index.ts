@@ -1,7 +1,7 @@
 export { AUTHORISATION } from './authorisation.js';
 export type { Caller, ListenerKind, Row } from './authorisation.js';
 export type { Authority, CurrentIdentity } from './authority.js';
-export { FORWARDED_FOR, IDEMPOTENCY_KEY, INDEX, SERVED_BY } from './call-context.js';
+export { IDEMPOTENCY_KEY, INDEX, SERVED_BY } from './call-context.js';
 export type { CallContext } from './call-context.js';
 export type { CallOptions } from './call-spec.js';
 export type { BidiCall, ClientStreamCall } from './calls.js';

@@ -183,17 +183,6 @@ describe('calls', () => {
     expect(await failureOf(call.response)).toMatchObject({ code: 'CV_LIMIT_EXCEEDED' });
   });
 
-  test('a forwarded call has the actor that the manager names', async () => {
-    await manager.unary(
-      loadWire().Cluster.GetInfo,
-      {},
-      {
-        forwardedFor: { kind: 'admin', id: 'local' },
-      },
-    );
-    expect(seen.at(-1)).toBe('admin:local');
-  });
-
   test('a signal cancels, on both sides', async () => {
     const controller = new AbortController();
     const call = worker.bidi(loadWire().Dispatcher.Session, { signal: controller.signal });

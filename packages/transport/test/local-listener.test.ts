@@ -70,14 +70,6 @@ describe('the local socket', () => {
     await events.return?.();
   });
 
-  test('nobody speaks for somebody else here', async () => {
-    await listen();
-    using channel = openLocalChannel({ path, clock, timers });
-    const forwardedFor = { kind: 'admin', id: 'ann' } as const;
-    const call = channel.unary(loadWire().Cluster.GetInfo, {}, { forwardedFor });
-    expect(await failureOf(call)).toMatchObject({ code: 'CV_ROLE_FORBIDDEN' });
-  });
-
   test('one that answers is left alone', async () => {
     await listen();
     expect(await failureOf(listen())).toMatchObject({ code: 'CV_SOCKET_IN_USE' });

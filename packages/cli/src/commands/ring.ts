@@ -58,7 +58,11 @@ export const ROTATE_RING_COMMAND: CommandSpec = {
     }
     const { signal } = call.tools;
     const onProgress = progressLines(call);
-    const { keyId, phase } = await client.cluster.waitForRing({ signal, onProgress });
+    const { keyId, phase } = await client.cluster.waitForRing({
+      signal,
+      onProgress,
+      afterIndex: index,
+    });
     const text = `everything is under version ${keyId} of the key ring, and the old one is gone`;
     await printDone(call, { text, data: { keyId, phase, index }, id: String(keyId) });
   },

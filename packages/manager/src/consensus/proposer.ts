@@ -27,11 +27,6 @@ export interface ProposeOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Where a committed change ended up, and who led. */
-export interface Proposed extends ProposedResult {
-  readonly isForwarded: boolean;
-}
-
 /**
  * Puts commands into the log from any manager: directly on the leader, else through it. Answers
  * when this manager has applied the command, so that a read after a write sees it. Never repeats
@@ -52,18 +47,20 @@ export class Proposer {
    * @throws CV_NO_LEADER, CV_NOT_LEADER, CV_QUEUE_FULL, CV_LIMIT_EXCEEDED: certainly not done
    * @throws CV_OUTCOME_UNKNOWN: done, or not, or later
    */
-  async propose(by: Actor, body: CommandBody, options: ProposeOptions = {}): Promise<Proposed> {
+  async propose(
+    by: Actor,
+    body: CommandBody,
+    options: ProposeOptions = {},
+  ): Promise<ProposedResult> {
     const { request, signal } = options;
     for (let attempt = 1; ; attempt += 1) {
       const leader = await this.#port.awaitLeader(signal);
       const command: Command = { ...body, by, request, atMs: this.#clock.now() };
       try {
-        if (this.#port.isLeader()) {
-          return { ...(await this.#port.propose(command, signal)), isForwarded: false };
-        }
+        if (this.#port.isLeader()) return await this.#port.propose(command, signal);
         const proposed = await this.#remote(leader, command, signal);
         await this.#port.awaitApplied(proposed.index);
-        return { ...proposed, isForwarded: true };
+        return proposed;
       } catch (error) {
         if (!isConclaveError(error) || error.code !== 'CV_NOT_LEADER' || attempt >= ATTEMPTS_MAX) {
           throw error;
@@ -74,8 +71,8 @@ export class Proposer {
 
   /** Like `propose`, and a refusal of the state machine is thrown as the error it names. */
   async commit(by: Actor, body: CommandBody, options: ProposeOptions = {}): Promise<Committed> {
-    const { result, index, isForwarded } = await this.propose(by, body, options);
-    if (result.ok) return { index, values: result.values, isForwarded };
+    const { result, index } = await this.propose(by, body, options);
+    if (result.ok) return { index, values: result.values };
     throw refusal(result);
   }
 }
@@ -84,7 +81,6 @@ export class Proposer {
 export interface Committed {
   readonly index: number;
   readonly values: Readonly<Record<string, string | number | boolean>>;
-  readonly isForwarded: boolean;
 }
 
 /** The error that a refused command stands for. */
