@@ -162,16 +162,16 @@ export class TestCluster {
   }
 
   /** Joins a worker and makes it READY. */
-  addWorker(id: string, labels: Readonly<Record<string, string>> = {}): void {
+  addWorker(id: string, labels: Readonly<Record<string, string>> = {}, hostname = id): void {
     const node = { ...nodeFields(id, this.time.now()), labels, manager: undefined };
     this.mustApply({ kind: 'node.join', tokenId: 'token', node });
-    this.ready(id);
+    this.ready(id, hostname);
   }
 
-  ready(id: string): void {
+  ready(id: string, hostname: string = id): void {
     const session = {
       id: createId(this.random),
-      hostname: id,
+      hostname,
       platformOs: 'linux',
       daemonVersion: '0.1.0',
       executors: ['process'],

@@ -53,9 +53,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Run {
   readonly cluster: TestCluster = new TestCluster();
   readonly services: string[];
+  /** Who each worker is now: a host that joins again after its removal gets a new id. */
+  readonly #ids: Map<string, string> = new Map();
+  #joinCount: number = 0;
 
   constructor() {
-    for (const id of WORKERS) this.cluster.addWorker(id);
+    for (const name of WORKERS) this.#join(name);
     this.services = [
       this.cluster.create({ name: 'one', replicas: 3 }),
       this.cluster.create({ name: 'all', mode: 'global', replicas: 0 }),
@@ -81,15 +84,23 @@ class Run {
   #disturb(taken: Exclude<Step, { service: number }>): void {
     const { cluster } = this;
     if (!('node' in taken)) return;
-    const row = cluster.state.nodeById(taken.node);
-    if (taken.kind === 'join' && row === undefined) cluster.addWorker(taken.node);
-    if (row === undefined) return;
-    if (taken.kind === 'down') cluster.down(taken.node);
-    if (taken.kind === 'ready') cluster.ready(taken.node);
-    if (taken.kind === 'availability') cluster.updateNode(taken.node, { availability: taken.to });
-    if (taken.kind === 'zone') cluster.updateNode(taken.node, { labelsSet: { zone: taken.to } });
+    const id = this.#ids.get(taken.node);
+    if (taken.kind === 'join' && id === undefined) this.#join(taken.node);
+    if (id === undefined) return;
+    if (taken.kind === 'down') cluster.down(id);
+    if (taken.kind === 'ready') cluster.ready(id, taken.node);
+    if (taken.kind === 'availability') cluster.updateNode(id, { availability: taken.to });
+    if (taken.kind === 'zone') cluster.updateNode(id, { labelsSet: { zone: taken.to } });
     if (taken.kind !== 'remove') return;
-    cluster.mustApply({ kind: 'node.remove', id: taken.node, force: true });
+    cluster.mustApply({ kind: 'node.remove', id, force: true });
+    this.#ids.delete(taken.node);
+  }
+
+  #join(name: string): void {
+    this.#joinCount += 1;
+    const id = `${name}-${this.#joinCount}`;
+    this.cluster.addWorker(id, {}, name);
+    this.#ids.set(name, id);
   }
 
   #change(taken: Extract<Step, { service: number }>): void {
