@@ -9,12 +9,22 @@ import type { Figure } from './figures.js';
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Processes of this machine that see a file of this content at /run/secrets/NAME. */
+/** What each task runs, and as which the kernel shows it. */
+const COMMAND = ['sleep', '3600'];
+const COMMAND_LINE = COMMAND.map((word) => `${word}\0`).join('');
+/** Milliseconds after which a change that did not arrive ends the run. */
+const ARRIVAL_MS_MAX = 30_000;
+
+/**
+ * Commands of tasks that see a file of this content at /run/secrets/NAME. What prepares a task sees
+ * the file earlier, and has another command line.
+ */
 async function readers(name: string, wanted: string, among?: readonly number[]): Promise<number[]> {
   const pids = among ?? (await readdir('/proc')).filter((one) => /^\d+$/.test(one)).map(Number);
   const found: number[] = [];
   for (const pid of pids) {
     try {
+      if ((await readFile(`/proc/${pid}/cmdline`, 'utf8')) !== COMMAND_LINE) continue;
       const content = await readFile(`/proc/${pid}/root/run/secrets/${name}`);
       if (digest(content) === wanted) found.push(pid);
     } catch {
@@ -27,7 +37,7 @@ async function readers(name: string, wanted: string, among?: readonly number[]):
 const spec = (name: string, secret: string, replicas: number): ServiceSpecInput => ({
   name,
   replicas,
-  command: ['sleep', '3600'],
+  command: COMMAND,
   bindings: [{ secretName: secret, target: 'value' }],
 });
 
@@ -69,13 +79,17 @@ export async function measureChange(cluster: BenchCluster, rounds: number): Prom
   await client.services.create(spec('c1', 'c1', 5));
   const tasks = await eventually('five tasks read it', async () => {
     const found = await readers('value', first);
-    return found.length >= 5 ? found : undefined;
+    return found.length === 5 ? found : undefined;
   });
   const times: number[] = [];
   for (let turn = 0; turn < rounds; turn += 1) {
     const started = performance.now();
     const wanted = await setRandom(client, 'c1');
+    const end = started + ARRIVAL_MS_MAX;
     for (let left: readonly number[] = tasks; left.length > 0;) {
+      if (performance.now() > end) {
+        throw new Error(`${left.length} of 5 tasks do not see the new value: ${left.join(', ')}`);
+      }
       const done = new Set(await readers('value', wanted, left));
       left = left.filter((pid) => !done.has(pid));
     }

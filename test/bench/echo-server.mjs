@@ -17,7 +17,8 @@ server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => 
   if (error !== null) throw error;
   process.stdout.write('ready\n');
 });
-process.on('SIGTERM', () => {
+// With whoever started it, however that one ended.
+process.stdin.resume().once('close', () => {
   server.forceShutdown();
   process.exit(0);
 });

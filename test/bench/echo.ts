@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { ChannelCredentials, Client } from '@grpc/grpc-js';
 import type { BenchCluster } from './cluster.js';
 
+/** Milliseconds for one call, and for the start of a server. */
+const PATIENCE_MS = 30_000;
 const PAYLOAD = Buffer.alloc(1_024, 7);
 const asBytes = (bytes: Buffer): Buffer => bytes;
 
@@ -16,16 +18,34 @@ export interface Echo {
   close(): Promise<void>;
 }
 
+/** Starts a server and waits until it listens; it ends with its standard input. */
 async function startServer(path: string): Promise<ChildProcess> {
   const script = join(import.meta.dirname, 'echo-server.mjs');
-  const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(child.stdout, 'data');
+  const child = spawn(process.execPath, [script, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new AbortController();
+  child.once('exit', () => ended.abort());
+  const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(PATIENCE_MS)]);
+  try {
+    await once(child.stdout, 'data', { signal });
+  } catch (cause) {
+    const state = child.exitCode ?? child.signalCode ?? 'still on its way';
+    child.kill('SIGKILL');
+    throw new Error(`the server of the comparison does not listen: ${state}`, { cause });
+  }
   return child;
+}
+
+async function stopServer(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const end = once(child, 'exit');
+  child.stdin?.end();
+  await end;
 }
 
 function call(client: Client): Promise<void> {
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest('/echo/Echo', asBytes, asBytes, PAYLOAD, (error) => {
+    const deadline = Date.now() + PATIENCE_MS;
+    client.makeUnaryRequest('/echo/Echo', asBytes, asBytes, PAYLOAD, { deadline }, (error) => {
       if (error === null) resolve();
       else reject(error);
     });
@@ -54,13 +74,7 @@ export async function startEcho(cluster: BenchCluster): Promise<Echo> {
     },
     close: async () => {
       for (const client of clients) client.close();
-      await Promise.all(
-        children.map((child) => {
-          const end = once(child, 'exit');
-          child.kill('SIGTERM');
-          return end;
-        }),
-      );
+      await Promise.all(children.map(stopServer));
     },
   };
 }

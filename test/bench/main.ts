@@ -44,7 +44,8 @@ if (!values.json) {
 }
 const measure = async (id: string, act: () => Promise<Figure[]>): Promise<void> => {
   if (!wanted.has(id)) return;
-  if (process.stderr.isTTY) process.stderr.write(`measuring ${id} …\n`);
+  // Always: who waits for a run that does not end sees where it stands.
+  process.stderr.write(`measuring ${id} …\n`);
   const measured = await act();
   figures.push(...measured);
   // At once: what was measured is not lost when something later does not end.
