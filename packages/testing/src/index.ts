@@ -3,7 +3,7 @@ export type { Leak, Marker, ScanReport } from './leak-scan.js';
 export { countInMemory } from './memory-search.js';
 export { loopbackNetwork, namespaceNetwork } from './network.js';
 export type { HostNetwork } from './network.js';
-export { cleanEnvironment, eventually, run, runOk } from './run.js';
+export { cleanEnvironment, eventually, holds, run, runOk } from './run.js';
 export type { RunOptions, RunResult } from './run.js';
 export { Farm } from './farm.js';
 export type { FarmOptions } from './farm.js';

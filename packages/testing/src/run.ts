@@ -61,6 +61,11 @@ export function cleanEnvironment(): Record<string, string> {
   };
 }
 
+/** Milliseconds between two looks at other processes. */
+const LOOK_EVERY_MS = 25;
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+
 /**
  * Asks again until `look` answers something, at most `deadlineMs`. Only for what other processes
  * do, where no event reaches us.
@@ -83,6 +88,20 @@ export async function eventually<T>(
       const reason = last instanceof Error ? `: ${last.message}` : '';
       throw new Error(`not within ${deadlineMs} ms: ${what}${reason}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await pause();
+  }
+}
+
+/**
+ * Looks again and again for `ms` milliseconds; the first failure of `look` is the failure of all.
+ * For what must not happen, as `eventually` is for what must.
+ */
+export async function holds(ms: number, look: () => Promise<void> | void): Promise<void> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const isLast = performance.now() >= end;
+    await look();
+    if (isLast) return;
+    await pause();
   }
 }
