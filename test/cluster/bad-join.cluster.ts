@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,10 +7,11 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually, Host, run } from '@conclave/testing';
 import type { RunResult } from '@conclave/testing';
+import { lackOfDisk, testUnless } from './lacks.js';
 import { BUNDLE, Cluster, connect, JOIN_PORT, refusalOf } from './support.js';
 import type { Refusal } from './support.js';
 
-const TMPFS = 0x01021994;
+const testOnDisk = testUnless(await lackOfDisk());
 
 let cluster: Cluster;
 let spare: Host;
@@ -202,38 +203,36 @@ describe('hosts that must not come in', () => {
     await expectNothingHappened();
   });
 
-  test('a worker whose run folder is on a disk: refused, and the token is not spent', async () => {
-    const onDisk = await mkdtemp(join(tmpdir(), 'cjoin-disk-'));
-    if ((await statfs(onDisk)).type === TMPFS) {
-      console.warn('skipped: the folder for temporary files is in memory');
-      await rm(onDisk, { recursive: true });
-      return;
-    }
-    await spare.stop();
-    const child = await spare.spawn(['--run-dir', onDisk]);
-    try {
-      const client = await eventually('the daemon answers', () =>
-        connect(join(onDisk, 'conclave.sock')),
-      );
-      await client.close();
-      const token = await cluster.token('worker');
-      const result = await spare.conclave(
-        ['--socket', join(onDisk, 'conclave.sock'), 'join', cluster.joinAddress(), '-'],
-        { input: token },
-      );
-      expect(refusalOf(result)).toMatchObject({
-        code: 71,
-        error: expect.stringMatching(/memory|disk|tmpfs/),
-      });
-      expect(await usesLeft(token)).toBe(1);
-    } finally {
+  testOnDisk(
+    'a worker whose run folder is on a disk: refused, and the token is not spent',
+    async () => {
+      const onDisk = await mkdtemp(join(tmpdir(), 'cjoin-disk-'));
       await spare.stop();
-      expect(child.exitCode).not.toBeNull();
-      await run(['rm', '-rf', onDisk]);
-      await spare.start();
-    }
-    await expectNothingHappened();
-  });
+      const child = await spare.spawn(['--run-dir', onDisk]);
+      try {
+        const client = await eventually('the daemon answers', () =>
+          connect(join(onDisk, 'conclave.sock')),
+        );
+        await client.close();
+        const token = await cluster.token('worker');
+        const result = await spare.conclave(
+          ['--socket', join(onDisk, 'conclave.sock'), 'join', cluster.joinAddress(), '-'],
+          { input: token },
+        );
+        expect(refusalOf(result)).toMatchObject({
+          code: 71,
+          error: expect.stringMatching(/memory|disk|tmpfs/),
+        });
+        expect(await usesLeft(token)).toBe(1);
+      } finally {
+        await spare.stop();
+        expect(child.exitCode).not.toBeNull();
+        await run(['rm', '-rf', onDisk]);
+        await spare.start();
+      }
+      await expectNothingHappened();
+    },
+  );
 });
 
 describe('a clock two days off', () => {

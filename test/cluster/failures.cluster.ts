@@ -5,12 +5,15 @@ import type { Secret, Task } from '@conclave/client';
 import { isConclaveError } from '@conclave/kernel';
 import { eventually } from '@conclave/testing';
 import type { Host } from '@conclave/testing';
+import { lackOfLinks, testUnless } from './lacks.js';
 import { Cluster, refusalOf } from './support.js';
 
 /** Milliseconds until the others have a new leader after one was killed. */
 const NEW_LEADER_MS_MAX = 3_000;
 /** Milliseconds after which a leader without a quorum must have stepped down and say so. */
 const STEP_DOWN_MS_MAX = 5_000;
+
+const testWithLinks = testUnless(await lackOfLinks());
 
 let cluster: Cluster;
 
@@ -35,9 +38,12 @@ async function trace(tasks: readonly Task[]): Promise<string[]> {
   );
 }
 
-/** A write that is repeated with its key for as long as its outcome is not known. */
+/**
+ * A write that is repeated with its key for as long as its outcome is not known. Any other failure
+ * is one, at once: writers must need no more than repetition.
+ */
 async function write(name: string, key: string, from: Host): Promise<number> {
-  return eventually(`the write ${key}`, async () => {
+  const outcome = await eventually(`the write ${key}`, async () => {
     try {
       return await cluster.set(name, `value of ${key}`, {
         from,
@@ -46,11 +52,12 @@ async function write(name: string, key: string, from: Host): Promise<number> {
         isForced: true,
       });
     } catch (error) {
-      if (isConclaveError(error) && error.kind === 'unavailable') return undefined;
-      if (isConclaveError(error) && error.kind === 'not-ready') return undefined;
-      throw error;
+      const isOpen = isConclaveError(error) && /^(unavailable|not-ready)$/.test(error.kind);
+      return isOpen ? undefined : { error };
     }
   });
+  if (typeof outcome === 'object') throw outcome.error;
+  return outcome;
 }
 
 async function versionsOf(name: string, from: Host): Promise<number> {
@@ -256,76 +263,76 @@ describe('links are cut', () => {
   const link = (host: Host, isUp: boolean): Promise<void> =>
     cluster.farm.network.setLink(number(host), isUp);
 
-  /** Says why when this machine cannot cut links. */
-  const canCut = (): boolean => {
-    if (cluster.farm.network.kind === 'namespaces') return true;
-    console.warn(`skipped: ${cluster.farm.networkNotice}`);
-    return false;
-  };
-
-  test('a leader without its peers steps down, the others go on, and nothing is invented', async () => {
-    if (!canCut()) return;
-    const leader = await cluster.leader();
-    await link(leader, false);
-    try {
-      // Into the log of a leader that does not know yet: never acknowledged.
-      const blind = cluster
-        .set('partition/minority', 'x', { from: leader, deadlineMs: 4_000 })
-        .then(
-          () => 'done',
-          (error: unknown) => (isConclaveError(error) ? error.kind : 'other'),
+  testWithLinks(
+    'a leader without its peers steps down, the others go on, and nothing is invented',
+    async () => {
+      const leader = await cluster.leader();
+      await link(leader, false);
+      try {
+        // Into the log of a leader that does not know yet: never acknowledged.
+        const blind = cluster
+          .set('partition/minority', 'x', { from: leader, deadlineMs: 4_000 })
+          .then(
+            () => 'done',
+            (error: unknown) => (isConclaveError(error) ? error.kind : 'other'),
+          );
+        const successor = await cluster.leader(others(leader));
+        await cluster.set('partition/majority', 'x', { from: successor });
+        expect(await blind).toMatch(/not-ready|unavailable/);
+        // Workers that were connected to the one that is cut off look for another.
+        await cluster.set('kept', 'set during the partition', { from: successor });
+        for (const task of await cluster.running('kept', 2, { from: successor })) {
+          await cluster.arrives(task, 'kept', { value: 'set during the partition' });
+        }
+        await eventually(
+          'the cut one knows',
+          async () => ((await cluster.status(leader)).hasQuorum ? undefined : true),
+          STEP_DOWN_MS_MAX,
         );
-      const successor = await cluster.leader(others(leader));
-      await cluster.set('partition/majority', 'x', { from: successor });
-      expect(await blind).toMatch(/not-ready|unavailable/);
-      // Workers that were connected to the one that is cut off look for another.
-      await cluster.set('kept', 'set during the partition', { from: successor });
-      for (const task of await cluster.running('kept', 2, { from: successor })) {
-        await cluster.arrives(task, 'kept', { value: 'set during the partition' });
+      } finally {
+        await link(leader, true);
       }
-      await eventually(
-        'the cut one knows',
-        async () => ((await cluster.status(leader)).hasQuorum ? undefined : true),
-        STEP_DOWN_MS_MAX,
-      );
-    } finally {
-      await link(leader, true);
-    }
-    await cluster.whole();
-    await cluster.level();
-    for (const host of cluster.managers) {
-      const client = await cluster.client(host);
-      const names: string[] = [];
-      for await (const secret of client.secrets.list({ namePrefix: 'partition/', isStale: true })) {
-        names.push(secret.name);
+      await cluster.whole();
+      await cluster.level();
+      for (const host of cluster.managers) {
+        const client = await cluster.client(host);
+        const names: string[] = [];
+        for await (const secret of client.secrets.list({
+          namePrefix: 'partition/',
+          isStale: true,
+        })) {
+          names.push(secret.name);
+        }
+        expect(names).toEqual(['partition/majority']);
       }
-      expect(names).toEqual(['partition/majority']);
-    }
-  });
+    },
+  );
 
-  test('a worker without the managers keeps its tasks; they run elsewhere too until it is back', async () => {
-    if (!canCut()) return;
-    const tasks = await cluster.running('kept', 2);
-    const worker = hostOf(tasks);
-    const there = tasks.filter(({ nodeHostname }) => nodeHostname === worker.name);
-    const before = await trace(there);
-    await link(worker, false);
-    try {
-      await cluster.running('kept', 2, { without: worker });
-      expect(await trace(there)).toEqual(before);
-      await eventually('the worker says so itself', async () => {
-        const { connectedManager } = await (await cluster.client(worker)).local.status();
-        return connectedManager === '' ? true : undefined;
-      });
-    } finally {
-      await link(worker, true);
-    }
-    await cluster.whole();
-    await eventually('the old ones are over', () =>
-      there.some((task) => existsSync(cluster.folderOf(task))) ? undefined : true,
-    );
-    expect(await cluster.running('kept', 2)).toHaveLength(2);
-  });
+  testWithLinks(
+    'a worker without the managers keeps its tasks; they run elsewhere too until it is back',
+    async () => {
+      const tasks = await cluster.running('kept', 2);
+      const worker = hostOf(tasks);
+      const there = tasks.filter(({ nodeHostname }) => nodeHostname === worker.name);
+      const before = await trace(there);
+      await link(worker, false);
+      try {
+        await cluster.running('kept', 2, { without: worker });
+        expect(await trace(there)).toEqual(before);
+        await eventually('the worker says so itself', async () => {
+          const { connectedManager } = await (await cluster.client(worker)).local.status();
+          return connectedManager === '' ? true : undefined;
+        });
+      } finally {
+        await link(worker, true);
+      }
+      await cluster.whole();
+      await eventually('the old ones are over', () =>
+        there.some((task) => existsSync(cluster.folderOf(task))) ? undefined : true,
+      );
+      expect(await cluster.running('kept', 2)).toHaveLength(2);
+    },
+  );
 
   test('a leader that slept finds out that it leads no more', async () => {
     const leader = await cluster.leader();

@@ -4,9 +4,10 @@ import { readFile, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Task } from '@conclave/client';
-import { eventually, run, runOk } from '@conclave/testing';
+import { eventually, holds, run, runOk } from '@conclave/testing';
 import type { Host } from '@conclave/testing';
-import { Cluster, isRoot, refusalOf } from './support.js';
+import { lackOfMounts, testUnless } from './lacks.js';
+import { Cluster, refusalOf } from './support.js';
 
 const MIB = 1024 * 1024;
 /** Milliseconds for a case that writes a hundred megabytes on a machine that does much else. */
@@ -129,11 +130,7 @@ describe('a node is removed', () => {
     expect(orphan.state).toBe('ORPHANED');
 
     await gone.start([], 60_000);
-    const until = performance.now() + 3_000;
-    await eventually('three seconds without a session', async () => {
-      expect(await stateOf('w2')).toBeUndefined();
-      return performance.now() > until ? true : undefined;
-    });
+    await holds(3_000, async () => expect(await stateOf('w2')).toBeUndefined());
     // It gives itself up, and may come again as somebody else.
     const left = await gone.conclave(['leave', '--yes', '--force']);
     expect(left.code).toBe(0);
@@ -224,75 +221,75 @@ describe('the disk of a manager is full', () => {
     if (keepBytes === 0) return;
     await truncate(ballast(host), (await stat(ballast(host))).size - keepBytes);
   };
-  const canMount = (): boolean => {
-    if (isRoot) return true;
-    console.warn('skipped: a small disk needs root');
-    return false;
-  };
+  const testWithMounts = testUnless(lackOfMounts);
 
   // Before the others of its kind outside of here: a daemon does not start on a full disk.
   afterEach(async () => {
     for (const host of cluster.farm.hosts) await rm(ballast(host), { force: true });
   });
 
-  test('writes are refused with the reason, reads go on, and room is enough to recover', async () => {
-    if (!canMount()) return;
-    const solo = cluster.host('solo');
-    await disk(solo, 48);
-    await solo.ok(['init', '-q', '--auto-unlock', 'host']);
-    await solo.ok(['secret', 'set', 'before'], { input: 'before' });
-    for (const keepBytes of [2 * MIB, 0]) {
-      await fill(solo, keepBytes);
-      const refused = await eventually('a refusal', async () => {
-        const result = await solo.conclave(['--timeout', '3s', 'secret', 'set', 'during'], {
-          input: randomBytes(100_000),
+  testWithMounts(
+    'writes are refused with the reason, reads go on, and room is enough to recover',
+    async () => {
+      const solo = cluster.host('solo');
+      await disk(solo, 48);
+      await solo.ok(['init', '-q', '--auto-unlock', 'host']);
+      await solo.ok(['secret', 'set', 'before'], { input: 'before' });
+      for (const keepBytes of [2 * MIB, 0]) {
+        await fill(solo, keepBytes);
+        const refused = await eventually('a refusal', async () => {
+          const result = await solo.conclave(['--timeout', '3s', 'secret', 'set', 'during'], {
+            input: randomBytes(100_000),
+          });
+          return result.code === 0 ? undefined : refusalOf(result);
         });
-        return result.code === 0 ? undefined : refusalOf(result);
-      });
-      expect(refused).toMatchObject({ code: 71, error: expect.stringMatching(/disk/) });
-      expect(refused.hint).toMatch(/[Ff]ree/);
-      await solo.ok(['secret', 'get', 'before']);
-      expect(solo.isRunning).toBe(true);
+        expect(refused).toMatchObject({ code: 71, error: expect.stringMatching(/disk/) });
+        expect(refused.hint).toMatch(/[Ff]ree/);
+        await solo.ok(['secret', 'get', 'before']);
+        expect(solo.isRunning).toBe(true);
+        await rm(ballast(solo));
+        await solo.ok(['secret', 'set', `after/${keepBytes}`], { input: 'after' });
+      }
+      await fill(solo, 0);
+      await solo.stop('SIGKILL');
       await rm(ballast(solo));
-      await solo.ok(['secret', 'set', `after/${keepBytes}`], { input: 'after' });
-    }
-    await fill(solo, 0);
-    await solo.stop('SIGKILL');
-    await rm(ballast(solo));
-    await solo.start([], 60_000);
-    await eventually('it leads again', async () => {
-      const names = await solo.json<{ name: string }[]>(['secret', 'ls']);
-      expect(names.map(({ name }) => name)).toEqual(
-        expect.arrayContaining(['after/0', `after/${2 * MIB}`, 'before']),
-      );
-      return true;
-    });
-  });
+      await solo.start([], 60_000);
+      await eventually('it leads again', async () => {
+        const names = await solo.json<{ name: string }[]>(['secret', 'ls']);
+        expect(names.map(({ name }) => name)).toEqual(
+          expect.arrayContaining(['after/0', `after/${2 * MIB}`, 'before']),
+        );
+        return true;
+      });
+    },
+  );
 
-  test('that of a follower: the cluster goes on, and the follower catches up', async () => {
-    if (!canMount()) return;
-    const leader = await cluster.leader();
-    const [follower = leader] = others(leader).filter((host) => host !== cluster.seed);
-    const oldId = await nodeId(follower);
-    await follower.ok(['leave', '--yes']);
-    await disk(follower, 300);
-    await rejoin(follower, oldId);
-    await fill(follower, 0);
-    for (let number = 0; number < 20; number += 1) {
-      await cluster.set(`full/${number}`, randomBytes(100_000), { from: leader });
-    }
-    await cluster.seed.ok(['secret', 'ls']);
-    await rm(ballast(follower));
-    if (!follower.isRunning) await follower.start([], 60_000);
-    await cluster.whole();
-    await cluster.level();
-    const found: string[] = [];
-    const client = await cluster.client(follower);
-    for await (const secret of client.secrets.list({ namePrefix: 'full/', isStale: true })) {
-      found.push(secret.name);
-    }
-    expect(found).toHaveLength(20);
-  });
+  testWithMounts(
+    'that of a follower: the cluster goes on, and the follower catches up',
+    async () => {
+      const leader = await cluster.leader();
+      const [follower = leader] = others(leader).filter((host) => host !== cluster.seed);
+      const oldId = await nodeId(follower);
+      await follower.ok(['leave', '--yes']);
+      await disk(follower, 300);
+      await rejoin(follower, oldId);
+      await fill(follower, 0);
+      for (let number = 0; number < 20; number += 1) {
+        await cluster.set(`full/${number}`, randomBytes(100_000), { from: leader });
+      }
+      await cluster.seed.ok(['secret', 'ls']);
+      await rm(ballast(follower));
+      if (!follower.isRunning) await follower.start([], 60_000);
+      await cluster.whole();
+      await cluster.level();
+      const found: string[] = [];
+      const client = await cluster.client(follower);
+      for await (const secret of client.secrets.list({ namePrefix: 'full/', isStale: true })) {
+        found.push(secret.name);
+      }
+      expect(found).toHaveLength(20);
+    },
+  );
 });
 
 describe('a manager lags', () => {
