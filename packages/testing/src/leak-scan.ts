@@ -1,6 +1,6 @@
 import { open, readdir, readFile, readlink } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { memoryPieces } from './process-memory.js';
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -127,41 +127,17 @@ export class LeakScanner {
 
   /** What a process has in its writable memory; needs the right to trace it. */
   async memory(pid: number): Promise<void> {
-    const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
-    const handle = await open(`/proc/${pid}/mem`, 'r');
     this.#files += 1;
-    try {
-      for (const line of maps.split('\n')) {
-        const range = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line);
-        if (range === null) continue;
-        const [from, to] = [Number(`0x${range[1]}`), Number(`0x${range[2]}`)];
-        await this.#memoryRange(handle, { place: `/proc/${pid}/mem`, from, to });
-      }
-    } finally {
-      await handle.close();
+    const around = { overlap: this.#overlap, isWritable: true };
+    for await (const { address, bytes } of memoryPieces(pid, around)) {
+      this.#bytes += bytes.length;
+      this.#search(bytes, `/proc/${pid}/mem`, address);
     }
   }
 
   /** Text that was captured, such as the output of a command. */
   text(content: string | Uint8Array, place: string): void {
     this.#search(Buffer.from(content as string), place, 0);
-  }
-
-  async #memoryRange(
-    handle: FileHandle,
-    { place, from, to }: { readonly place: string; readonly from: number; readonly to: number },
-  ): Promise<void> {
-    const buffer = Buffer.alloc(CHUNK_BYTES + this.#overlap);
-    for (let position = from; position < to; position += CHUNK_BYTES) {
-      const wanted = Math.min(buffer.length, to - position);
-      const read = await handle.read(buffer, 0, wanted, position).then(
-        ({ bytesRead }) => bytesRead,
-        // Given back by the process meanwhile.
-        () => 0,
-      );
-      this.#bytes += read;
-      this.#search(buffer.subarray(0, read), place, position);
-    }
   }
 
   #search(content: Buffer, place: string, base: number): void {
