@@ -1,9 +1,9 @@
 // Installs what `npm pack` makes into an empty folder and uses it there, for the command and for
 // the Raft library: all of its entry points, and their types.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { ensureBuilt, root } from './lib/ensure.mjs';
 
@@ -33,17 +33,61 @@ if (!node.hasReady() || heartbeat.to !== 2 || failure !== undefined || commit < 
 console.log('raft-ts:', typeof Node.start, 'every entry point works');
 `;
 
+/** The same entry points from a module of the older kind, which Node.js allows since 20.19. */
+const REQUIRE = `for (const [name, value] of Object.entries(WANTED)) {
+  if (typeof require(name)[value] !== 'function') throw new Error(name);
+}
+console.log('raft-ts: every entry point can be required');
+`.replace(
+  'WANTED',
+  JSON.stringify({
+    'raft-ts': 'RawNode',
+    'raft-ts/codec': 'decodeMessage',
+    'raft-ts/node': 'Node',
+    'raft-ts/sim': 'runSimulation',
+    'raft-ts/testing': 'setRandomizedElectionTimeout',
+  }),
+);
+
+/** Kinds of projects that compile against the package: none skips the check of libraries. */
+const PROJECTS = [
+  ['--module', 'nodenext', '--target', 'es2023'],
+  ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022'],
+  ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022', '--exactOptionalPropertyTypes'],
+];
+
+/** A map that is named must be there, with the sources in it. */
+function checkMap(path) {
+  const [, name] = /\/\/# sourceMappingURL=(.+)\s*$/.exec(readFileSync(path, 'utf8')) ?? [];
+  if (name === undefined) return;
+  const { sourcesContent } = JSON.parse(readFileSync(join(dirname(path), name), 'utf8'));
+  if (sourcesContent === undefined) throw new Error(`${name} points to sources that are not there`);
+}
+
+/** Relative links of a page lead to something in the package. */
+function checkLinks(path) {
+  for (const [, target] of readFileSync(path, 'utf8').matchAll(/\]\(([^)#:]+)[^)]*\)/g)) {
+    if (!existsSync(join(dirname(path), target))) throw new Error(`${path}: no ${target}`);
+  }
+}
+
 /** What must not be forgotten and what nobody needs: a package is never taken back. */
 function checkContents(installed) {
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
   if (manifest.private !== undefined) throw new Error('raft-ts is private');
   if (manifest.dependencies !== undefined) throw new Error('raft-ts has dependencies');
   const names = readdirSync(installed).toSorted();
-  const wanted = ['LICENSE', 'README.md', 'dist', 'docs', 'package.json'];
+  const wanted = ['LICENSE', 'README.md', 'bench', 'dist', 'docs', 'examples', 'package.json'];
   if (names.join() !== wanted.join()) throw new Error(`raft-ts contains ${names.join(', ')}`);
   const files = readdirSync(join(installed, 'dist'), { recursive: true, withFileTypes: true });
   const odd = files.find((file) => file.isFile() && !/\.(?:js|js\.map|d\.ts)$/.test(file.name));
   if (odd !== undefined) throw new Error(`raft-ts contains ${odd.name}`);
+  for (const { name, parentPath } of files) {
+    if (name.endsWith('.js') || name.endsWith('.d.ts')) checkMap(join(parentPath, name));
+  }
+  const pages = ['README.md', 'examples/README.md', 'bench/README.md'];
+  for (const page of readdirSync(join(installed, 'docs'))) pages.push(`docs/${page}`);
+  for (const page of pages) checkLinks(join(installed, page));
   for (const [name, { types, default: code }] of Object.entries(manifest.exports)) {
     for (const path of [types, code]) {
       if (!USE.includes(`'raft-ts${name.slice(1)}'`)) throw new Error(`${name} is not tried`);
@@ -81,16 +125,23 @@ try {
   checkContents(join(folder, 'node_modules/raft-ts'));
   writeFileSync(join(folder, 'use.mjs'), USE);
   console.log(execFileSync(process.execPath, ['use.mjs'], inFolder).trim());
-  // Without @types/node and without skipLibCheck: the declarations have to stand on their own.
-  writeFileSync(join(folder, 'use.ts'), USE);
+  writeFileSync(join(folder, 'use.cjs'), REQUIRE);
+  const quiet = ['--disable-warning=ExperimentalWarning', 'use.cjs'];
+  console.log(execFileSync(process.execPath, quiet, inFolder).trim());
+  // Without @types/node: the declarations have to stand on their own.
+  writeFileSync(
+    join(folder, 'use.ts'),
+    `declare const console: { log(...texts: string[]): void };\n${USE}`,
+  );
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
-  const lib = ['--lib', 'es2023,esnext.disposable,dom', '--types', ''];
-  execFileSync(process.execPath, [compiler, ...options, ...lib, 'use.ts'], {
-    ...inFolder,
-    stdio: 'inherit',
-  });
-  console.log('raft-ts: types of all entry points');
+  for (const project of PROJECTS) {
+    const options = ['--noEmit', '--strict', '--types', '', ...project];
+    execFileSync(process.execPath, [compiler, ...options, 'use.ts'], {
+      ...inFolder,
+      stdio: 'inherit',
+    });
+  }
+  console.log(`raft-ts: types of all entry points in ${PROJECTS.length} kinds of projects`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

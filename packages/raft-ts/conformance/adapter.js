@@ -95,9 +95,15 @@ class ScriptNode extends RawNode {
   }
 }
 
+/** In etcd/raft a limit of zero is one that was not set, except for the size of messages. */
+const unlessZero = (limit) => (limit === 0 ? undefined : limit);
+
 function newNode({ logger, ...config }) {
   return new ScriptNode({
     ...config,
+    maxCommittedSizePerReady: unlessZero(config.maxCommittedSizePerReady),
+    maxUncommittedEntriesSize: unlessZero(config.maxUncommittedEntriesSize),
+    maxInflightBytes: unlessZero(config.maxInflightBytes),
     // Our remedies; the scripts show etcd/raft without them.
     deferVoteRequests: process.env.RAFT_DEFER_VOTE_REQUESTS === '1',
     deferSoleVoterReads: false,

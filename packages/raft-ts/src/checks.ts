@@ -2,6 +2,7 @@ import { decodeConfChange } from './codec/conf-change.js';
 import { confchange } from './confchange.js';
 import { RaftCodecError, RaftError } from './errors.js';
 import type { Message, MessageType } from './message-types.js';
+import type { NodeId } from './numbers.js';
 import { isLocalThread, isUint, MAX_INDEX, MAX_NODE_ID, NONE } from './numbers.js';
 import type { Entry, Snapshot } from './types.js';
 
@@ -78,14 +79,27 @@ export function problemOf(message: Message): string | undefined {
   }
 }
 
+/** What a node sends to others only; it would answer itself. */
+const TO_OTHERS: ReadonlySet<MessageType> = new Set([
+  'MsgApp',
+  'MsgSnap',
+  'MsgHeartbeat',
+  'MsgVote',
+  'MsgPreVote',
+  'MsgTimeoutNow',
+]);
+
 /**
- * What is wrong with a message as one that came from another node.
+ * What is wrong with a message as one that came from the network.
  *
+ * @param message any message
+ * @param id the node that got it
  * @returns undefined if nothing is
  */
-export function networkProblem(message: Message): string | undefined {
+export function networkProblem(message: Message, id: NodeId): string | undefined {
   const { type, from, term } = message;
   if (from === NONE || from > MAX_NODE_ID) return `${from} is not a node id`;
+  if (from === id && TO_OTHERS.has(type)) return `${type} from this node itself`;
   if (term === 0 && type !== 'MsgProp' && type !== 'MsgReadIndex') {
     return `${type} without a term`;
   }

@@ -104,20 +104,9 @@ export class RaftCore {
       default:
         message.term = this.term;
     }
-    this.#enqueue(message, waitsForWrites);
-  }
-
-  #enqueue(draft: MessageDraft, waitsForWrites: boolean): void {
-    const message = draft as Message;
-    if (waitsForWrites) {
-      this.messagesAfterAppend.push(message);
-    } else {
-      if (message.to === this.id) {
-        this.fail(`message should not be self-addressed when sending ${message.type}`);
-      }
-      this.messages.push(message);
-    }
-    this.settings.trace?.({ kind: 'send', id: this.id, message });
+    const sent = message as Message;
+    (waitsForWrites ? this.messagesAfterAppend : this.messages).push(sent);
+    this.settings.trace?.({ kind: 'send', id: this.id, message: sent });
   }
 
   /** Starts over in a term: nobody leads, nobody voted, nothing is known about followers. */

@@ -1,7 +1,7 @@
 import type { RaftCore } from './core.js';
 import { startElection } from './election.js';
 import { ProposalDroppedError } from './errors.js';
-import type { Message } from './message-types.js';
+import type { Message, MsgApp, MsgHeartbeat, MsgSnap } from './message-types.js';
 import { draft } from './messages.js';
 import { NONE } from './numbers.js';
 import { traceCommit } from './replication.js';
@@ -48,7 +48,7 @@ export function stepFollower(core: RaftCore, message: Message): void {
 }
 
 /** Handles what only the leader of the present term sends. */
-export function handleFromLeader(core: RaftCore, message: Message): void {
+export function handleFromLeader(core: RaftCore, message: MsgApp | MsgHeartbeat | MsgSnap): void {
   if (message.type === 'MsgApp') handleAppend(core, message);
   else if (message.type === 'MsgHeartbeat') handleHeartbeat(core, message);
   else handleSnapshot(core, message);

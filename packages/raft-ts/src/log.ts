@@ -107,10 +107,6 @@ export class RaftLog {
     const last = previous.index + entries.length;
     const conflict = this.#findConflict(entries);
     if (conflict !== 0) {
-      if (conflict <= this.committed) {
-        const limit = `committed(${this.committed})`;
-        this.#reporter.fail(`entry ${conflict} conflict with committed entry [${limit}]`);
-      }
       const skip = conflict - previous.index - 1;
       this.append(skip === 0 ? entries : entries.slice(skip));
     }
@@ -200,7 +196,6 @@ export class RaftLog {
     const quota = this.applyingSizeMax - this.#applyingSize;
     const lo = this.applying + 1;
     const hi = this.#appliableIndex(allowUnstable) + 1;
-    if (!(quota > 0)) this.#reporter.fail(`applying entry size quota is used up: ${quota}`);
     const entries = this.slice(lo, hi, quota);
     if (entries === 'compacted') {
       this.#reporter.fail(`unexpected error when getting unapplied entries [${lo}, ${hi})`);

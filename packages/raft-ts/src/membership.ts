@@ -16,12 +16,31 @@ import type { ConfChange, ConfState } from './types.js';
  *   on this is a bug, or the log comes from elsewhere
  */
 export function applyConfChange(core: RaftCore, change: ConfChange): ConfState {
-  const { config, progress, limits } = core.tracker;
-  const state = { config, progress, lastIndex: core.log.lastIndex(), limits };
   return adopt(
     core,
-    calculated(core, () => changed(state, change)),
+    calculated(core, () => changed(stateOf(core), change)),
   );
+}
+
+/**
+ * Why a change cannot be made to the present configuration. In the log it would end every member
+ * that applies it, now and after each restart.
+ *
+ * @returns undefined if it can
+ */
+export function impossibilityOf(core: RaftCore, change: ConfChange): string | undefined {
+  try {
+    changed(stateOf(core), change);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfChangeError) return error.message;
+    throw error;
+  }
+}
+
+function stateOf({ tracker, log }: RaftCore): ChangerState {
+  const { config, progress, limits } = tracker;
+  return { config, progress, lastIndex: log.lastIndex(), limits };
 }
 
 /** Replaces the configuration by a stored one, forgetting what is known about all nodes. */

@@ -120,7 +120,7 @@ export interface MsgStorageApply extends MessageBase {
 export interface MsgStorageApplyResp extends MessageBase {
   readonly type: 'MsgStorageApplyResp';
 }
-/** Local: forget the current leader. */
+/** Makes a follower forget its leader; made by `forgetLeader`, and sent by nobody. */
 export interface MsgForgetLeader extends MessageBase {
   readonly type: 'MsgForgetLeader';
 }

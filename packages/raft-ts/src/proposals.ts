@@ -2,6 +2,7 @@ import { changesOf, decodeConfChange } from './codec/conf-change.js';
 import type { RaftCore } from './core.js';
 import { describeConfig } from './describe-config.js';
 import { ProposalDroppedError } from './errors.js';
+import { impossibilityOf } from './membership.js';
 import { NO_BYTES } from './messages.js';
 import { NONE } from './numbers.js';
 import { appendOwn, broadcastAppend } from './replication.js';
@@ -101,7 +102,8 @@ function problemOf(core: RaftCore, change: ConfChange): string | undefined {
   }
   if (tracker.isJoint && !isLeaving) return 'must transition out of joint config first';
   if (!tracker.isJoint && isLeaving) return 'not in joint state; refusing empty conf change';
-  return undefined;
+  // All earlier changes are applied, so this is the configuration that it will meet.
+  return impossibilityOf(core, change);
 }
 
 /** A change as log lines show it; without its context, which belongs to the application. */

@@ -160,13 +160,9 @@ export class RawNode {
   /** Whether `ready` has anything to say. */
   hasReady(): boolean {
     this.#enter();
-    try {
-      return this.#maker.hasReady();
-    } catch (error) {
-      throw this.#failed(error);
-    } finally {
-      this.#isBusy = false;
-    }
+    // Nothing of the host is called, so nothing can be thrown.
+    this.#isBusy = false;
+    return this.#maker.hasReady();
   }
 
   /**
@@ -272,10 +268,8 @@ export class RawNode {
     visit: (id: NodeId, type: 'peer' | 'learner', progress: ProgressView) => void,
   ): void {
     this.#run(() => {
-      const { ids, progress } = this.#core.tracker;
-      for (const id of ids) {
-        const known = progress.get(id);
-        if (known !== undefined) visit(id, known.isLearner ? 'learner' : 'peer', known);
+      for (const [id, progress] of this.#core.tracker.progress) {
+        visit(id, progress.isLearner ? 'learner' : 'peer', progress);
       }
     });
   }
@@ -344,7 +338,7 @@ export class RawNode {
       if (kind === 'response' && !this.#core.tracker.progress.has(from)) {
         throw new StepError('STEP_PEER_NOT_FOUND');
       }
-      problem = kind === undefined ? 'unknown type' : networkProblem(message);
+      problem = kind === undefined ? 'unknown type' : networkProblem(message, this.#core.id);
     }
     if (problem !== undefined) throw new StepError('STEP_MALFORMED', problem);
   }

@@ -24,14 +24,9 @@ export function handleReadIndex(core: RaftCore, request: Message): void {
   }
 }
 
-/** Handles what waited for the first commit of the term. */
+/** Handles what waited for the first commit of the term; to be called after a commit. */
 export function releasePostponedReads(core: RaftCore): void {
   if (core.postponedReads.length === 0) return;
-  if (!hasCommittedInTerm(core)) {
-    const text = 'pending MsgReadIndex should be released only after first commit in current term';
-    if (core.wants('ERROR')) core.write('ERROR', text);
-    return;
-  }
   const requests = core.postponedReads;
   core.postponedReads = [];
   for (const request of requests) startRead(core, request);

@@ -97,9 +97,8 @@ export function broadcastAppend(core: RaftCore): void {
 export function broadcastHeartbeat(core: RaftCore): void {
   const { reads, tracker, log } = core;
   const context = reads.hasOpen ? encodePosition(reads.position) : undefined;
-  for (const id of tracker.ids) {
-    const progress = tracker.progress.get(id);
-    if (id === core.id || progress === undefined) continue;
+  for (const [id, progress] of tracker.progress) {
+    if (id === core.id) continue;
     const message = draft('MsgHeartbeat', id);
     // A follower must not commit what it was not compared with.
     message.commit = Math.min(progress.match, log.committed);

@@ -30,7 +30,6 @@ export function becomeFollower(core: RaftCore, term: Term, lead: NodeId): void {
 
 /** Asks for votes in the next term, and votes for itself. */
 export function becomeCandidate(core: RaftCore): void {
-  if (core.role === 'StateLeader') core.fail('invalid transition [leader -> candidate]');
   core.reset(core.term + 1);
   core.vote = core.id;
   enter(core, 'StateCandidate', 'candidate');
@@ -38,7 +37,6 @@ export function becomeCandidate(core: RaftCore): void {
 
 /** Asks whether it would be elected: neither term nor vote change, but there is no leader. */
 export function becomePreCandidate(core: RaftCore): void {
-  if (core.role === 'StateLeader') core.fail('invalid transition [leader -> pre-candidate]');
   core.tracker.resetVotes();
   core.lead = NONE;
   enter(core, 'StatePreCandidate', 'pre-candidate');
@@ -46,7 +44,6 @@ export function becomePreCandidate(core: RaftCore): void {
 
 /** Leads the present term. The entry that starts it is appended by the caller. */
 export function becomeLeader(core: RaftCore): void {
-  if (core.role === 'StateFollower') core.fail('invalid transition [follower -> leader]');
   core.reset(core.term);
   core.lead = core.id;
   const own = core.tracker.progress.get(core.id);

@@ -20,10 +20,7 @@ export function basicStatusOf(core: RaftCore): BasicStatus {
 export function statusOf(core: RaftCore): Status {
   const progress = new Map<NodeId, ProgressView>();
   if (core.role === 'StateLeader') {
-    for (const id of core.tracker.ids) {
-      const known = core.tracker.progress.get(id);
-      if (known !== undefined) progress.set(id, known.view());
-    }
+    for (const [id, known] of core.tracker.progress) progress.set(id, known.view());
   }
   return { ...basicStatusOf(core), config: core.tracker.config, progress };
 }

@@ -30,8 +30,9 @@ export function sorted(ids: Iterable<NodeId>): NodeId[] {
 export class Tracker {
   readonly limits: InflightLimits;
   config: TrackerConfig = EMPTY_CONFIG;
+  /** In ascending order of the ids. */
   progress: ReadonlyMap<NodeId, Progress> = new Map();
-  /** All ids with a progress, ascending; every round of messages goes in this order. */
+  /** All ids with a progress, ascending: every round of messages goes in this order. */
   ids: readonly NodeId[] = [];
   /** Voters of both majorities, ascending. */
   voterIds: readonly NodeId[] = [];
@@ -48,8 +49,8 @@ export class Tracker {
   /** Puts a configuration into effect. Votes stay. */
   adopt(config: TrackerConfig, progress: ReadonlyMap<NodeId, Progress>): void {
     this.config = config;
-    this.progress = progress;
-    this.ids = sorted(progress.keys());
+    this.progress = new Map([...progress].sort(([a], [b]) => a - b));
+    this.ids = [...this.progress.keys()];
     this.#incoming = sorted(config.voters[0]);
     this.#outgoing = sorted(config.voters[1]);
     this.voterIds = sorted(new Set([...this.#incoming, ...this.#outgoing]));

@@ -1,10 +1,26 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Config, Entry, Storage } from '../src/index.js';
-import { confchange, MemoryStorage, message, RaftInvariantError, RawNode } from '../src/index.js';
+import type {
+  ConfChange,
+  Config,
+  ConfState,
+  Entry,
+  Message,
+  Storage,
+  TraceEvent,
+} from '../src/index.js';
+import {
+  confchange,
+  LOCAL_APPLY_THREAD,
+  MemoryStorage,
+  message,
+  RaftInvariantError,
+  RawNode,
+} from '../src/index.js';
 import { RaftLog } from '../src/log.js';
 import { Reporter } from '../src/reporter.js';
 import { setRandomizedElectionTimeout } from '../src/testing/index.js';
 import { bytes } from './support/bytes.js';
+import { Cluster } from './support/cluster.js';
 
 const CONF_STATE = {
   voters: [1, 2, 3],
@@ -62,6 +78,60 @@ describe('a storage that breaks its contract', () => {
     poisoned(node);
   });
 
+  test('with an end before its start', () => {
+    class Backwards extends MemoryStorage {
+      override lastIndex(): number {
+        return super.firstIndex() - 2;
+      }
+    }
+    const storage = new Backwards();
+    const metadata = { index: 5, term: 1, confState: CONF_STATE };
+    storage.applySnapshot({ data: new Uint8Array(0), metadata });
+    expect(() => nodeOf(storage)).toThrow('storage has entries [6, 4]');
+  });
+
+  test('compacted beyond what is applied', () => {
+    const storage = stored();
+    const node = nodeOf(storage);
+    storage.compact(7);
+    expect(() => {
+      node.campaign();
+    }).toThrow('error scanning unapplied entries [6, 8): compacted');
+    poisoned(node);
+  });
+
+  test('compacted without a snapshot', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.elect(1);
+    const { storage, node } = cluster.member(1);
+    cluster.isolate(3);
+    cluster.propose(1, 'a');
+    cluster.settle();
+    storage.compact(storage.lastIndex());
+    const metadata = { index: 0, term: 0, confState: CONF_STATE };
+    storage.take = () => ({ data: new Uint8Array(0), metadata });
+    cluster.heal();
+    expect(() => {
+      cluster.tickAll(3);
+    }).toThrow('need non-empty snapshot');
+    poisoned(node);
+  });
+
+  test('full: no index is left', () => {
+    const storage = new MemoryStorage();
+    const index = Number.MAX_SAFE_INTEGER - 1;
+    const confState = { ...CONF_STATE, voters: [1] };
+    const metadata = { index, term: 1, confState };
+    storage.applySnapshot({ data: new Uint8Array(0), metadata });
+    const node = nodeOf(storage, { applied: index });
+    node.campaign();
+    node.ready();
+    expect(() => {
+      node.advance();
+    }).toThrow(`the log would grow beyond index ${index}`);
+    poisoned(node);
+  });
+
   test('without the term of its last entry', () => {
     class Forgetful extends MemoryStorage {
       override term(): 'unavailable' {
@@ -98,6 +168,68 @@ describe('a host that breaks its contract', () => {
       for (let i = 0; i < 20; i++) node.tick();
     }).toThrow('no more');
     poisoned(node);
+  });
+
+  test('with a change that is none', () => {
+    const node = nodeOf(stored());
+    expect(() => node.applyConfChange({ version: 1 } as unknown as ConfChange)).toThrow(
+      RaftInvariantError,
+    );
+    poisoned(node);
+  });
+
+  test.each([
+    message('MsgProp', { from: 2, entries: [{ ...entry(0), type: 'EntryConfChange' }] }),
+    message('MsgSnap', {
+      from: 2,
+      term: 1,
+      snapshot: { data: bytes(''), metadata: { index: 9, term: 1, confState: CONF_STATE } },
+    }),
+  ])('with parts of messages that are none, $type', (whole) => {
+    const node = nodeOf(stored());
+    const broken = JSON.parse(JSON.stringify(whole), (key, value: unknown) =>
+      ['data', 'voters'].includes(key) ? null : value,
+    ) as Message;
+    expect(() => {
+      node.step(broken);
+    }).toThrow(RaftInvariantError);
+    poisoned(node);
+  });
+
+  test('with a change that removes a candidate while it is elected', () => {
+    const node = nodeOf(stored(), { applied: 7 });
+    node.campaign();
+    node.applyConfChange({
+      version: 1,
+      change: { type: 'ConfChangeRemoveNode', nodeId: 1 },
+    });
+    const vote = { to: 1, term: 2 };
+    node.step(message('MsgVoteResp', { ...vote, from: 2 }));
+    expect(() => {
+      node.step(message('MsgVoteResp', { ...vote, from: 3 }));
+    }).toThrow('1 has no progress of its own');
+    poisoned(node);
+  });
+
+  test('with a hook that throws when a joint configuration is left', () => {
+    const trace = (event: TraceEvent): void => {
+      if (event.kind !== 'append') return;
+      const [first] = event.entries;
+      if (first?.type === 'EntryConfChangeV2' && first.data.length === 0) throw new Error('hook');
+    };
+    const cluster = new Cluster({ voters: [1, 2, 3], config: { trace } });
+    cluster.elect(1);
+    const changes = [{ type: 'ConfChangeRemoveNode', nodeId: 3 }] as const;
+    expect(() => {
+      cluster.change(1, { version: 2, transition: 'jointImplicit', changes });
+    }).toThrow('unexpected exception: hook');
+    poisoned(cluster.node(1));
+  });
+
+  test('with an acknowledgment of nothing, which is nothing', () => {
+    const node = nodeOf(stored());
+    node.step(message('MsgStorageApplyResp', { from: LOCAL_APPLY_THREAD, to: 1 }));
+    expect(node.basicStatus().applied).toBe(5);
   });
 
   test('with an election timeout that is none', () => {
@@ -153,9 +285,27 @@ describe('a log refuses', () => {
   });
 });
 
-test('a configuration whose next learners are no voters is refused', () => {
-  const bad = { ...CONF_STATE, learnersNext: [4] };
-  expect(() => confchange.restore(bad, 7, { maxInflightMsgs: 1 })).toThrow('no progress for 4');
+test.each<[Partial<ConfState>, string]>([
+  [{ learnersNext: [4] }, 'no progress for 4'],
+  [{ learnersNext: [3] }, '3 is in LearnersNext, but not Voters[1]'],
+  [
+    { votersOutgoing: [4], learners: [4], learnersNext: [4] },
+    '4 is in LearnersNext, but is already marked as learner',
+  ],
+])('a configuration with %j is refused', (part, problem) => {
+  const restore = (): unknown =>
+    confchange.restore({ ...CONF_STATE, ...part }, 7, { maxInflightMsgs: 1 });
+  expect(restore).toThrow(problem);
+});
+
+test('a configuration whose nodes are tracked as something else is refused', () => {
+  const state = confchange.restore({ ...CONF_STATE, learners: [4] }, 7, { maxInflightMsgs: 1 });
+  const change = [{ type: 'ConfChangeUpdateNode', nodeId: 1 }] as const;
+  const voter = confchange.restore(CONF_STATE, 7, { maxInflightMsgs: 1 }).progress.get(1);
+  const progress = new Map(state.progress).set(4, voter as NonNullable<typeof voter>);
+  expect(() => confchange.simple({ ...state, progress }, change)).toThrow(
+    '4 is in Learners, but is not marked as learner',
+  );
 });
 
 test('a read answer without its request is ignored', () => {

@@ -255,6 +255,11 @@ describe('the form is that of raftpb', () => {
     });
     expect(decodeHardState(hex('bd 06 00000000 18 07')).commit).toBe(7);
     expect(decodeConfState(hex('0a 02 01 02')).voters).toEqual([1, 2]);
+    const data = hex('08 07 10 01 18 05');
+    const { change } = decodeConfChange({ term: 1, index: 1, type: 'EntryConfChange', data }) as {
+      change: unknown;
+    };
+    expect(change).toEqual({ type: 'ConfChangeRemoveNode', nodeId: 5 });
   });
 });
 
@@ -272,6 +277,8 @@ describe('decoding refuses', () => {
     ['a number above 2^53 - 1', '08 08 10 80 80 80 80 80 80 80 10'],
     ['2^64 - 1', '08 08 10 ff ff ff ff ff ff ff ff ff 01'],
     ['a number without end', '08 08 10 80 80 80 80 80 80 80 80 80 80 01'],
+    ['an unknown number without end', '08 08 78 80 80 80 80 80 80 80 80 80 80 01'],
+    ['an unknown number that is cut off', '08 08 78 80'],
     ['a number that is cut off', '08 08 10 80'],
     ['bytes that are cut off', '08 08 62 05 01'],
     ['a wire type that is not that of the field', '08 08 12 01 05'],
@@ -290,9 +297,10 @@ describe('decoding refuses', () => {
   test.each([LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD])('local storage thread %d', (thread) => {
     const m = message('MsgHeartbeat', { from: thread, to: 1, term: 1 });
     expect(() => encodeMessage(m)).toThrow(RaftCodecError);
-    const change = { type: 'ConfChangeAddNode', nodeId: thread } as const;
-    const data = encodeConfChange({ version: 1, change });
-    expect(() => decodeConfChange({ term: 1, index: 1, ...data })).toThrow(RaftCodecError);
+    const id = thread === LOCAL_APPEND_THREAD ? 'ff' : 'fe';
+    const data = hex(`10 00 18 ${id} ff ff ff ff ff ff 0f`);
+    const change: Entry = { term: 1, index: 1, type: 'EntryConfChange', data };
+    expect(() => decodeConfChange(change)).toThrow(`${thread} is not a node id`);
   });
 
   test('what is larger than its limits', () => {
@@ -361,6 +369,21 @@ describe('encoding refuses', () => {
       expect(() => encodeMessage(message('MsgHeartbeat', { term }))).toThrow(RaftCodecError);
       expect(() => encodeHardState({ term, vote: 0, commit: 0 })).toThrow(RaftCodecError);
     }
+    for (const nodeId of [-1, 0.5, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD]) {
+      const change = { type: 'ConfChangeAddNode', nodeId } as const;
+      expect(() => encodeConfChange({ version: 1, change })).toThrow(RaftCodecError);
+      const changes = [change];
+      expect(() => encodeConfChange({ version: 2, transition: 'auto', changes })).toThrow(
+        RaftCodecError,
+      );
+    }
+    const changes = Array.from({ length: 10_001 }, () => ({
+      type: 'ConfChangeAddNode' as const,
+      nodeId: 1,
+    }));
+    expect(() => encodeConfChange({ version: 2, transition: 'auto', changes })).toThrow(
+      'too many changes',
+    );
     const unknown = { type: 'Other', nodeId: 1 } as unknown as { type: ConfChangeType; nodeId: 1 };
     expect(() => encodeConfChange({ version: 1, change: unknown })).toThrow(RaftCodecError);
   });

@@ -316,6 +316,12 @@ describe('who does not campaign', () => {
     expect(cluster.role(2)).toBe('StateCandidate');
   });
 
+  test('whoever has no leader forgets none', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3] });
+    cluster.node(2).forgetLeader();
+    expect(cluster.node(2).hasReady()).toBe(false);
+  });
+
   test('a learner votes when it is asked', () => {
     const cluster = new Cluster({ voters: [1, 2], learners: [3] });
     cluster.deliver(message('MsgVote', { from: 2, to: 3, term: 5, index: 1, logTerm: 1 }));

@@ -74,6 +74,30 @@ describe.each(modes)('changes of the configuration with %j', (config) => {
     expect(cluster.member(5).confState).toMatchObject({ voters: [1, 4, 5], votersOutgoing: [] });
   });
 
+  test.each([
+    ['the last voter away', simple(remove(1))],
+    ['the last voter to the learners', simple(learn(1))],
+    ['all voters away', explicit(remove(1))],
+  ])('a change that takes %s becomes an empty entry', (_, change) => {
+    const cluster = new Cluster({ voters: [1], config });
+    cluster.elect(1);
+    cluster.change(1, change);
+    cluster.propose(1, 'a');
+    cluster.settle();
+    expect(cluster.member(1).confState).toMatchObject({ voters: [1], votersOutgoing: [] });
+    expect(cluster.member(1).applied).toEqual(['a']);
+  });
+
+  test('so does an empty change that does not leave a joint configuration', () => {
+    const cluster = new Cluster({ voters: [1], config });
+    cluster.elect(1);
+    cluster.change(1, explicit(learn(2)));
+    cluster.change(1, explicit());
+    expect(cluster.member(1).confState.votersOutgoing).toEqual([1]);
+    cluster.change(1, LEAVE_JOINT);
+    expect(cluster.member(1).confState.votersOutgoing).toEqual([]);
+  });
+
   test('a joint configuration is left also if the leader changes in between', () => {
     const cluster = new Cluster({ voters: [1, 2, 3], config });
     cluster.elect(1);

@@ -71,12 +71,27 @@ describe('read index', () => {
     expect(cluster.member(1).reads).toHaveLength(1);
   });
 
+  test('open reads are bounded; what is more is dropped', () => {
+    const cluster = new Cluster({ voters: [1, 2] });
+    cluster.elect(1);
+    cluster.settle();
+    cluster.isolate(1);
+    const open = 100_000;
+    for (let i = 0; i <= open; i++) cluster.node(1).readIndex(Uint8Array.of(1));
+    cluster.settle();
+    cluster.heal();
+    cluster.tickAll(1);
+    expect(cluster.member(1).reads).toHaveLength(open);
+  });
+
   test('a confirmation of a read that was never asked for counts nothing', () => {
     const cluster = new Cluster({ voters: [1, 2, 3] });
     cluster.elect(1);
     const forged = { from: 2, to: 1, term: 1, context: Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 0) };
     cluster.deliver(message('MsgHeartbeatResp', forged));
     cluster.deliver(message('MsgHeartbeatResp', { ...forged, context: bytes('odd') }));
+    const tooLarge = new Uint8Array(8).fill(0xff);
+    cluster.deliver(message('MsgHeartbeatResp', { ...forged, context: tooLarge }));
     read(cluster, 1, 'r');
     cluster.deliver(message('MsgHeartbeatResp', forged));
     cluster.member(1).handleReady();

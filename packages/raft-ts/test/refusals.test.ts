@@ -101,6 +101,23 @@ describe('step refuses, and nothing changes', () => {
     refused('MsgHeartbeat', { from, term: 7 }, 'STEP_MALFORMED');
   });
 
+  const toOthers = [
+    'MsgApp',
+    'MsgSnap',
+    'MsgHeartbeat',
+    'MsgVote',
+    'MsgPreVote',
+    'MsgTimeoutNow',
+  ] as MessageType[];
+  test.each(toOthers)('%s in its own name', (type) => {
+    refused(type, { from: 2, term: 7 }, 'STEP_MALFORMED');
+  });
+
+  test('an append that ends beyond the largest index', () => {
+    const index = Number.MAX_SAFE_INTEGER - 1;
+    refused('MsgApp', { index, entries: [entry(1, index + 1)] }, 'STEP_MALFORMED');
+  });
+
   test('proposals and reads without content, and damaged changes', () => {
     refused('MsgProp', { term: 0 }, 'STEP_MALFORMED');
     refused('MsgReadIndex', { term: 0 }, 'STEP_MALFORMED');
@@ -235,6 +252,27 @@ describe('violated invariants', () => {
     cluster.member(1).storage.lastIndex = () => index;
     expect(() => cluster.propose(1, 'a')).toThrow(RaftInvariantError);
   });
+
+  test('a term beyond the largest one', () => {
+    const cluster = new Cluster({ voters: [1, 2] });
+    const term = Number.MAX_SAFE_INTEGER - 1;
+    cluster.node(1).step(message('MsgHeartbeat', { from: 2, to: 1, term }));
+    expect(() => cluster.node(1).campaign()).toThrow(/the term would grow beyond/);
+  });
+
+  test.each([new Error('no space'), 'no space' as unknown as Error])(
+    'a hook that throws %p',
+    (thrown) => {
+      let isBroken = false;
+      const trace = (): void => {
+        if (isBroken) throw thrown;
+      };
+      const cluster = new Cluster({ voters: [1, 2], config: { trace } });
+      isBroken = true;
+      expect(() => cluster.node(1).campaign()).toThrow('unexpected exception: no space');
+      expect(() => cluster.node(1).tick()).toThrow(RaftInvariantError);
+    },
+  );
 
   test('a hard state that the log does not cover', () => {
     const cluster = new Cluster({ voters: [1] });

@@ -29,6 +29,18 @@ describe.each(modes)('snapshots with %j', (config) => {
     expect(cluster.node(1).status().progress.get(3)?.state).toBe('StateReplicate');
   });
 
+  test('a compaction between two looks at the log leads to one', () => {
+    const cluster = new Cluster({ voters: [1, 2, 3], config });
+    cluster.elect(1);
+    cluster.isolate(3);
+    cluster.propose(1, 'a');
+    cluster.settle();
+    cluster.member(1).storage.entries = () => 'compacted';
+    cluster.heal();
+    cluster.tickAll(3);
+    expect(cluster.member(3).applied).toEqual(['a']);
+  });
+
   test('a reported loss leads to another attempt', () => {
     const cluster = compactedCluster(config);
     cluster.arrives = ({ type, to }) => type !== 'MsgSnap' && to !== 9;

@@ -46,19 +46,23 @@ export function changesOf(change: ConfChange): readonly ConfChangeSingle[] {
 /**
  * The payload of an entry that carries a change.
  *
- * @throws RaftCodecError for unknown names and for ids that are not numbers
+ * @throws RaftCodecError for unknown names, for ids that are not node ids, and for more than 10,000
+ *   steps
  */
 export function encodeConfChange(change: ConfChange): EncodedConfChange {
   const writer = new BackwardWriter(32 + (change.context?.length ?? 0));
   if (change.version === 1) {
     const { type, nodeId } = change.change;
+    checkId(nodeId);
     writer.bytes(4, change.context ?? NO_BYTES);
     writer.uintAlways(3, nodeId);
     writer.uintAlways(2, numberOf(CONF_CHANGE_TYPES, type));
     return { type: 'EntryConfChange', data: writer.finish() };
   }
+  checkCount(change.changes);
   writer.bytes(3, change.context ?? NO_BYTES);
   for (const { type, nodeId } of change.changes.toReversed()) {
+    checkId(nodeId);
     const before = writer.size;
     writer.uintAlways(2, nodeId);
     writer.uintAlways(1, numberOf(CONF_CHANGE_TYPES, type));
@@ -109,7 +113,7 @@ function decodeV2(data: Uint8Array): ConfChangeV2 {
     else if (field === 2) changes.push(decodeSingle(reader.nested()));
     else if (field === 3) context = reader.bytes();
     else reader.skip();
-    if (changes.length > CHANGES_MAX) throw new RaftCodecError('too many changes');
+    checkCount(changes);
   }
   const base = { version: 2, transition, changes } as const;
   return context.length === 0 ? base : { ...base, context };
@@ -127,6 +131,14 @@ function decodeSingle(reader: Reader): ConfChangeSingle {
 }
 
 function single(type: ConfChangeType, nodeId: number): ConfChangeSingle {
-  if (isLocalThread(nodeId)) throw new RaftCodecError(`${nodeId} is not a node id`);
+  checkId(nodeId);
   return { type, nodeId };
+}
+
+function checkId(nodeId: number): void {
+  if (isLocalThread(nodeId)) throw new RaftCodecError(`${nodeId} is not a node id`);
+}
+
+function checkCount(changes: readonly ConfChangeSingle[]): void {
+  if (changes.length > CHANGES_MAX) throw new RaftCodecError('too many changes');
 }

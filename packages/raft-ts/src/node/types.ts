@@ -1,3 +1,5 @@
+// Stays in the declarations: whoever compiles against them may have an older set of libraries.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type {
   Bytes,
   ConfChange,

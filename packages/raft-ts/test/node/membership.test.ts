@@ -180,6 +180,18 @@ describe('changes of the configuration', () => {
     await cluster.end();
   });
 
+  test('a change that is not possible is refused, and the member goes on', async () => {
+    const cluster = await SimCluster.start({ size: 1 });
+    const node = cluster.node(await cluster.leader());
+    await expect(
+      cluster.world.result(node.proposeConfChange(change('ConfChangeRemoveNode', 1))),
+    ).rejects.toMatchObject({ code: 'REJECTED', reason: 'refused' });
+    expect(await cluster.world.result(node.propose(command('after')))).toMatchObject({
+      outcome: 'applied',
+    });
+    await cluster.end();
+  });
+
   test('on a follower a change is refused', async () => {
     const cluster = await SimCluster.start();
     const follower = cluster.others(await cluster.leader())[0]!;
