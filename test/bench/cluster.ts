@@ -47,7 +47,7 @@ export async function startCluster(workerCount: number): Promise<BenchCluster> {
   }
   const around = { clock: SYSTEM_CLOCK, timers: SYSTEM_TIMERS, random: SYSTEM_RANDOM };
   const connect = (host: Host): Promise<ConclaveClient> =>
-    connectLocal({ ...around, socketPath: host.socketPath });
+    connectLocal({ ...around, socketPath: host.socketPath, userId: 0 });
   const client = await connect(first);
   await eventually('three managers vote', async () => {
     const { managers: seen } = await client.cluster.status();

@@ -387,6 +387,7 @@ export const isRoot: boolean = process.getuid?.() === 0;
 export function connect(socketPath: string): Promise<ConclaveClient> {
   return connectLocal({
     socketPath,
+    userId: process.getuid?.() ?? 0,
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     timers: {
       after: (delayMs, callback) => cancelling(setTimeout(callback, delayMs)),

@@ -14,6 +14,16 @@ const DRAFT_BYTES = 8;
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
 
+/** What the file system says of a file of ours, in our words; errors of ours as they are. */
+function fileFailure(cause: unknown, what: string): unknown {
+  const code = codeOf(cause);
+  if (typeof code !== 'string' || cause instanceof ConclaveError) return cause;
+  return new ConclaveError('CV_OUTPUT_FAILED', `${what} (${code})`, {
+    hint: 'Check the permissions of the folder for contexts and the room on its disk.',
+    cause,
+  });
+}
+
 function notFound(name: string): ConclaveError {
   return new ConclaveError('CV_CONTEXT_NOT_FOUND', `there is no context ${name}`);
 }
@@ -47,7 +57,7 @@ export class ContextFiles implements ContextStore {
       return names.filter((name) => !name.startsWith('.')).toSorted();
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return [];
-      throw error;
+      throw fileFailure(error, 'the contexts cannot be read');
     }
   }
 
@@ -62,7 +72,8 @@ export class ContextFiles implements ContextStore {
         });
       }
     } catch (error) {
-      throw codeOf(error) === 'ENOENT' ? notFound(name) : error;
+      if (codeOf(error) === 'ENOENT') throw notFound(name);
+      throw fileFailure(error, 'the context cannot be read');
     }
     const [{ readSecretFile }, { CREDENTIALS_BYTES_MAX }] = await Promise.all([
       import('./stdin.js'),
@@ -82,7 +93,8 @@ export class ContextFiles implements ContextStore {
     try {
       await rm(this.place(checkContextName(name)));
     } catch (error) {
-      throw codeOf(error) === 'ENOENT' ? notFound(name) : error;
+      if (codeOf(error) === 'ENOENT') throw notFound(name);
+      throw fileFailure(error, 'the context cannot be removed');
     }
     if ((await this.current()) === name) await this.choose('');
   }
@@ -93,7 +105,7 @@ export class ContextFiles implements ContextStore {
       return (await readFile(`${this.#folder}/current-context`, 'utf8')).trim();
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return '';
-      throw error;
+      throw fileFailure(error, 'the chosen context cannot be read');
     }
   }
 
@@ -102,6 +114,14 @@ export class ContextFiles implements ContextStore {
   }
 
   async #replace(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+    try {
+      await this.#write(path, write);
+    } catch (error) {
+      throw fileFailure(error, 'the file of the context cannot be written');
+    }
+  }
+
+  async #write(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
     const { mkdir, open, rename, rm } = await import('node:fs/promises');
     await mkdir(this.#shelf, { recursive: true, mode: FOLDER_MODE });
     const place = path.lastIndexOf('/') + 1;

@@ -9,6 +9,15 @@ interface Writer {
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
+/** A reader that went away is told from output that cannot be kept. */
+function outputFailed(error: Error): Error {
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+  if (code === 'EPIPE') return error;
+  return new ConclaveError('CV_OUTPUT_FAILED', `the output cannot be written (${code})`, {
+    cause: error,
+  });
+}
+
 function outputOf(writer: Writer): OutputStream {
   // The callback of the write tells; without a listener the same error would end the process.
   writer.on('error', () => undefined);
@@ -18,7 +27,7 @@ function outputOf(writer: Writer): OutputStream {
       new Promise((resolve, reject) => {
         writer.write(data, (error) => {
           if (error === undefined || error === null) resolve();
-          else reject(error);
+          else reject(outputFailed(error));
         });
       }),
   };

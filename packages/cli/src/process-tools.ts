@@ -41,7 +41,8 @@ export function processTools(signal: AbortSignal): Tools {
   return {
     connect: async ({ deadlineMs, socketPath }) => {
       const { connectLocal } = await import('@conclave/client');
-      return await connectLocal({ ...environment(deadlineMs), socketPath });
+      const userId = process.getuid?.() ?? 0;
+      return await connectLocal({ ...environment(deadlineMs), socketPath, userId });
     },
     connectRemote: async ({ credentials, deadlineMs }) => {
       const { connectRemote } = await import('@conclave/client');

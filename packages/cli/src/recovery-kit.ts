@@ -1,4 +1,4 @@
-import { limits } from '@conclave/kernel';
+import { ConclaveError, limits } from '@conclave/kernel';
 import type { RecoveryKit, SecretBytes, Split } from '@conclave/sealed';
 import type { Call, OptionSpec } from './command-spec.js';
 import { usageError } from './flags.js';
@@ -20,25 +20,62 @@ export interface MadeKit {
   readonly kit: RecoveryKit;
   /** The file that has it, when one was asked for. */
   readonly path: string | undefined;
-  /** Takes the file away again: the key opens nothing. */
-  readonly discard: () => Promise<void>;
+}
+
+/** What a command does with a new recovery key. */
+export interface KitUse<T> {
+  /** Gives the public half to the cluster. */
+  readonly give: (kit: RecoveryKit) => Promise<T>;
+  /** Tells what was made, with the key unless it is in its file. */
+  readonly tell: (given: T, made: MadeKit) => Promise<void>;
 }
 
 /**
- * Makes a recovery key here, so that only its public half leaves this process, and writes it to its
- * file when there is one: what is to be relied on has to be safe first.
+ * Makes a recovery key here, so that only its public half leaves this process, writes it to its file
+ * when there is one (what is to be relied on has to be safe first), gives it and tells it. The key
+ * is lost on purpose only when it was refused: as long as the cluster may rely on it, it is kept in
+ * its file or shown on standard error, whatever else failed.
  * @throws CV_ARGUMENT_INVALID for a malformed option or a file that is there already
+ * @throws CV_OUTPUT_FAILED when the key cannot be written
  */
-export async function makeKit(call: Call): Promise<MadeKit> {
+export async function withNewKit<T>(call: Call, { give, tell }: KitUse<T>): Promise<void> {
   const split = readSplit(call.flags.text('recoveryShares'));
   const path = call.flags.text('recoveryKeyFile');
   const { createRecoveryKit, openSealed } = await import('@conclave/sealed');
   await openSealed();
   const kit = createRecoveryKit(call.tools.random, split);
-  if (path === undefined) return { kit, path, discard: () => Promise.resolve() };
+  const made = { kit, path };
+  try {
+    if (path !== undefined) await writeNewFile(path, kit.texts);
+    const given = await give(kit).catch((error: unknown) => saveOrDiscard(call, made, error));
+    await tell(given, made).catch((error: unknown) => saveUntold(call, made, error));
+  } finally {
+    for (const text of kit.texts) text.wipe();
+  }
+}
+
+async function saveOrDiscard(call: Call, made: MadeKit, error: unknown): Promise<never> {
+  const { isOutcomeOpen } = await import('@conclave/client');
+  if (isOutcomeOpen(error)) {
+    const what = 'It is not known whether this key is in force: keep it until that is clear.';
+    await call.io.stderr.write(`${what}\n${kitText(made)}\n`);
+  } else if (made.path !== undefined) await remove(made.path);
+  throw error;
+}
+
+/** Also a reader that went away is an error here: it took the only copy with it. */
+async function saveUntold(call: Call, made: MadeKit, cause: unknown): Promise<never> {
+  if (made.path === undefined) await call.io.stderr.write(`${kitText(made)}\n`);
+  throw new ConclaveError(
+    'CV_OUTPUT_FAILED',
+    'the recovery key is in force, and standard output did not take what was to be said',
+    { cause },
+  );
+}
+
+async function remove(path: string): Promise<void> {
   const { rm } = await import('node:fs/promises');
-  await writeNewFile(path, kit.texts);
-  return { kit, path, discard: () => rm(path, { force: true }) };
+  await rm(path, { force: true });
 }
 
 /** The lines that a person keeps; they are strings from here on, as whatever is printed. */
@@ -69,11 +106,6 @@ export function kitText(made: MadeKit): string {
   ].join('\n');
 }
 
-/** Overwrites the key in this process. */
-export function wipeKit({ kit }: MadeKit): void {
-  for (const text of kit.texts) text.wipe();
-}
-
 function readSplit(text: string | undefined): Split | undefined {
   if (text === undefined) return undefined;
   const [, threshold, count] = /^([1-9]\d?)\/([1-9]\d?)$/.exec(text) ?? [];
@@ -94,10 +126,21 @@ async function writeNewFile(path: string, texts: readonly SecretBytes[]): Promis
   });
   try {
     for (const text of texts) {
-      await text.use((view) => file.write(view));
-      await file.write('\n');
+      await text.use((view) => file.writeFile(view));
+      await file.writeFile('\n');
     }
     await file.sync();
+  } catch (cause) {
+    await remove(path);
+    const code = (cause as NodeJS.ErrnoException).code ?? '';
+    throw new ConclaveError(
+      'CV_OUTPUT_FAILED',
+      `the recovery key cannot be kept in its file (${code})`,
+      {
+        hint: 'Nothing was changed. Give a place with room to --recovery-key-file.',
+        cause,
+      },
+    );
   } finally {
     await file.close();
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createRecoveryKit, openSealed } from '@conclave/sealed';
 import type { RecoveryKit, RecoveryRecipient, SecretBytes } from '@conclave/sealed';
+import { fakeIo } from './support/fake-io.js';
 import { failure, runCommand } from './support/run-command.js';
 
 const textOf = (secret: SecretBytes | undefined): string =>
@@ -89,6 +90,28 @@ describe('init', () => {
       calls: [],
     });
     expect(await readFile(path, 'utf8')).toBe('mine');
+  });
+
+  test.each(['CV_CANCELLED', 'CV_DEADLINE', 'CV_PEER_UNREACHABLE', 'CV_INTERNAL'] as const)(
+    'keeps the key when %s leaves it open whether the cluster has it',
+    async (code) => {
+      const path = join(folder, 'key');
+      const open = { 'local.init': failure(code) };
+      const filed = await runCommand(['init', '--recovery-key-file', path], { answers: open });
+      expect(filed.code).not.toBe(0);
+      expect(await readFile(path, 'utf8')).toMatch(/^cvrk1-/);
+      const shown = await runCommand(['init', '-o', 'json'], { answers: open });
+      expect(shown.code).not.toBe(0);
+      expect(shown.stderr).toMatch(/not known whether this key is in force[^]*cvrk1-/);
+    },
+  );
+
+  test('a reader that went away before it had the key is told of, with the key', async () => {
+    const io = fakeIo();
+    io.stdout.failAfter = 0;
+    const { code, stderr } = await runCommand(['init'], { answers, io });
+    expect(code).toBe(71);
+    expect(stderr).toMatch(/cvrk1-[^]*the recovery key is in force/);
   });
 
   test.each(['1/2', '3/2', '0/0', '2/17', '2', '2/3/4', 'a/b', ''])(

@@ -1,6 +1,11 @@
 import { connect } from 'node:net';
 import { ConclaveError } from '@conclave/kernel';
-import { openChannel, openLocalChannel, ReplaceableIdentity } from '@conclave/transport';
+import {
+  checkOwnPlace,
+  openChannel,
+  openLocalChannel,
+  ReplaceableIdentity,
+} from '@conclave/transport';
 import { channelPort } from './channel-port.js';
 import { createClient } from './client.js';
 import type { ConclaveClient } from './client.js';
@@ -13,6 +18,8 @@ import type { RpcPort } from './port.js';
 /** How to reach the daemon of this host. */
 export interface ConnectLocalOptions extends ClientEnvironment {
   readonly socketPath: string;
+  /** Numeric id of the user who asks; root relies on whatever socket it names. */
+  readonly userId: number;
 }
 
 /** How to reach the managers of a cluster over the network. */
@@ -64,16 +71,18 @@ function probe(socketPath: string): Promise<void> {
  * A client of the daemon of this host, over its unix socket. Managers answer all of the API there,
  * workers only `local`.
  * @throws CV_PEER_UNREACHABLE when no daemon listens, CV_ROLE_FORBIDDEN when the socket is another's
+ * @throws CV_PLACE_FOREIGN when another user may have made the socket
  * @throws CV_ARGUMENT_INVALID for a path over 107 bytes
  */
 export async function connectLocal(options: ConnectLocalOptions): Promise<ConclaveClient> {
-  const { clock, socketPath, timers } = options;
+  const { clock, socketPath, timers, userId } = options;
   if (Buffer.byteLength(socketPath) > SOCKET_PATH_BYTES_MAX) {
     throw new ConclaveError(
       'CV_ARGUMENT_INVALID',
       `the path of the socket has more than ${SOCKET_PATH_BYTES_MAX} bytes`,
     );
   }
+  if (userId !== 0) await checkOwnPlace(socketPath, userId);
   await probe(socketPath);
   const channel = openLocalChannel({ path: socketPath, clock, timers });
   return createClient(channelPort(channel), options);

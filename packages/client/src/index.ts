@@ -4,6 +4,7 @@ export { createClient } from './client.js';
 export type { ConclaveClient } from './client.js';
 export type { ClusterApi, RingWaitOptions, WatchKind, WatchOptions } from './cluster.js';
 export { channelPort } from './channel-port.js';
+export { isOutcomeOpen } from './retry.js';
 export { connectLocal, connectRemote } from './connect.js';
 export type { ConnectLocalOptions, ConnectRemoteOptions } from './connect.js';
 export type { CallOptions, ClientEnvironment, ReadOptions, WriteOptions } from './context.js';

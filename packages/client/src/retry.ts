@@ -19,6 +19,15 @@ const UNCERTAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CV_PEER_UNREACHABLE',
 ]);
 
+/**
+ * Whether what was asked may have been done although the call ended with this error.
+ * @param error what a call that changes something was rejected with
+ */
+export function isOutcomeOpen(error: unknown): boolean {
+  if (!isConclaveError(error)) return true;
+  return UNCERTAIN.has(error.code) || error.code === 'CV_CANCELLED' || error.kind === 'defect';
+}
+
 /** How long and for whom to try. */
 export interface RetryOptions {
   /** Milliseconds for all attempts together. */

@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -13,6 +13,7 @@ import { connectLocal } from '../src/index.js';
 import type { ConclaveClient } from '../src/index.js';
 import { collect } from './support/fake-port.js';
 
+const USER = process.getuid?.() ?? 0;
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const timers: Timers = {
   after: (delayMs, callback) => {
@@ -56,7 +57,7 @@ beforeAll(async () => {
     },
   });
   listener = await listenLocal({ path, services: [tokens], clock, timers, logger: SILENT_LOGGER });
-  client = await connectLocal({ socketPath: path, clock, timers, random });
+  client = await connectLocal({ socketPath: path, clock, timers, random, userId: USER });
 });
 
 afterAll(async () => {
@@ -66,6 +67,27 @@ afterAll(async () => {
 });
 
 describe('over the local socket', () => {
+  test('nothing is sent to a socket that another user may have made', async () => {
+    const open = join(folder, 'open');
+    mkdirSync(open);
+    chmodSync(open, 0o1777);
+    const path = join(open, 'theirs', 'conclave.sock');
+    mkdirSync(join(open, 'theirs'));
+    const theirs = await listenLocal({
+      path,
+      services: [],
+      clock,
+      timers,
+      logger: SILENT_LOGGER,
+    });
+    // Root can give the folder away; everybody else asks as somebody else.
+    if (USER === 0) chownSync(join(open, 'theirs'), 4_711, 4_711);
+    const userId = USER === 0 ? 1_000 : USER + 1;
+    const asked = connectLocal({ socketPath: path, clock, timers, random, userId });
+    await expect(asked).rejects.toMatchObject({ code: 'CV_PLACE_FOREIGN' });
+    await theirs.close();
+  });
+
   test('a write is repeated under one key until there is a leader', async () => {
     expect(await client.tokens.revoke('a')).toEqual({ index: 12 });
     expect(keys).toHaveLength(3);
@@ -90,7 +112,9 @@ describe('over the local socket', () => {
 describe('without a daemon', () => {
   test('it is said at once, with what to do', async () => {
     const socketPath = join(folder, 'nobody.sock');
-    await expect(connectLocal({ socketPath, clock, timers, random })).rejects.toMatchObject({
+    await expect(
+      connectLocal({ socketPath, clock, timers, random, userId: USER }),
+    ).rejects.toMatchObject({
       code: 'CV_PEER_UNREACHABLE',
       message: `no daemon answers at ${socketPath}`,
       hint: expect.stringContaining('conclave daemon'),
@@ -99,7 +123,9 @@ describe('without a daemon', () => {
 
   test('a path that no socket can have is refused', async () => {
     const socketPath = `/${'x'.repeat(107)}`;
-    await expect(connectLocal({ socketPath, clock, timers, random })).rejects.toMatchObject({
+    await expect(
+      connectLocal({ socketPath, clock, timers, random, userId: USER }),
+    ).rejects.toMatchObject({
       code: 'CV_ARGUMENT_INVALID',
     });
   });
@@ -107,7 +133,9 @@ describe('without a daemon', () => {
   test('a file that is no socket is told the same way', async () => {
     const socketPath = join(folder, 'file');
     writeFileSync(socketPath, '');
-    await expect(connectLocal({ socketPath, clock, timers, random })).rejects.toMatchObject({
+    await expect(
+      connectLocal({ socketPath, clock, timers, random, userId: USER }),
+    ).rejects.toMatchObject({
       code: 'CV_PEER_UNREACHABLE',
     });
   });

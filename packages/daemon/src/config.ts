@@ -106,8 +106,9 @@ function mistakeOf(issue: z.core.$ZodIssue | undefined): ConclaveError {
 
 function defaults({ uid, env }: ConfigSurroundings): { dataDir: string; runDir: string } {
   if (uid === 0) return { dataDir: '/var/lib/conclave', runDir: '/run/conclave' };
-  const state = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? homedir(), '.local/state');
-  const runtime = env['XDG_RUNTIME_DIR'] ?? `/dev/shm/conclave-${uid}`;
+  // A variable that is empty counts as absent.
+  const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local/state');
+  const runtime = env['XDG_RUNTIME_DIR'] || `/dev/shm/conclave-${uid}`;
   return { dataDir: join(state, 'conclave'), runDir: join(runtime, 'conclave') };
 }
 

@@ -29,12 +29,19 @@ async function run(args: readonly string[]): Promise<number> {
     env: process.env,
     isTerminal: process.stderr.isTTY === true,
   });
-  const daemon = await Daemon.start(config);
-  const stop = (): void => daemon.requestStop();
+  // From the first moment: a stop during the start ends what was started, in order.
+  let daemon: Daemon | undefined;
+  let isStopAsked = false;
+  const stop = (): void => {
+    isStopAsked = true;
+    daemon?.requestStop();
+  };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   // A terminal that goes away must not end the daemon of a host.
   process.on('SIGHUP', () => undefined);
+  daemon = await Daemon.start(config);
+  if (isStopAsked) daemon.requestStop();
   return daemon.ended;
 }
 

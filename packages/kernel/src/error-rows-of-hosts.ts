@@ -72,6 +72,18 @@ export const HOST_ERRORS = {
     when: 'A folder that must be in memory is on a disk or may be swapped.',
     next: 'Use a folder on tmpfs or ramfs.',
   },
+  CV_OUTPUT_FAILED: {
+    kind: 'environment',
+    status: 'INTERNAL',
+    when: 'What a command answers, or a file that it makes, could not be written.',
+    next: 'Make room or write elsewhere; `conclave status` tells what was done.',
+  },
+  CV_PLACE_FOREIGN: {
+    kind: 'environment',
+    status: 'FAILED_PRECONDITION',
+    when: 'Another user may have made or may replace the socket or the folder that is to be relied on.',
+    next: 'Set XDG_RUNTIME_DIR or name a folder that only you can write to.',
+  },
   CV_SNAPSHOT_DAMAGED: {
     kind: 'corrupt',
     status: 'DATA_LOSS',

@@ -56,8 +56,14 @@ export class LevelStore {
     } catch (error) {
       throw storeFailure(error, 'opening');
     }
-    const witness = await Witness.open(join(directory, 'witness'), options.key);
-    return new LevelStore(database, witness, options);
+    try {
+      const witness = await Witness.open(join(directory, 'witness'), options.key);
+      return new LevelStore(database, witness, options);
+    } catch (error) {
+      // A database that stays open would be another process's to the next try.
+      await database.close();
+      throw storeFailure(error, 'opening');
+    }
   }
 
   /** Closes the database; idempotent. Writes that are open end first. */

@@ -78,6 +78,8 @@ export function openLog(options: LogOptions): Log {
   const { clock, destination } = options;
   const always = safeFields(options.fields ?? {});
   const render = options.format === 'json' ? jsonLine : prettyLine;
+  // A reader that went away or a full disk costs lines, never the process.
+  destination.on('error', () => undefined);
   const transport = new transports.Stream({ stream: destination, eol: '\n' });
   const winston: WinstonLogger = createWinston({
     levels: WINSTON_LEVELS,

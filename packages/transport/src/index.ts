@@ -23,6 +23,7 @@ export { listenCluster, listenJoin } from './listen-tls.js';
 export type { ListenClusterOptions, ListenOptions } from './listen-tls.js';
 export type { Listener } from './listener.js';
 export type { CallOutcome, EndedCall, TransportObserver } from './observer.js';
+export { checkOwnPlace } from './own-place.js';
 export type { CallActor, Peer } from './peer.js';
 export { serve } from './serve.js';
 export type { Handler, Handlers, ServedMethod, ServedService } from './serve.js';

@@ -11,12 +11,13 @@ import {
   printList,
 } from '../output/print.js';
 import { eachRecoveryText } from '../recovery-input.js';
-import { KIT_OPTIONS, kitData, kitLines, kitText, makeKit, wipeKit } from '../recovery-kit.js';
+import { KIT_OPTIONS, kitData, kitLines, kitText, withNewKit } from '../recovery-kit.js';
 import { SLOT_VIEW } from '../views/slots.js';
 import { argument, IDEMPOTENCY_OPTION, writeOptions } from './shared.js';
 
 const LIST: CommandSpec = {
   path: 'keys ls',
+  isOfHost: true,
   summary: 'List what opens the keys of the manager on this host',
   examples: ['conclave keys ls'],
   options: LIST_OPTIONS,
@@ -34,6 +35,7 @@ const LIST: CommandSpec = {
 
 const ADD: CommandSpec = {
   path: 'keys add',
+  isOfHost: true,
   arguments: '<how>',
   summary: 'Let the manager on this host open its keys without a person',
   details: [
@@ -54,6 +56,7 @@ const ADD: CommandSpec = {
 
 const REMOVE: CommandSpec = {
   path: 'keys rm',
+  isOfHost: true,
   arguments: '<id>',
   summary: 'Remove a slot; the recovery slot stays',
   details: ['Without any other slot this manager is locked after its next restart.'],
@@ -129,26 +132,20 @@ const ROTATE: CommandSpec = {
     checkDoneOptions(call);
     await confirm(call, 'Make a new recovery key?');
     const client = await call.client();
-    const made = await makeKit(call);
-    try {
-      const { recipient } = made.kit;
-      const staged = await client.recovery.stage(recipient, writeOptions(call)).catch(async (e) => {
-        await made.discard();
-        throw e;
-      });
-      const { generation, index } = staged;
-      const lines = [
-        `recovery key ${generation} is made; committed at index ${index}`,
-        kitText(made),
-        '',
-        'The old key works until you prove that you have this one: conclave keys confirm-recovery',
-      ];
-      const data = { generation, index, ...kitData(made) };
-      const id = made.path ?? kitLines(made).join(' ');
-      await printDone(call, { text: lines.join('\n'), data, id });
-    } finally {
-      wipeKit(made);
-    }
+    await withNewKit(call, {
+      give: ({ recipient }) => client.recovery.stage(recipient, writeOptions(call)),
+      tell: async ({ generation, index }, made) => {
+        const lines = [
+          `recovery key ${generation} is made; committed at index ${index}`,
+          kitText(made),
+          '',
+          'The old key works until you prove that you have this one: conclave keys confirm-recovery',
+        ];
+        const data = { generation, index, ...kitData(made) };
+        const id = made.path ?? kitLines(made).join('\n');
+        await printDone(call, { text: lines.join('\n'), data, id });
+      },
+    });
   },
 };
 

@@ -1,11 +1,10 @@
-import type { ConclaveClient, InitResponse, InitSpec } from '@conclave/client';
 import type { SecretBytes } from '@conclave/sealed';
 import type { Call, CommandSpec, OptionSpec } from '../command-spec.js';
 import { confirm, YES_OPTION } from '../confirm.js';
 import { usageError } from '../flags.js';
 import { checkDoneOptions, DONE_OPTIONS, printDone } from '../output/print.js';
 import { readHidden } from '../prompt.js';
-import { KIT_OPTIONS, kitData, kitText, makeKit, wipeKit } from '../recovery-kit.js';
+import { KIT_OPTIONS, kitData, kitText, withNewKit } from '../recovery-kit.js';
 import { readSecret, readSecretFile } from '../stdin.js';
 import { argument } from './shared.js';
 
@@ -50,35 +49,29 @@ const INIT: CommandSpec = {
     const advertise = call.flags.text('advertise');
     const autoUnlock = call.flags.text('autoUnlock');
     const client = await call.client();
-    const kit = await makeKit(call);
-    try {
-      const spec = { advertise, autoUnlock, recovery: kit.kit.recipient };
-      const made = await init(client, spec, call).catch(async (error: unknown) => {
-        await kit.discard();
-        throw error;
-      });
-      const lines = [
-        `cluster ${made.clusterId} is made; this host is manager ${made.nodeId}`,
-        `managers talk at ${made.clusterAddress}, hosts join at ${made.joinAddress}`,
-        ...made.notes.map((note) => `note: ${note}`),
-        '',
-        kitText(kit),
-        '',
-        'To add a worker:   conclave token create worker',
-        'To add a manager:  conclave token create manager',
-      ];
-      if (format === 'id') await call.io.stderr.write(`${kitText(kit)}\n`);
-      const data = { ...made, ...kitData(kit) };
-      await printDone(call, { text: lines.join('\n'), data, id: made.clusterId });
-    } finally {
-      wipeKit(kit);
-    }
+    await withNewKit(call, {
+      give: ({ recipient }) => {
+        const spec = { advertise, autoUnlock, recovery: recipient };
+        return client.local.init(spec, { signal: call.tools.signal });
+      },
+      tell: async (made, kit) => {
+        const lines = [
+          `cluster ${made.clusterId} is made; this host is manager ${made.nodeId}`,
+          `managers talk at ${made.clusterAddress}, hosts join at ${made.joinAddress}`,
+          ...made.notes.map((note) => `note: ${note}`),
+          '',
+          kitText(kit),
+          '',
+          'To add a worker:   conclave token create worker',
+          'To add a manager:  conclave token create manager',
+        ];
+        if (format === 'id') await call.io.stderr.write(`${kitText(kit)}\n`);
+        const data = { ...made, ...kitData(kit) };
+        await printDone(call, { text: lines.join('\n'), data, id: made.clusterId });
+      },
+    });
   },
 };
-
-function init(client: ConclaveClient, spec: InitSpec, call: Call): Promise<InitResponse> {
-  return client.local.init(spec, { signal: call.tools.signal });
-}
 
 /** Takes the white space of a pipe or a file away; tokens have none inside. */
 async function trimmed(token: SecretBytes): Promise<SecretBytes> {

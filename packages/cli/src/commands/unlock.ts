@@ -7,6 +7,7 @@ import { eachRecoveryText } from '../recovery-input.js';
 /** `unlock`: opens the keys of this host's manager after a restart. */
 export const UNLOCK_COMMAND: CommandSpec = {
   path: 'unlock',
+  isOfHost: true,
   summary: 'Open the keys of the manager on this host after a restart',
   details: [
     'The recovery key comes on standard input, or is typed without echo; never as an argument. ' +

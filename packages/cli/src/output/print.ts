@@ -178,18 +178,20 @@ export function checkDoneOptions(call: Call): 'text' | 'json' | 'yaml' | 'id' {
   return output ?? 'text';
 }
 
+const eachLine = (text: string): string => text.split('\n').map(oneLine).join('\n');
+
 /** Says what was done. */
 export async function printDone(call: Call, done: Done): Promise<void> {
   const { stdout } = call.io;
   switch (checkDoneOptions(call)) {
     case 'id':
-      return done.id === undefined ? undefined : stdout.write(`${oneLine(done.id)}\n`);
+      return done.id === undefined ? undefined : stdout.write(`${eachLine(done.id)}\n`);
     case 'json':
       return stdout.write(`${JSON.stringify(done.data, undefined, 2)}\n`);
     case 'yaml':
       return stdout.write(formatYaml(done.data));
     case 'text':
-      return stdout.write(`${done.text.split('\n').map(oneLine).join('\n')}\n`);
+      return stdout.write(`${eachLine(done.text)}\n`);
   }
 }
 

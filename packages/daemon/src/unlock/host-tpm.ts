@@ -24,10 +24,17 @@ export function hostTpm({ timers }: Pick<ProviderTools, 'timers'>): UnlockProvid
   };
 }
 
-/** True when systemd-creds is there and this host has a TPM that it can use. */
-export function hasTpm({ timers }: Pick<ProviderTools, 'timers'>): Promise<boolean> {
-  return runHelper([COMMAND, 'has-tpm2'], SecretBytes.allocate(0), timers).then(
-    () => true,
-    () => false,
-  );
+/**
+ * True when systemd-creds is there and seals with the TPM of this host for us: a service without the
+ * device, or a user who is not root, has none even where the host does.
+ */
+export async function hasTpm(tools: Pick<ProviderTools, 'timers'>): Promise<boolean> {
+  using nothing = SecretBytes.allocate(1);
+  try {
+    (await runHelper([COMMAND, 'has-tpm2'], SecretBytes.allocate(0), tools.timers)).wipe();
+    await hostTpm(tools).wrap(nothing);
+    return true;
+  } catch {
+    return false;
+  }
 }
