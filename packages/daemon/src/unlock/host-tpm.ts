@@ -29,12 +29,14 @@ export function hostTpm({ timers }: Pick<ProviderTools, 'timers'>): UnlockProvid
  * device, or a user who is not root, has none even where the host does.
  */
 export async function hasTpm(tools: Pick<ProviderTools, 'timers'>): Promise<boolean> {
-  using nothing = SecretBytes.allocate(1);
+  const nothing = SecretBytes.allocate(1);
   try {
     (await runHelper([COMMAND, 'has-tpm2'], SecretBytes.allocate(0), tools.timers)).wipe();
     await hostTpm(tools).wrap(nothing);
     return true;
   } catch {
     return false;
+  } finally {
+    nothing.wipe();
   }
 }
