@@ -18,7 +18,16 @@ import type { ConfChange, ConfState } from './types.js';
 export function applyConfChange(core: RaftCore, change: ConfChange): ConfState {
   return adopt(
     core,
-    calculated(core, () => changed(stateOf(core), change)),
+    attempt(() => changed(stateOf(core), change)),
+  );
+}
+
+/** Replaces the configuration by a stored one, forgetting what is known about all nodes. */
+export function restoreConfState(core: RaftCore, confState: ConfState): void {
+  const { tracker, log } = core;
+  adopt(
+    core,
+    attempt(() => confchange.restore(confState, log.lastIndex(), tracker.limits)),
   );
 }
 
@@ -29,28 +38,13 @@ export function applyConfChange(core: RaftCore, change: ConfChange): ConfState {
  * @returns undefined if it can
  */
 export function impossibilityOf(core: RaftCore, change: ConfChange): string | undefined {
-  try {
-    changed(stateOf(core), change);
-    return undefined;
-  } catch (error) {
-    if (error instanceof ConfChangeError) return error.message;
-    throw error;
-  }
+  const result = attempt(() => changed(stateOf(core), change));
+  return result instanceof ConfChangeError ? result.message : undefined;
 }
 
 function stateOf({ tracker, log }: RaftCore): ChangerState {
   const { config, progress, limits } = tracker;
   return { config, progress, lastIndex: log.lastIndex(), limits };
-}
-
-/** Replaces the configuration by a stored one, forgetting what is known about all nodes. */
-export function restoreConfState(core: RaftCore, confState: ConfState): void {
-  const { tracker, log } = core;
-  const last = log.lastIndex();
-  adopt(
-    core,
-    calculated(core, () => confchange.restore(confState, last, tracker.limits)),
-  );
 }
 
 /** Which calculation a change asks for. */
@@ -66,17 +60,18 @@ function changed(state: ChangerState, change: ConfChange): ChangerState {
   return confchange.enterJoint(state, transition !== 'jointExplicit', changes);
 }
 
-function calculated(core: RaftCore, calculate: () => ChangerState): ChangerState {
+function attempt(calculate: () => ChangerState): ChangerState | ConfChangeError {
   try {
     return calculate();
   } catch (error) {
-    if (error instanceof ConfChangeError) core.fail(error.message);
+    if (error instanceof ConfChangeError) return error;
     throw error;
   }
 }
 
 /** Puts a configuration into effect, with what follows from it for a leader. */
-function adopt(core: RaftCore, state: ChangerState): ConfState {
+function adopt(core: RaftCore, state: ChangerState | ConfChangeError): ConfState {
+  if (state instanceof ConfChangeError) core.fail(state.message);
   const { tracker, id } = core;
   tracker.adopt(state.config, state.progress);
   const confState = tracker.confState();

@@ -319,6 +319,9 @@ test('a read answer without its request is ignored', () => {
 
 test('what a node tracks is visited in the order of ids', () => {
   const seen: string[] = [];
-  nodeOf(stored()).visitProgress((id, type, { match }) => seen.push(`${id} ${type} ${match}`));
-  expect(seen).toEqual(['1 peer 7', '2 peer 0', '3 peer 0']);
+  const node = nodeOf(stored());
+  const change = { type: 'ConfChangeAddLearnerNode', nodeId: 2 } as const;
+  node.applyConfChange({ version: 1, change });
+  node.visitProgress((id, type, { match }) => seen.push(`${id} ${type} ${match}`));
+  expect(seen).toEqual(['1 peer 7', '2 learner 0', '3 peer 0']);
 });

@@ -260,6 +260,10 @@ describe('the form is that of raftpb', () => {
       change: unknown;
     };
     expect(change).toEqual({ type: 'ConfChangeRemoveNode', nodeId: 5 });
+    const several = hex('12 06 18 07 08 01 10 05');
+    expect(
+      decodeConfChange({ term: 1, index: 1, type: 'EntryConfChangeV2', data: several }),
+    ).toEqual({ version: 2, transition: 'auto', changes: [change] });
   });
 });
 
