@@ -56,12 +56,13 @@ const PROJECTS = [
   ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022', '--exactOptionalPropertyTypes'],
 ];
 
-/** A map that is named must be there, with the sources in it. */
+/** A map that is named must be there, and so must its sources. */
 function checkMap(path) {
   const [, name] = /\/\/# sourceMappingURL=(.+)\s*$/.exec(readFileSync(path, 'utf8')) ?? [];
-  if (name === undefined) return;
-  const { sourcesContent } = JSON.parse(readFileSync(join(dirname(path), name), 'utf8'));
-  if (sourcesContent === undefined) throw new Error(`${name} points to sources that are not there`);
+  if (name === undefined) throw new Error(`${path} has no map`);
+  for (const source of JSON.parse(readFileSync(join(dirname(path), name), 'utf8')).sources) {
+    if (!existsSync(join(dirname(path), source))) throw new Error(`${name}: no ${source}`);
+  }
 }
 
 /** Relative links of a page lead to something in the package. */
@@ -77,10 +78,12 @@ function checkContents(installed) {
   if (manifest.private !== undefined) throw new Error('raft-ts is private');
   if (manifest.dependencies !== undefined) throw new Error('raft-ts has dependencies');
   const names = readdirSync(installed).toSorted();
-  const wanted = ['LICENSE', 'README.md', 'bench', 'dist', 'docs', 'examples', 'package.json'];
-  if (names.join() !== wanted.join()) throw new Error(`raft-ts contains ${names.join(', ')}`);
+  const wanted = 'LICENSE,README.md,bench,dist,docs,examples,package.json,src';
+  if (names.join() !== wanted) throw new Error(`raft-ts contains ${names.join(', ')}`);
   const files = readdirSync(join(installed, 'dist'), { recursive: true, withFileTypes: true });
-  const odd = files.find((file) => file.isFile() && !/\.(?:js|js\.map|d\.ts)$/.test(file.name));
+  const odd = files.find(
+    (file) => file.isFile() && !/\.(?:js|js\.map|d\.ts|d\.ts\.map)$/.test(file.name),
+  );
   if (odd !== undefined) throw new Error(`raft-ts contains ${odd.name}`);
   for (const { name, parentPath } of files) {
     if (name.endsWith('.js') || name.endsWith('.d.ts')) checkMap(join(parentPath, name));
@@ -88,10 +91,10 @@ function checkContents(installed) {
   const pages = ['README.md', 'examples/README.md', 'bench/README.md'];
   for (const page of readdirSync(join(installed, 'docs'))) pages.push(`docs/${page}`);
   for (const page of pages) checkLinks(join(installed, page));
-  for (const [name, { types, default: code }] of Object.entries(manifest.exports)) {
-    for (const path of [types, code]) {
-      if (!USE.includes(`'raft-ts${name.slice(1)}'`)) throw new Error(`${name} is not tried`);
-      readFileSync(join(installed, path));
+  for (const [name, paths] of Object.entries(manifest.exports)) {
+    if (!USE.includes(`'raft-ts${name.slice(1)}'`)) throw new Error(`${name} is not tried`);
+    for (const path of Object.values(paths)) {
+      if (!existsSync(join(installed, path))) throw new Error(`${name} leads to no ${path}`);
     }
   }
 }
