@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -33,6 +33,12 @@ describe('contexts as files', () => {
     expect((await stat(files.place('b'))).mode & 0o777).toBe(0o600);
     expect((await stat(join(folder, 'conclave/contexts'))).mode & 0o777).toBe(0o700);
     expect((await readdir(join(folder, 'conclave/contexts'))).toSorted()).toEqual(['a', 'b']);
+  });
+
+  test('in a place that is no folder are an error of output', async () => {
+    await mkdir(join(folder, 'conclave'));
+    await writeFile(join(folder, 'conclave/contexts'), '');
+    await expect(files.names()).rejects.toEqual(code('CV_OUTPUT_FAILED'));
   });
 
   test.each([0o640, 0o604, 0o660])('with the mode %o are not used', async (mode) => {
