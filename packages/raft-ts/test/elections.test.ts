@@ -322,6 +322,17 @@ describe('who does not campaign', () => {
     expect(cluster.node(2).hasReady()).toBe(false);
   });
 
+  test('nobody forgets a leader that relies on its lease', () => {
+    const lines: string[] = [];
+    const logger = { enabled: () => true, log: (_: string, line: string) => lines.push(line) };
+    const lease = { checkQuorum: true, readOnlyOption: 'leaseBased' } as const;
+    const cluster = new Cluster({ voters: [1, 2, 3], config: { ...lease, logger } });
+    cluster.elect(1);
+    cluster.node(2).forgetLeader();
+    expect(cluster.node(2).basicStatus().lead).toBe(1);
+    expect(lines.at(-1)).toBe('ignoring MsgForgetLeader due to ReadOnlyLeaseBased');
+  });
+
   test('a learner votes when it is asked', () => {
     const cluster = new Cluster({ voters: [1, 2], learners: [3] });
     cluster.deliver(message('MsgVote', { from: 2, to: 3, term: 5, index: 1, logTerm: 1 }));
