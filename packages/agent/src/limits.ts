@@ -7,6 +7,8 @@ export const TASK_UID_MIN: number = 700_000;
 export const TASK_UID_MAX: number = 765_535;
 /** Milliseconds until a prepared command must have been started. */
 export const START_MS_MAX: number = 30_000;
+/** Milliseconds between two looks whether it was. */
+export const START_POLL_MS: number = 10;
 /** Seconds after the end of a task in which no agent takes over, until its supervisor wipes. */
 export const WATCHDOG_SECONDS: number = 5;
 /** Milliseconds between two looks at processes whose end nobody announces. */
@@ -22,6 +24,13 @@ export const EXEC_MS_MAX: number = 30_000;
 export const OUTPUT_BURST_BYTES_MAX: number = 64 * MIB;
 /** Bytes of the newest part of one stream; the part before it has at most as many. */
 export const OUTPUT_PART_BYTES_MAX: number = Math.floor(limits.TASK_OUTPUT_BYTES_MAX / 4);
+/**
+ * Bytes that a part counts for at most. One of that size was made by other means than printing, and
+ * nothing of it is kept.
+ */
+export const OUTPUT_SIZE_BYTES_MAX: number = 16 * 1024 * MIB;
+/** Milliseconds between two cuts of the output of a task. */
+export const OUTPUT_CUT_MS: number = 50;
 /** Bytes of one piece of output on its way to a manager. */
 export const OUTPUT_PIECE_BYTES_MAX: number = 64 * 1024;
 /** Tasks that ended by themselves whose output is kept for whoever asks why. */

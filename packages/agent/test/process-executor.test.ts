@@ -5,17 +5,22 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
+import type { Timers } from '@conclave/kernel';
+
+import { START_MS_MAX } from '../src/limits.js';
 import {
   filesOf,
   openHost,
   outputOf,
   outputUntil,
   planOf,
+  realTimers,
   reasonToSkip,
   runTask,
   startTask,
@@ -27,6 +32,16 @@ const isRoot = process.geteuid?.() === 0;
 const describeTasks = skip === undefined ? describe : describe.skip;
 const because = skip === undefined ? '' : ` (skipped: ${skip})`;
 const testAsRoot = isRoot ? test : test.skip;
+const commandLines = (): string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name) && existsSync(`/proc/${name}/cmdline`))
+    .map((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8');
+      } catch {
+        return '';
+      }
+    });
 const FOREVER = 'echo up; while :; do sleep 1000; done';
 
 describeTasks(`a task as a process${because}`, () => {
@@ -217,6 +232,54 @@ describeTasks(`a task as a process${because}`, () => {
     const folder = `${host.files.taskDir(plan.taskId)}/output`;
     const kept = readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`).length);
     expect(kept.reduce((sum, size) => sum + size, 0)).toBeLessThan(3_000_000);
+  });
+
+  test('a task that fills the place of its output, or gives it any size, harms itself only', async () => {
+    const fills = 'dd if=/dev/zero of=/dev/stdout bs=1M count=70 oflag=append conv=notrunc; exit 3';
+    const plan = planOf(`truncate -s 4E /dev/stdout; sleep 1.5; ${fills}`);
+    const sizeKept = (): number => {
+      const folder = `${host.files.taskDir(plan.taskId)}/output`;
+      const sizes = readdirSync(folder).map((name) => statSync(`${folder}/${name}`).size);
+      return sizes.reduce((sum, size) => sum + size, 0);
+    };
+    await startTask(host, plan);
+    expect(await host.executor.wait(plan.taskId)).toMatchObject({ exitCode: 3 });
+    host.executor.finish(plan.taskId);
+    expect(sizeKept()).toBeLessThan(3_000_000);
+
+    // The same while the agent is away: the next one finds the place full.
+    await host.executor.start({ ...plan, command: ['sh', '-c', fills] });
+    host.executor.close();
+    const exitNote = `${host.files.taskDir(plan.taskId)}/exit`;
+    while (!existsSync(exitNote)) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(sizeKept()).toBeGreaterThan(50_000_000);
+    host = await host.restart();
+    expect(await host.executor.adopt(plan)).toBeDefined();
+    expect(await host.executor.wait(plan.taskId)).toMatchObject({ exitCode: 3 });
+    host.executor.finish(plan.taskId);
+    expect(sizeKept()).toBeLessThan(3_000_000);
+  }, 30_000);
+
+  test('a start that fails after the word leaves nothing running', async () => {
+    const { after } = realTimers;
+    // The agent never looks whether it was started, and its patience is over soon.
+    const timers: Timers = {
+      after: (ms, work) => after(ms === START_MS_MAX ? 2_000 : ms, work),
+      every: () => ({ cancel: () => undefined }),
+    };
+    host = await host.restart({ timers });
+    const plan = planOf('setsid sleep 98761 & exec sleep 98761');
+    const isRunning = (): boolean =>
+      commandLines().some((line) => line.includes('sleep\u000098761'));
+    const started = startTask(host, plan);
+    let hasRun = false;
+    const looking = setInterval(() => {
+      hasRun ||= isRunning();
+    }, 20);
+    await expect(started).rejects.toThrow('took too long');
+    clearInterval(looking);
+    expect(hasRun).toBe(true);
+    expect(isRunning()).toBe(false);
   });
 
   test('plans that cannot run are refused before anything is made', async () => {

@@ -9,7 +9,7 @@ import type { MemoryAreas, TaskFile } from '@conclave/memfs';
 import { SecretBytes } from '@conclave/sealed';
 
 import { ProcessExecutor } from '../src/index.js';
-import type { TaskExit, TaskPlan } from '../src/index.js';
+import type { ProcessExecutorOptions, TaskExit, TaskPlan } from '../src/index.js';
 
 export const realClock: Clock = {
   now: () => Date.now(),
@@ -44,12 +44,15 @@ export interface Host {
   readonly files: MountedTaskFiles;
   readonly executor: ProcessExecutor;
   /** Another agent on the same run folder, as after a restart. */
-  restart(): Promise<Host>;
+  restart(changes?: Partial<ProcessExecutorOptions>): Promise<Host>;
   /** Ends and removes everything. */
   close(): Promise<void>;
 }
 
-async function openHostAt(runDir: string): Promise<Host> {
+async function openHostAt(
+  runDir: string,
+  changes: Partial<ProcessExecutorOptions> = {},
+): Promise<Host> {
   const host = new SystemMountHost({ timers: realTimers });
   const parts = { host, timers: realTimers, clock: realClock, logger: SILENT_LOGGER, runDir };
   const areas = await openMemoryAreas(parts);
@@ -62,14 +65,15 @@ async function openHostAt(runDir: string): Promise<Host> {
     timers: realTimers,
     random: realRandom,
     logger: SILENT_LOGGER,
+    ...changes,
   });
   return {
     areas,
     files,
     executor,
-    restart: async () => {
+    restart: async (again = {}) => {
       executor.close();
-      return await openHostAt(runDir);
+      return await openHostAt(runDir, again);
     },
     close: async () => {
       executor.close();

@@ -1,5 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { appendFileSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { SILENT_LOGGER } from '@conclave/kernel';
@@ -19,6 +27,7 @@ import { ManualTime, seededRandom } from './manual-time.js';
 
 beforeAll(openSealed);
 
+const testAsRoot = process.geteuid?.() === 0 ? test : test.skip;
 const folder = (): string => mkdtempSync('/dev/shm/conclave-units-');
 const value = (text: string): SecretBytes => SecretBytes.take(new TextEncoder().encode(text));
 
@@ -178,6 +187,39 @@ describe('kept output', () => {
       }),
       { numRuns: 60 },
     );
+    rmSync(path, { recursive: true });
+  });
+
+  test('a file of a size that nobody printed is dropped, and followers go on behind it', () => {
+    const path = folder();
+    const log = new OutputLog(`${path}/out`, 64);
+    writeFileSync(`${path}/out`, 'x'.repeat(100));
+    log.rotate();
+    spawnSync('truncate', ['-s', '4E', `${path}/out`]);
+    expect(log.tail(1)).toBeGreaterThanOrEqual(log.end - 128);
+    expect(log.read(log.tail(1), 16).bytes).toHaveLength(16);
+    const { end } = log;
+    log.rotate();
+    expect(readdirSync(path)).toEqual(['out']);
+    expect(statSync(`${path}/out`).size).toBe(0);
+    appendFileSync(`${path}/out`, 'next');
+    expect(Buffer.from(log.read(end, 16).bytes).toString()).toBe('next');
+    // What the task takes away itself leaves no gap that a follower would wait out.
+    writeFileSync(`${path}/out`, '');
+    expect(log.read(end + 4, 16)).toEqual({ offset: log.end, bytes: new Uint8Array(0) });
+    rmSync(path, { recursive: true });
+  });
+
+  testAsRoot('what finds no room is dropped, and the part is cut all the same', () => {
+    const path = folder();
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path]);
+    const log = new OutputLog(`${path}/out`, 8_192);
+    writeFileSync(`${path}/out`, 'x'.repeat(65_536));
+    log.rotate();
+    expect(readdirSync(path)).toEqual(['out']);
+    expect(statSync(`${path}/out`).size).toBe(0);
+    expect(log.start).toBe(65_536);
+    spawnSync('umount', [path]);
     rmSync(path, { recursive: true });
   });
 

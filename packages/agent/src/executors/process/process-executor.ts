@@ -3,7 +3,7 @@ import type { Logger, Random, Timers } from '@conclave/kernel';
 import { findTool } from '@conclave/memfs';
 import type { TaskFiles } from '@conclave/memfs';
 
-import { KILL_MS_MAX, OUTPUT_BURST_BYTES_MAX } from '../../limits.js';
+import { KILL_MS_MAX, KILL_ROUND_MS, OUTPUT_BURST_BYTES_MAX } from '../../limits.js';
 import type {
   Executor,
   LogsOptions,
@@ -80,19 +80,36 @@ export class ProcessExecutor implements Executor {
     const outputFolder = await files.createOutput(plan.taskId, OUTPUT_BURST_BYTES_MAX);
     entry.outputs ??= outputsIn(outputFolder);
     entry.plan = plan;
+    entry.running = undefined;
     const notes = new TaskNotes(files.taskDir(plan.taskId));
-    const started = await startSupervisor({
-      plan,
-      user: entry.user,
-      notes,
-      outputs: entry.outputs,
-      viewPath: files.viewPath(plan.taskId),
-      runDir: this.#options.runDir,
-      hasTaskMounts: this.#options.hasTaskMounts,
-      isRoot: this.#isRoot,
-      timers: this.#options.timers,
-    });
-    entry.running = this.#look(entry, { ...started, notes, outputFolder });
+    try {
+      const started = await startSupervisor({
+        plan,
+        user: entry.user,
+        notes,
+        outputs: entry.outputs,
+        viewPath: files.viewPath(plan.taskId),
+        runDir: this.#options.runDir,
+        hasTaskMounts: this.#options.hasTaskMounts,
+        isRoot: this.#isRoot,
+        timers: this.#options.timers,
+      });
+      entry.running = this.#look(entry, { ...started, notes, outputFolder });
+    } catch (error) {
+      await this.#clearFailed(entry);
+      throw error;
+    }
+  }
+
+  /** Whatever a start that failed has left must not run on unknown, nor its user be given away. */
+  async #clearFailed(entry: Entry): Promise<void> {
+    const { taskId } = entry.plan;
+    try {
+      await this.clear(taskId);
+    } catch (error) {
+      this.#users.withhold(taskId);
+      this.#options.logger.error('task.processes-stay', { taskId, error });
+    }
   }
 
   wait(taskId: string): Promise<TaskExit> {
@@ -161,22 +178,31 @@ export class ProcessExecutor implements Executor {
 
   async clear(taskId: string): Promise<void> {
     assert(this.#entries.get(taskId)?.running === undefined, 'the task is known');
-    const { files, timers } = this.#options;
-    const note = new TaskNotes(files.taskDir(taskId)).readSupervisor();
+    const until = Math.ceil(KILL_MS_MAX / KILL_ROUND_MS);
+    let cause: unknown;
+    for (let round = 0; round < until; round += 1) {
+      try {
+        if (this.#killLeft(taskId) === 0) return;
+      } catch (error) {
+        cause = error;
+      }
+      await delay(this.#options.timers, KILL_ROUND_MS);
+    }
+    const text = 'processes of an old task outlive SIGKILL';
+    throw new ConclaveError('CV_EXECUTOR_FAILED', text, { cause });
+  }
+
+  /** One round of SIGKILL against what is left of a task; the number of processes. */
+  #killLeft(taskId: string): number {
+    const note = new TaskNotes(this.#options.files.taskDir(taskId)).readSupervisor();
     if (note !== undefined && isAlive(note.supervisor)) kill(note.supervisor.pid, 'SIGKILL');
-    const marks = {
-      user: note?.user,
+    const pids = processesOf({
+      user: note?.user ?? this.#entries.get(taskId)?.user,
       isViewMount: this.#isViewMount(taskId),
       exceptPid: undefined,
-    };
-    const until = Math.ceil(KILL_MS_MAX / 10);
-    for (let round = 0; round < until; round += 1) {
-      const pids = processesOf(marks);
-      if (pids.length === 0) return;
-      for (const pid of pids) kill(pid, 'SIGKILL');
-      await delay(timers, 10);
-    }
-    throw new ConclaveError('CV_EXECUTOR_FAILED', 'processes of an old task outlive SIGKILL');
+    });
+    for (const pid of pids) kill(pid, 'SIGKILL');
+    return pids.length;
   }
 
   logs(taskId: string, options: LogsOptions): AsyncIterable<OutputPiece> {
@@ -189,17 +215,16 @@ export class ProcessExecutor implements Executor {
   }
 
   finish(taskId: string): void {
-    const entry = this.#entries.get(taskId);
-    entry?.running?.close();
-    entry?.outputs?.stdout.rotate();
-    entry?.outputs?.stderr.rotate();
+    const running = this.#entries.get(taskId)?.running;
+    running?.close();
+    running?.cutOutput();
+    if (running?.hasLeftovers === true) this.#users.withhold(taskId);
     this.#users.release(taskId);
   }
 
   remove(taskId: string): void {
-    this.#entries.get(taskId)?.running?.close();
+    this.finish(taskId);
     this.#entries.delete(taskId);
-    this.#users.release(taskId);
   }
 
   close(): void {
@@ -215,9 +240,12 @@ export class ProcessExecutor implements Executor {
     parts: Pick<RunningTask, 'supervisor' | 'main'> & { notes: TaskNotes; outputFolder: string },
   ): RunningTask {
     const { stdout, stderr } = required(entry.outputs, 'the output of the task');
+    const { timers, logger } = this.#options;
     return new RunningTask({
       ...parts,
-      timers: this.#options.timers,
+      taskId: entry.plan.taskId,
+      timers,
+      logger,
       outputs: [stdout, stderr],
       marks: { user: entry.user, isViewMount: this.#isViewMount(entry.plan.taskId) },
     });

@@ -92,11 +92,18 @@ function hasUser(pid: number, user: TaskUser | undefined): boolean {
   return ids.split(/\s+/).includes(String(user.uid));
 }
 
-/** What `read` answers, or `otherwise` when the process is gone or not ours to look into. */
+/** Errors that say something of this process, and nothing of the one that was looked for. */
+const OWN_TROUBLE: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/**
+ * What `read` answers, or `otherwise` when the process is gone or not ours to look into.
+ * @throws EMFILE, ENFILE, ENOMEM: a process that cannot be seen for that may well live
+ */
 function readOr<T>(otherwise: T, read: () => T): T {
   try {
     return read();
-  } catch {
+  } catch (error) {
+    if (OWN_TROUBLE.has((error as { code?: unknown }).code)) throw error;
     return otherwise;
   }
 }

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, fchownSync, openSync, watch } from 'node:fs';
+import { closeSync, fchownSync, openSync } from 'node:fs';
 
 import { ConclaveError } from '@conclave/kernel';
 import type { Timers } from '@conclave/kernel';
 import { findTool } from '@conclave/memfs';
 
-import { START_MS_MAX, WATCHDOG_SECONDS } from '../../limits.js';
+import { START_MS_MAX, START_POLL_MS, WATCHDOG_SECONDS } from '../../limits.js';
 import type { TaskPlan, TaskUser } from '../executor.js';
 import { enterWords, taskWords, TOOL_ENVIRONMENT } from './command-line.js';
 import { SUPERVISE, wordVariables } from './launcher.js';
@@ -37,18 +37,16 @@ export interface Started {
 /**
  * Starts the supervisor of a task in namespaces of its own, and through it the command. Nothing of
  * the task runs before the supervisor is noted down: it waits for a word, and ends without it when
- * the agent dies first.
+ * the agent dies first. After an error something of the task may run: it is to be cleared.
  * @throws CV_EXECUTOR_FAILED, CV_MOUNT_DENIED with the step that failed
  */
 export async function startSupervisor(request: StartRequest): Promise<Started> {
-  const { notes, user } = request;
+  const { notes } = request;
   notes.clear();
   const child = await spawnSupervisor(request);
-  const supervisor = identify(child.pid ?? 0);
-  if (supervisor === undefined) throw startFailure('its supervisor ended at once', notes);
-  notes.writeSupervisor({ supervisor, user });
-  const started = startedOrFailed(child, request);
   child.stdin?.on('error', () => undefined);
+  const supervisor = noteDown(child, request);
+  const started = startedOrFailed(child, request);
   child.stdin?.end('go\n');
   await started;
   child.unref();
@@ -59,6 +57,19 @@ export async function startSupervisor(request: StartRequest): Promise<Started> {
   const main = notes.readStarted();
   if (main === undefined) throw startFailure('its supervisor ended', notes);
   return { supervisor, main };
+}
+
+/** Nobody finds a supervisor again that is not noted down, so that it must not stay. */
+function noteDown(child: ChildProcess, { notes, user }: StartRequest): ProcessIdentity {
+  try {
+    const supervisor = identify(child.pid ?? 0);
+    if (supervisor === undefined) throw startFailure('its supervisor ended at once', notes);
+    notes.writeSupervisor({ supervisor, user });
+    return supervisor;
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
 }
 
 async function spawnSupervisor(request: StartRequest): Promise<ChildProcess> {
@@ -102,22 +113,23 @@ function startedOrFailed(child: ChildProcess, request: StartRequest): Promise<vo
   const { notes, timers } = request;
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void): void => {
-      watcher.close();
+      poll.cancel();
       timer.cancel();
       settle();
     };
-    const look = (): void => {
-      const isThere = notes.readStarted() !== undefined || notes.readFailure() !== undefined;
-      if (isThere) finish(resolve);
-    };
-    const watcher = watch(notes.folder, look);
-    watcher.on('error', () => undefined);
+    const poll = timers.every(START_POLL_MS, () => {
+      try {
+        const isThere = notes.readStarted() !== undefined || notes.readFailure() !== undefined;
+        if (isThere) finish(resolve);
+      } catch (cause) {
+        const what = 'its notes cannot be read';
+        finish(() => reject(new ConclaveError('CV_EXECUTOR_FAILED', what, { cause })));
+      }
+    });
     const timer = timers.after(START_MS_MAX, () => {
-      child.kill('SIGKILL');
       finish(() => reject(startFailure('its namespace took too long', notes)));
     });
     child.once('exit', () => finish(resolve));
-    look();
   });
 }
 

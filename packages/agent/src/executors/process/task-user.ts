@@ -50,6 +50,11 @@ export class TaskUsers {
     if (user.isExclusive) this.#taken.set(user.uid, taskId);
   }
 
+  /** Gives the user of a task to no other one: something of the task still runs. */
+  withhold(taskId: string): void {
+    for (const [uid, owner] of this.#taken) if (owner === taskId) this.#taken.set(uid, '');
+  }
+
   release(taskId: string): void {
     for (const [uid, owner] of this.#taken) if (owner === taskId) this.#taken.delete(uid);
   }
