@@ -2,9 +2,6 @@ import { limits } from '@conclave/kernel';
 
 const MIB = 1024 * 1024;
 
-/** First and last uid of tasks that have one of their own. */
-export const TASK_UID_MIN: number = 700_000;
-export const TASK_UID_MAX: number = 765_535;
 /** Milliseconds until a prepared command must have been started. */
 export const START_MS_MAX: number = 30_000;
 /** Milliseconds between two looks whether it was. */

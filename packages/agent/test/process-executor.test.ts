@@ -120,6 +120,10 @@ describeTasks(`a task as a process${because}`, () => {
   testAsRoot('a service may name its user', async () => {
     const [, output] = await runTask(host, planOf('id -u; id -g; id -G', { user: '1234:5678' }));
     expect(output).toBe('1234\n5678\n5678\n');
+    await expect(host.executor.prepare(planOf('id', { user: '0' }))).rejects.toMatchObject({
+      code: 'CV_UNSUPPORTED',
+      message: expect.stringContaining('an account of the host'),
+    });
   });
 
   test('status, signal and missing or unusable command are told apart', async () => {

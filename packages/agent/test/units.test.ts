@@ -18,6 +18,7 @@ import { OutputLog } from '../src/executors/process/output-log.js';
 import { parseStat } from '../src/executors/process/process-table.js';
 import { parseSignal, signalOfStatus } from '../src/executors/process/signals.js';
 import { parseUser, TaskUsers } from '../src/executors/process/task-user.js';
+import type { TaskUsersOptions } from '../src/executors/process/task-user.js';
 import { FileRecords } from '../src/index.js';
 import type { TaskRecord } from '../src/index.js';
 import { HeldValues } from '../src/tasks/held-values.js';
@@ -105,23 +106,73 @@ describe('records', () => {
 
 describe('users of tasks', () => {
   const root = { uid: 0, gid: 0 };
+  const ask = (taskId: string, user = '', serviceName = 'web') => ({ taskId, user, serviceName });
+  const accounts = () => ({ uids: new Set([0, 33]), gids: new Set([0, 33, 999]) });
+  const createUsers = (rest: Partial<TaskUsersOptions> = {}) =>
+    new TaskUsers({ agent: root, random: seededRandom(), accounts, ...rest });
+
+  test('a service may name nobody of the host, of the agent or of other tasks', () => {
+    const users = createUsers();
+    const refused = ['0', '0:5000', '5000:0', '33', '5000:33', '5000:999', '700000', '5000:765535'];
+    for (const user of refused) {
+      expect(() => users.assign(ask('a', user))).toThrow(`may not run as user ${user}`);
+    }
+    const agent = { uid: 0, gid: 4000 };
+    expect(() => createUsers({ agent }).assign(ask('a', '5000:4000'))).toThrow('of the host');
+    expect(users.assign(ask('a', '5000:5001'))).toEqual({
+      uid: 5000,
+      gid: 5001,
+      isExclusive: false,
+    });
+  });
+
+  test('two services share a named user only where the host allows it', () => {
+    const users = createUsers();
+    users.assign(ask('a', '5000'));
+    users.assign(ask('b', '5000'));
+    expect(() => users.assign(ask('c', '5000:1', 'spy'))).toThrow('of another service');
+    users.release('a');
+    expect(() => users.assign(ask('c', '5000', 'spy'))).toThrow('of another service');
+    users.release('b');
+    users.adopt(ask('c', '', 'spy'), { uid: 5000, gid: 5000, isExclusive: false });
+    expect(() => users.assign(ask('a', '5000'))).toThrow('of another service');
+    const shared = createUsers({ allowedUsers: ['5000'] });
+    shared.assign(ask('a', '5000'));
+    expect(shared.assign(ask('c', '5000', 'spy')).uid).toBe(5000);
+  });
+
+  test('the host may allow its own users, exactly as listed, but none of those of tasks', () => {
+    const users = createUsers({ allowedUsers: ['0', '33:999', '700000'] });
+    expect(users.assign(ask('a', '0')).uid).toBe(0);
+    expect(users.assign(ask('b', '33:999')).gid).toBe(999);
+    expect(() => users.assign(ask('c', '33'))).toThrow('an account of the host');
+    expect(() => users.assign(ask('c', '700000'))).toThrow('range');
+  });
+
+  test('a user of which something still runs is given to nobody', () => {
+    const users = createUsers({ uidMin: 10, uidMax: 10 });
+    users.assign(ask('a'));
+    users.withhold('a');
+    users.release('a');
+    expect(() => users.assign(ask('b'))).toThrow('in use');
+  });
 
   test('no two tasks share a uid of the range, and the range has an end', () => {
     const range = { uidMin: 10, uidMax: 14 };
     const users = new TaskUsers({ agent: root, random: seededRandom(), ...range });
-    const uids = ['a', 'b', 'c', 'd', 'e'].map((task) => users.assign(task, '').uid);
+    const uids = ['a', 'b', 'c', 'd', 'e'].map((task) => users.assign(ask(task)).uid);
     expect(new Set(uids).size).toBe(5);
-    expect(() => users.assign('f', '')).toThrow('in use');
+    expect(() => users.assign(ask('f'))).toThrow('in use');
     users.release('c');
-    expect(users.assign('f', '').uid).toBe(uids[2]);
+    expect(users.assign(ask('f')).uid).toBe(uids[2]);
   });
 
   test('without the rights of root only the own user is possible', () => {
     const users = new TaskUsers({ agent: { uid: 7, gid: 8 }, random: seededRandom() });
-    expect(users.assign('a', '')).toEqual({ uid: 7, gid: 8, isExclusive: false });
-    expect(users.assign('a', '7').uid).toBe(7);
-    expect(() => users.assign('a', '0')).toThrow('cannot run a task as another user');
-    expect(() => users.assign('a', '7:9')).toThrow('cannot run a task as another user');
+    expect(users.assign(ask('a'))).toEqual({ uid: 7, gid: 8, isExclusive: false });
+    expect(users.assign(ask('a', '7')).uid).toBe(7);
+    expect(() => users.assign(ask('a', '0'))).toThrow('cannot run a task as another user');
+    expect(() => users.assign(ask('a', '7:9'))).toThrow('cannot run a task as another user');
   });
 
   test('a user is numbers within their range', () => {

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, limits } from '@conclave/kernel';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { Flags } from './flags.js';
@@ -14,6 +14,14 @@ const PORT_MAX = 65_535;
 
 const port = z.number().int().min(1).max(PORT_MAX);
 
+/** As a service names it; YAML reads one without a gid as a number. */
+const taskUser = z
+  .union([z.string(), z.number().int()])
+  .transform(String)
+  .refine((text) => /^(?:0|[1-9]\d{0,8})(?::(?:0|[1-9]\d{0,8}))?$/.test(text), {
+    message: 'must be "uid" or "uid:gid" in numbers',
+  });
+
 /** What a configuration file may say; everything else is refused. */
 const FILE = z.strictObject({
   dataDir: z.string().min(1).optional(),
@@ -24,6 +32,7 @@ const FILE = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
   logFormat: z.enum(['json', 'pretty']).optional(),
   allowSwap: z.boolean().optional(),
+  allowedTaskUsers: z.array(taskUser).max(limits.ALLOWED_TASK_USERS_MAX).optional(),
 });
 
 /** Checked settings of a daemon, every default filled in. */
@@ -37,6 +46,8 @@ export interface DaemonConfig {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly logFormat: 'json' | 'pretty';
   readonly allowSwap: boolean;
+  /** Users of this host, "uid" or "uid:gid", that a service may name for its tasks. */
+  readonly allowedTaskUsers: readonly string[];
 }
 
 /** Where defaults come from. */
@@ -175,5 +186,6 @@ export async function readConfig(
     ]),
     logFormat: oneOf('log format', format, ['json', 'pretty']),
     allowSwap: flags.allowSwap || (file.allowSwap ?? false),
+    allowedTaskUsers: file.allowedTaskUsers ?? [],
   };
 }

@@ -166,6 +166,7 @@ export class WorkerMember implements Member {
       timers,
       random,
       logger,
+      allowedUsers: this.#around.config.allowedTaskUsers,
     });
     const bootId = readBootId();
     return new Agent({

@@ -33,6 +33,7 @@ describe('the configuration', () => {
       logLevel: 'info',
       logFormat: 'json',
       allowSwap: false,
+      allowedTaskUsers: [],
     });
     const env = { HOME: '/home/someone', XDG_RUNTIME_DIR: '/run/user/7' };
     const own = await readConfig(readFlags([]), { ...HOST, uid: 7, env, isTerminal: true });
@@ -53,6 +54,14 @@ describe('the configuration', () => {
       logLevel: 'debug',
       dataDir: '/srv/conclave',
     });
+  });
+
+  test('users for tasks are numbers, as a service names them', async () => {
+    const config = await fromFile('allowedTaskUsers: [33, "1000:50", 0:0]\n');
+    expect(config.allowedTaskUsers).toEqual(['33', '1000:50', '0:0']);
+    for (const bad of ['root', '"01"', '-1', '"1:2:3"', '4294967295', '1.5']) {
+      await expect(fromFile(`allowedTaskUsers: [${bad}]\n`)).rejects.toThrow('allowedTaskUsers');
+    }
   });
 
   test.each([

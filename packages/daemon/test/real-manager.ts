@@ -108,6 +108,7 @@ export class RealManager {
         logLevel: 'error',
         logFormat: 'json',
         allowSwap: true,
+        allowedTaskUsers: [],
       },
       folder: data,
       identityFile: new IdentityFile(data),

@@ -35,6 +35,11 @@ export const REPLICA_COUNT_MAX: number = 10_000;
 export const COMMAND_WORD_COUNT_MAX: number = 256;
 /** Bytes of a command line and of its environment. */
 export const COMMAND_BYTES_MAX: number = 64 * KIB;
+/** First and last uid, and gid, of tasks that have one of their own; no service may name one. */
+export const TASK_UID_MIN: number = 700_000;
+export const TASK_UID_MAX: number = 765_535;
+/** Users that the configuration of a host may allow to services. */
+export const ALLOWED_TASK_USERS_MAX: number = 64;
 /** Environment variables of a service. */
 export const ENVIRONMENT_COUNT_MAX: number = 256;
 /** Finished tasks kept per slot. */

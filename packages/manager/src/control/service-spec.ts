@@ -126,6 +126,11 @@ function workingDirectoryOf(path: string): string {
 function userOf(user: string): string {
   if (user === '') return user;
   const ids = USER.test(user) ? user.split(':').map(Number) : [];
+  const { TASK_UID_MIN, TASK_UID_MAX } = limits;
+  if (ids.some((id) => id >= TASK_UID_MIN && id <= TASK_UID_MAX)) {
+    const range = `${TASK_UID_MIN} to ${TASK_UID_MAX}`;
+    throw invalid('spec.user', `may not be of ${range}: tasks without a user are given these`);
+  }
   if (ids.length > 0 && ids.every((id) => id <= USER_ID_MAX)) return ids.join(':');
   throw invalid('spec.user', `must be "uid" or "uid:gid", numbers from 0 to ${USER_ID_MAX}`);
 }

@@ -119,6 +119,8 @@ describe('create', () => {
     ['spec.env', { env: { A: 'x\0' } }],
     ['spec.env', { env: { A: 'x'.repeat(70_000) } }],
     ['spec.user', { user: 'root' }],
+    ['spec.user', { user: '700000' }],
+    ['spec.user', { user: '33:765535' }],
     ['spec.user', { user: '4294967295' }],
     ['spec.user', { user: '1:2:3' }],
     ['spec.working_directory', { workingDirectory: 'relative' }],

@@ -39,6 +39,8 @@ export interface ProcessExecutorOptions {
   /** Range of uids for tasks; nobody else on the host may use them. */
   readonly uidMin?: number;
   readonly uidMax?: number;
+  /** Users of the host, or shared between services, that services may name all the same. */
+  readonly allowedUsers?: readonly string[];
 }
 
 interface Entry {
@@ -69,7 +71,7 @@ export class ProcessExecutor implements Executor {
     assert(!this.#entries.has(plan.taskId), 'the task was prepared already');
     checkPlan(plan);
     for (const tool of TOOLS) findTool(tool);
-    const user = this.#users.assign(plan.taskId, plan.user);
+    const user = this.#users.assign(plan);
     this.#entries.set(plan.taskId, { user, plan, running: undefined, outputs: undefined });
     return user;
   }
@@ -162,7 +164,7 @@ export class ProcessExecutor implements Executor {
     const note = notes.readSupervisor();
     const main = notes.readStarted();
     if (note === undefined || main === undefined) return undefined;
-    this.#users.adopt(plan.taskId, note.user);
+    this.#users.adopt(plan, note.user);
     const outputFolder = await files.createOutput(plan.taskId, OUTPUT_BURST_BYTES_MAX);
     const entry: Entry = {
       user: note.user,
