@@ -265,10 +265,9 @@ describeTasks(`a task as a process${because}`, () => {
   }, 30_000);
 
   test('a start that fails after the word leaves nothing running', async () => {
-    const { after } = realTimers;
     // The agent never looks whether it was started, and its patience is over soon.
     const timers: Timers = {
-      after: (ms, work) => after(ms === START_MS_MAX ? 2_000 : ms, work),
+      after: (ms, work) => realTimers.after(ms === START_MS_MAX ? 2_000 : ms, work),
       every: () => ({ cancel: () => undefined }),
     };
     host = await host.restart({ timers });
