@@ -69,6 +69,8 @@ export const MANAGER_SILENCE_MS_MAX: number = 4_000;
 /** Milliseconds between two attempts to reach any manager; doubles up to the second. */
 export const RECONNECT_MS_MIN: number = 100;
 export const RECONNECT_MS_MAX: number = 5_000;
+/** Milliseconds after which a session counts as good: the pause before the next is short again. */
+export const SESSION_SETTLED_MS: number = 5_000;
 /** Range of heartbeat periods that an agent follows. */
 export const HEARTBEAT_MS_MIN: number = 50;
 export const HEARTBEAT_MS_MAX: number = 60_000;

@@ -1,7 +1,7 @@
 import { delay, toConclaveError } from '@conclave/kernel';
-import type { Logger, Random, Timers } from '@conclave/kernel';
+import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
 
-import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from '../limits.js';
+import { RECONNECT_MS_MAX, RECONNECT_MS_MIN, SESSION_SETTLED_MS } from '../limits.js';
 import type { ManagerDialer } from './connection.js';
 import type { ManagerBook } from './manager-book.js';
 import { RemovalWords } from './removal-words.js';
@@ -24,6 +24,7 @@ export interface SessionLoopOptions {
   readonly context: () => SessionContext;
   /** Called once: this node was removed, for certain. No session follows. */
   readonly onRemoved: () => void;
+  readonly clock: Clock;
   readonly random: Random;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -31,7 +32,8 @@ export interface SessionLoopOptions {
 
 /**
  * Keeps a session with some manager: tries one after the other in random order, and waits between
- * attempts, longer and longer and never as long as other agents. Ends when the node was removed.
+ * attempts, longer and longer until a session lasts, and never as long as other agents. Ends when
+ * the node was removed.
  */
 export class SessionLoop {
   readonly #options: SessionLoopOptions;
@@ -75,16 +77,20 @@ export class SessionLoop {
   }
 
   async #run(): Promise<void> {
-    const { book, random, timers } = this.#options;
+    const { book, clock, random, timers } = this.#options;
     let waitMs = RECONNECT_MS_MIN;
     let lostId = '';
     while (!this.#stop.signal.aborted) {
       for (const manager of book.shuffled(lostId)) {
         if (this.#stop.signal.aborted) return;
+        const sinceMs = clock.monotonic();
         const wasOpen = await this.#hold(manager);
         if (this.#standing === 'removed') return;
         if (wasOpen) {
-          waitMs = RECONNECT_MS_MIN;
+          // One that ends at once, because an assignment is refused or another host has the same
+          // identity, would otherwise begin anew without a pause for ever.
+          const hasLasted = clock.monotonic() - sinceMs >= SESSION_SETTLED_MS;
+          if (hasLasted) waitMs = RECONNECT_MS_MIN;
           lostId = manager.nodeId;
           break;
         }
