@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -69,7 +70,7 @@ describe('held values', () => {
     finish();
     expect(await text).toBe('a');
     await expect(held.borrow(['s@1'], () => Promise.resolve())).rejects.toThrow('is held');
-    held.clear();
+    held.close();
     expect(held.has('s@2')).toBe(false);
   });
 });
@@ -84,22 +85,42 @@ describe('records', () => {
     atMs: 1,
     assignment: undefined,
     files: [],
+    pending: [],
+    receipts: [],
   };
+  const member = { clusterId: 'c', nodeId: 'n' };
 
   test('come back, except those of another start of the host, and damaged ones', () => {
     const path = folder();
-    const records = new FileRecords({ folder: path, bootId: 'one' });
+    const records = new FileRecords({ folder: path, bootId: 'one', ...member });
     const other = { ...record, taskId: 'baaaaaaaaaaaaaaaaaaaaaaaaa' };
     records.save(record);
     records.save(other);
     records.savePosition({ epoch: 2, index: 30 });
     writeFileSync(`${path}/${other.taskId}.json`, '{"format":1');
-    const again = new FileRecords({ folder: path, bootId: 'one' });
+    const again = new FileRecords({ folder: path, bootId: 'one', ...member });
     expect(again.load().map(({ taskId }) => taskId)).toEqual([record.taskId]);
     expect(again.loadPosition()).toEqual({ epoch: 2, index: 30 });
-    const rebooted = new FileRecords({ folder: path, bootId: 'two' });
+    const rebooted = new FileRecords({ folder: path, bootId: 'two', ...member });
     expect(rebooted.loadPosition()).toBeUndefined();
     expect(rebooted.load()).toEqual([]);
+    again.destroy();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('of another member that this host was are not taken', () => {
+    const path = folder();
+    const before = new FileRecords({ folder: path, bootId: 'one', ...member });
+    before.save(record);
+    before.savePosition({ epoch: 2, index: 30 });
+    for (const later of [
+      { clusterId: 'c', nodeId: 'other' },
+      { clusterId: 'other', nodeId: 'n' },
+    ]) {
+      const records = new FileRecords({ folder: path, bootId: 'one', ...later });
+      expect(records.loadPosition()).toBeUndefined();
+      expect(records.load()).toEqual([]);
+    }
     rmSync(path, { recursive: true });
   });
 });

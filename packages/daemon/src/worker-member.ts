@@ -108,10 +108,9 @@ export class WorkerMember implements Member {
     this.#isLeaving = true;
     const { standing } = this.#agent.status();
     await this.#agent.stop({ keepTasks: false });
-    // Managers close the connections of who was removed, so that their answer may get lost.
-    if (standing === 'removed') return;
     try {
-      await this.#sayFarewell();
+      // Managers close the connections of who was removed, so that their answer may get lost.
+      if (standing !== 'removed') await this.#sayFarewell();
     } catch (error) {
       if (!force) {
         await this.#stay();
@@ -119,6 +118,7 @@ export class WorkerMember implements Member {
       }
       this.#around.logger.warn('daemon.left-alone', { error });
     }
+    this.#createRecords().destroy();
   }
 
   /**
@@ -168,11 +168,10 @@ export class WorkerMember implements Member {
       logger,
       allowedUsers: this.#around.config.allowedTaskUsers,
     });
-    const bootId = readBootId();
     return new Agent({
       clusterId: this.#member.clusterId,
       nodeId: this.#member.nodeId,
-      bootId,
+      bootId: readBootId(),
       description: {
         hostname,
         platformOs: platform(),
@@ -191,12 +190,18 @@ export class WorkerMember implements Member {
       onRemoved: () => void this.#renewal.stop(),
       files,
       executors: [executor],
-      records: new FileRecords({ folder: join(areas.runDir, 'records'), bootId }),
+      records: this.#createRecords(),
       clock,
       timers,
       random,
       logger,
     });
+  }
+
+  #createRecords(): FileRecords {
+    const { clusterId, nodeId } = this.#member;
+    const folder = join(this.#areas.runDir, 'records');
+    return new FileRecords({ folder, bootId: readBootId(), clusterId, nodeId });
   }
 
   #saveManagers(managers: readonly ManagerPlace[]): void {

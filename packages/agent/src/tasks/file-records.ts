@@ -13,24 +13,28 @@ import { assert, isId } from '@conclave/kernel';
 import type { Position } from '../assignment/assembler.js';
 import type { TaskRecord, TaskRecords } from './task-record.js';
 
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
  * Records as small files in a folder of the run folder, which is in memory. Those of another start
- * of the host, of another format or damaged ones count as absent: their tasks are wiped.
+ * of the host, of another member that this host was, of another format or damaged ones count as
+ * absent: their tasks are wiped.
  */
 export class FileRecords implements TaskRecords {
   readonly #folder: string;
-  readonly #bootId: string;
+  readonly #owner: string;
 
   constructor(options: {
     /** Made when missing; its parent exists. */
     readonly folder: string;
     /** Identifies this start of the host. */
     readonly bootId: string;
+    /** The member that the records are of. */
+    readonly clusterId: string;
+    readonly nodeId: string;
   }) {
     this.#folder = options.folder;
-    this.#bootId = options.bootId;
+    this.#owner = [options.bootId, options.clusterId, options.nodeId].join(' ');
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
 
@@ -65,9 +69,14 @@ export class FileRecords implements TaskRecords {
     this.#write('position', position);
   }
 
+  /** Removes all of it, for a host that is no member any more. */
+  destroy(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
   #write(name: string, content: object): void {
     const path = `${this.#folder}/${name}`;
-    const text = JSON.stringify({ format: FORMAT, bootId: this.#bootId, content });
+    const text = JSON.stringify({ format: FORMAT, owner: this.#owner, content });
     writeFileSync(`${path}.next`, text, { mode: 0o600 });
     renameSync(`${path}.next`, path);
   }
@@ -77,7 +86,7 @@ export class FileRecords implements TaskRecords {
     if (!existsSync(path)) return undefined;
     try {
       const file = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
-      const isOurs = file['format'] === FORMAT && file['bootId'] === this.#bootId;
+      const isOurs = file['format'] === FORMAT && file['owner'] === this.#owner;
       return isOurs ? (file['content'] as T) : undefined;
     } catch {
       return undefined;
