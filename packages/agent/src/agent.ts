@@ -1,7 +1,6 @@
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, toConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
 import type { Medium, TaskFiles } from '@conclave/memfs';
-import type { SessionInfo } from '@conclave/wire';
 
 import type { Assignment, Position } from './assignment/assembler.js';
 import type { Executor, LogsOptions, OutputPiece } from './executors/executor.js';
@@ -33,8 +32,6 @@ export interface AgentOptions {
   readonly saveManagers: (managers: readonly ManagerPlace[]) => void;
   /** Called once most managers say that this node was removed; its tasks are being ended then. */
   readonly onRemoved?: () => void;
-  /** Called with what each session says of the cluster: roots, availability. */
-  readonly onInfo?: (info: SessionInfo) => void;
   readonly files: TaskFiles;
   /** By runtime. */
   readonly executors: readonly Executor[];
@@ -72,7 +69,6 @@ export class Agent {
   readonly #outbox: ReportOutbox;
   readonly #reconciler: Reconciler;
   readonly #loop: SessionLoop;
-  #description: NodeDescription;
   #position: Position;
   #isSwapSafe = true;
   #mediumCheck: TimerHandle | undefined;
@@ -81,7 +77,6 @@ export class Agent {
     const { files, records, clock, timers, random, logger } = options;
     this.#options = options;
     this.#held = new HeldValues(random);
-    this.#description = options.description;
     this.#position = records.loadPosition() ?? NOWHERE;
     this.#outbox = new ReportOutbox({ timers, logger });
     this.#reconciler = new Reconciler({
@@ -100,6 +95,7 @@ export class Agent {
       book: new ManagerBook({ managers: options.managers, save: options.saveManagers, random }),
       context: () => this.#sessionContext(),
       onRemoved: () => this.#endAll(),
+      clock,
       random,
       timers,
       logger,
@@ -124,13 +120,6 @@ export class Agent {
     if (!keepTasks) await this.#reconciler.stopAll();
     await this.#reconciler.close();
     this.#outbox.detach();
-  }
-
-  /** Says something new of the node: a session that said otherwise is opened anew. */
-  describe(description: NodeDescription): void {
-    const isEqual = JSON.stringify(description) === JSON.stringify(this.#description);
-    this.#description = description;
-    if (!isEqual) this.#loop.reconnect();
   }
 
   /** Opens the session anew, for example with a renewed certificate. */
@@ -165,19 +154,19 @@ export class Agent {
   }
 
   #sessionContext(): SessionContext {
-    const { clusterId, nodeId, bootId, random, timers, logger } = this.#options;
+    const { clusterId, nodeId, bootId, description, random, timers, logger } = this.#options;
     return {
       clusterId,
       nodeId,
       bootId,
-      description: this.#description,
+      description,
       position: this.#position,
       heldKeys: () => this.#held.keys(),
       isHeld: (key) => this.#held.has(key),
       outbox: this.#outbox,
       openLogs: (send) => new LogService((taskId) => this.#reconciler.executorOf(taskId), send),
       onAssignment: (assignment) => this.#apply(assignment),
-      onInfo: (info) => this.#takeInfo(info),
+      onInfo: ({ managers }) => this.#loop.book.update(managers),
       random,
       timers,
       logger,
@@ -185,9 +174,14 @@ export class Agent {
   }
 
   #apply(assignment: Assignment): void {
-    this.#position = assignment.position;
-    this.#options.records.savePosition(assignment.position);
     this.#reconciler.apply(assignment);
+    this.#position = assignment.position;
+    try {
+      this.#options.records.savePosition(assignment.position);
+    } catch (error) {
+      // What is withdrawn must go, and what is wanted must run, whatever can be noted down.
+      this.#options.logger.error('agent.position-not-saved', { error });
+    }
   }
 
   /** Nothing is assigned to a node that was removed: every task is stopped and forgotten. */
@@ -196,16 +190,14 @@ export class Agent {
     this.#options.onRemoved?.();
   }
 
-  #takeInfo(info: SessionInfo): void {
-    this.#loop.book.update(info.managers);
-    this.#options.onInfo?.(info);
-  }
-
   #checkMedium(): void {
-    this.#isSwapSafe = this.#options.files.isSwapSafe();
-    if (this.#isSwapSafe) return;
-    this.#options.logger.error('medium.swappable', {
-      reason: 'swap is active and the files of tasks may be swapped out',
-    });
+    let reason = 'swap is active and the files of tasks may be swapped out';
+    try {
+      this.#isSwapSafe = this.#options.files.isSwapSafe();
+    } catch (error) {
+      this.#isSwapSafe = false;
+      reason = `the medium cannot be proven: ${toConclaveError(error).message}`;
+    }
+    if (!this.#isSwapSafe) this.#options.logger.error('medium.swappable', { reason });
   }
 }

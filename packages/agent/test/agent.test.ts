@@ -296,6 +296,31 @@ describe('a changed secret', () => {
     expect(bench.textOf(task, 'password')).toBe('two');
   });
 
+  test('that changes again while its task restarts is told by the version that was written', async () => {
+    const onChange = action('restart');
+    const session = await runTask({ onChange });
+    let goOn = (): void => undefined;
+    const stop = bench.executor.stop.bind(bench.executor);
+    bench.executor.stop = async (taskId) => {
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      return await stop(taskId);
+    };
+    rotate(session, { onChange });
+    await bench.time.until('written', () => bench.textOf(task, 'password') === 'two');
+    session.assign({
+      tasks: [{ id: task, bindings: [bind(3, { onChange })] }],
+      values: { [`${secret}@3`]: { text: 'three', taskIds: [task] } },
+      secretsRemoved: [`${secret}@2`],
+    });
+    await bench.time.until('acknowledged', () => session.all('ack').length === 3);
+    goOn();
+    await bench.time.until('a receipt', () => session.receipts.includes('password 3 reloaded'));
+    expect(session.receipts).not.toContain('password 2 reloaded');
+    expect(bench.textOf(task, 'password')).toBe('three');
+  });
+
   test('that was destroyed under a running task stops it with the reason', async () => {
     const session = await runTask();
     session.assign({
@@ -358,6 +383,59 @@ describe('a restarted agent', () => {
     await bench.time.until('receipt', () => session.receipts.includes('password 2 delivered'));
     expect(bench.executor.events.filter((event) => event === `start ${task}`)).toHaveLength(1);
     expect(bench.textOf(task, 'password')).toBe('two');
+  });
+
+  test('tells receipts again, and runs the action that an earlier run still owed', async () => {
+    const onChange = { kind: 'exec', signal: '', command: 'reload' };
+    const first = await runTask({ onChange });
+    const exec = bench.executor.exec.bind(bench.executor);
+    // The agent is gone before the command has ended.
+    bench.executor.exec = () => new Promise(() => undefined);
+    rotate(first, { onChange });
+    await bench.time.until('written', () => bench.textOf(task, 'password') === 'two');
+    bench.executor.exec = exec;
+    bench.agent = bench.createAgent();
+    const session = await bench.nextSessionAfter(() => bench.agent.start());
+    session.assign({
+      tasks: [{ id: task, bindings: [bind(2, { onChange })] }],
+      values: { [`${secret}@2`]: { text: 'two', taskIds: [task] } },
+    });
+    await bench.time.until('receipt', () => session.receipts.includes('password 2 reloaded'));
+    expect(bench.executor.events).toContain(`exec ${task} reload`);
+    // Nobody has read that receipt when the agent is gone again.
+    bench.agent = bench.createAgent();
+    const later = await bench.nextSessionAfter(() => bench.agent.start());
+    await bench.time.until('receipt', () => later.receipts.includes('password 2 reloaded'));
+    const { events } = bench.executor;
+    expect(events.filter((event) => event.startsWith('exec'))).toHaveLength(1);
+    expect(events.filter((event) => event === `start ${task}`)).toHaveLength(1);
+  });
+
+  test('applies what it cannot note down, and goes on', async () => {
+    const session = await runTask();
+    const noRoom = (): never => {
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    };
+    bench.records.savePosition = noRoom;
+    bench.records.save = noRoom;
+    rotate(session);
+    await bench.time.until('receipt', () => session.receipts.includes('password 2 delivered'));
+    expect(bench.agent.status().heldVersionCount).toBe(1);
+    bench.executor.end(task, 0);
+    await bench.time.until('COMPLETE', () => session.states.includes(`${task} COMPLETE`));
+    expect(bench.files.list()).toEqual([]);
+  });
+
+  test('goes on when the medium cannot be looked at, and says so', async () => {
+    await bench.open();
+    bench.files.isSwapSafe = () => {
+      throw new Error('too many open files');
+    };
+    bench.time.advance(31_000);
+    expect(bench.agent.status().isSwapSafe).toBe(false);
+    bench.files.isSwapSafe = () => true;
+    bench.time.advance(31_000);
+    expect(bench.agent.status().isSwapSafe).toBe(true);
   });
 
   test('reports the end of a task that ended while it was away', async () => {

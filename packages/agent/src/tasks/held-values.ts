@@ -29,14 +29,16 @@ export class HeldValues {
     return this.#envelopes.has(key);
   }
 
-  /** Takes values over; what was handed in is wiped. One that is held already stays. */
+  /** Takes values over; what was handed in is wiped, whatever happens. One that is held already stays. */
   add(values: ReadonlyMap<string, SecretBytes>): void {
-    for (const [key, plaintext] of values) {
-      if (!this.#envelopes.has(key)) {
+    try {
+      for (const [key, plaintext] of values) {
+        if (this.#envelopes.has(key)) continue;
         const place = { ...this.#place(key), keyId: 0 };
         this.#envelopes.set(key, sealEnvelope({ ...place, plaintext, random: this.#random }));
       }
-      plaintext.wipe();
+    } finally {
+      for (const plaintext of values.values()) plaintext.wipe();
     }
   }
 
@@ -63,9 +65,10 @@ export class HeldValues {
     }
   }
 
-  /** Withdraws everything. */
-  clear(): void {
+  /** Withdraws everything and wipes the key: no value can be taken or lent any more. */
+  close(): void {
     this.retain(new Set());
+    this.#key.wipe();
   }
 
   #open(key: string): SecretBytes {

@@ -59,15 +59,15 @@ export class Reconciler {
     }
   }
 
-  /** Takes an assignment; the work is done in the background. Nothing of it can fail any more. */
+  /** Takes an assignment and its values over; the work is done in the background. */
   apply({ tasks, values }: Pick<Assignment, 'tasks' | 'values'>): void {
     const { held } = this.#context;
+    held.retain(new Set([...tasks.values()].flatMap(keysOf)));
     held.add(values);
     for (const [taskId, task] of tasks) this.#runner(taskId).want(task);
     for (const [taskId, runner] of this.#runners) {
       if (!tasks.has(taskId)) runner.want({ kind: 'gone' });
     }
-    held.retain(new Set([...tasks.values()].flatMap(keysOf)));
   }
 
   /** Stops every task and wipes its files. */
@@ -84,7 +84,7 @@ export class Reconciler {
     await Promise.all([...this.#runners.values()].map((runner) => runner.whenIdle()));
   }
 
-  /** Leaves all tasks alone; values in memory are wiped. */
+  /** Leaves all tasks alone; values in memory are wiped. Nothing can be applied any more. */
   async close(): Promise<void> {
     for (const runner of this.#runners.values()) runner.close();
     // A step that takes long, such as a grace period, is left to itself.
@@ -92,7 +92,7 @@ export class Reconciler {
     const deadline = delay(this.#context.timers, CLOSE_MS_MAX, cancel.signal);
     await Promise.race([this.whenIdle(), deadline]);
     cancel.abort();
-    this.#context.held.clear();
+    this.#context.held.close();
     for (const executor of this.#context.executors.values()) executor.close();
   }
 

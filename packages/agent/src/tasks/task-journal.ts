@@ -1,11 +1,12 @@
-import { assert } from '@conclave/kernel';
+import { assert, toConclaveError } from '@conclave/kernel';
 
 import type { BoundFile, RunningAssignment } from '../assignment/assigned-task.js';
 import { REPORT_TEXT_LENGTH_MAX } from '../limits.js';
 import type { ActionResult } from './change-actions.js';
+import { compareFiles } from './file-changes.js';
 import type { TaskContext } from './task-context.js';
 import { isEnd } from './task-record.js';
-import type { AgentTaskState, TaskRecord } from './task-record.js';
+import type { AgentTaskState, FileReceipt, TaskRecord } from './task-record.js';
 
 /** How a task ended. */
 export interface Ending {
@@ -13,6 +14,8 @@ export interface Ending {
   readonly error?: string;
   readonly exitCode?: number | undefined;
 }
+
+const DELIVERED: ActionResult = { outcome: 'delivered', detail: '' };
 
 type JournalContext = Pick<TaskContext, 'clock' | 'records' | 'outbox' | 'logger'>;
 
@@ -33,6 +36,8 @@ export class TaskJournal {
       atMs: context.clock.now(),
       assignment: undefined,
       files: [],
+      pending: [],
+      receipts: [],
     };
   }
 
@@ -43,6 +48,12 @@ export class TaskJournal {
   /** Goes on from what an earlier run noted. */
   restore(record: TaskRecord): void {
     this.#record = record;
+  }
+
+  /** Files of the current generation whose action is still owed. */
+  get pending(): BoundFile[] {
+    const { files, pending } = this.#record;
+    return files.filter(({ target }) => pending.includes(target));
   }
 
   /** A step forward. */
@@ -61,6 +72,8 @@ export class TaskJournal {
       exitCode,
       atMs: this.#context.clock.now(),
       files: [],
+      pending: [],
+      receipts: [],
     });
     // A failure without a status was none of the task's own doing.
     const level = state === 'FAILED' && exitCode === undefined ? 'warn' : 'info';
@@ -74,28 +87,56 @@ export class TaskJournal {
     if (!this.#isEndTold) this.#tell();
   }
 
-  /** Notes the generation that was just written, and what it was written for. */
+  /**
+   * Notes the generation that was just written, and what it was written for. New files are
+   * delivered with that; changed ones are pending until {@link settle}.
+   */
   noteFiles(assignment: RunningAssignment): void {
-    this.#save({ assignment, files: assignment.files });
+    const { files } = assignment;
+    const { changed, added } = compareFiles(this.#record.files, files);
+    const owed = new Set([...this.#record.pending, ...changed.map(({ target }) => target)]);
+    const pending = files.map(({ target }) => target).filter((target) => owed.has(target));
+    const delivered = added.filter(({ target }) => !owed.has(target));
+    const receipts = delivered.map((file) => this.#receipt(file, DELIVERED));
+    this.#noteReceipts(receipts, { assignment, files, pending });
   }
 
-  /** Says what came of a file. */
-  receipt({ target, secretId, version }: BoundFile, result: ActionResult): void {
-    const { clock, outbox } = this.#context;
-    outbox.addReceipt({
-      taskId: this.#record.taskId,
-      target,
-      secretId,
-      version,
-      outcome: result.outcome,
-      detail: result.detail.slice(0, REPORT_TEXT_LENGTH_MAX),
-      atMs: clock.now(),
-    });
+  /** Says what came of each pending file. */
+  settle(resultOf: (file: BoundFile) => ActionResult): void {
+    const receipts = this.pending.map((file) => this.#receipt(file, resultOf(file)));
+    this.#noteReceipts(receipts, { pending: [] });
   }
 
-  /** Says of several files that they could not be brought up to date. */
+  /** Says of files that could not be written that they are not up to date. */
   fail(files: readonly BoundFile[], detail: string): void {
-    for (const file of files) this.receipt(file, { outcome: 'failed', detail });
+    for (const file of files) this.#send(this.#receipt(file, { outcome: 'failed', detail }));
+  }
+
+  /** Reports the receipts of an earlier run, once more: it may have ended before they were read. */
+  tellReceipts(): void {
+    for (const receipt of this.#record.receipts) this.#send(receipt);
+  }
+
+  /** Takes receipts in, in place of older ones and of those for files that are gone. */
+  #noteReceipts(fresh: readonly FileReceipt[], fields: Partial<TaskRecord>): void {
+    const { files, pending } = { ...this.#record, ...fields };
+    const isFresh = new Set(fresh.map(({ target }) => target));
+    const isKept = ({ target }: FileReceipt): boolean =>
+      !isFresh.has(target) &&
+      !pending.includes(target) &&
+      files.some((file) => file.target === target);
+    this.#save({ ...fields, receipts: [...this.#record.receipts.filter(isKept), ...fresh] });
+    for (const receipt of fresh) this.#send(receipt);
+  }
+
+  #receipt({ target, secretId, version }: BoundFile, result: ActionResult): FileReceipt {
+    const detail = result.detail.slice(0, REPORT_TEXT_LENGTH_MAX);
+    const { outcome } = result;
+    return { target, secretId, version, outcome, detail, atMs: this.#context.clock.now() };
+  }
+
+  #send(receipt: FileReceipt): void {
+    this.#context.outbox.addReceipt({ taskId: this.#record.taskId, ...receipt });
   }
 
   #tell(): void {
@@ -106,6 +147,13 @@ export class TaskJournal {
 
   #save(fields: Partial<TaskRecord>): void {
     this.#record = { ...this.#record, ...fields };
-    this.#context.records.save(this.#record);
+    try {
+      this.#context.records.save(this.#record);
+    } catch (error) {
+      // The task goes on; a later run that finds an older note than the task wipes it.
+      const { taskId } = this.#record;
+      const { code, message } = toConclaveError(error);
+      this.#context.logger.error('task.record-not-saved', { taskId, code, message });
+    }
   }
 }

@@ -19,6 +19,16 @@ export function isEnd(state: AgentTaskState): boolean {
   return ENDS.has(state);
 }
 
+/** What came of a file of the current generation: as it was reported, or is to be. */
+export interface FileReceipt {
+  readonly target: string;
+  readonly secretId: string;
+  readonly version: number;
+  readonly outcome: 'delivered' | 'reloaded' | 'failed';
+  readonly detail: string;
+  readonly atMs: number;
+}
+
 /** What outlives the agent about a task, in memory of the host. Never a value. */
 export interface TaskRecord {
   readonly taskId: string;
@@ -31,6 +41,10 @@ export interface TaskRecord {
   readonly assignment: RunningAssignment | undefined;
   /** The files of its current generation. */
   readonly files: readonly BoundFile[];
+  /** Targets of files that changed under the running task and whose action is still owed. */
+  readonly pending: readonly string[];
+  /** What came of the others. */
+  readonly receipts: readonly FileReceipt[];
 }
 
 /** Where records are kept; `FileRecords` is the real one. */

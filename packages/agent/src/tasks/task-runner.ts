@@ -2,10 +2,11 @@ import { ConclaveError, required, toConclaveError } from '@conclave/kernel';
 import type { TimerHandle } from '@conclave/kernel';
 
 import { versionKey } from '../assignment/assigned-task.js';
-import type { AssignedTask, BoundFile, RunningAssignment } from '../assignment/assigned-task.js';
+import type { AssignedTask, RunningAssignment } from '../assignment/assigned-task.js';
 import type { Executor, TaskExit, TaskUser } from '../executors/executor.js';
 import { FILES_RETRY_MS } from '../limits.js';
 import { runActions } from './change-actions.js';
+import type { ActionResult } from './change-actions.js';
 import { exitText } from './exit-text.js';
 import { compareFiles } from './file-changes.js';
 import { fileSet, judgeFiles } from './file-set.js';
@@ -102,7 +103,7 @@ export class TaskRunner {
       await this.#wipeOld(executor);
       return;
     }
-    const targets = await this.#context.files.adopt(this.taskId).catch(() => undefined);
+    const targets = await this.#adoptFiles();
     const found = judgeFiles(targets, files);
     const isThere = record.state === 'RUNNING' && assignment !== undefined && found !== 'other';
     const user = isThere ? await executor?.adopt(assignment.plan) : undefined;
@@ -114,8 +115,19 @@ export class TaskRunner {
     this.#hasFiles = true;
     this.#running = { executor, user };
     this.#listen(executor);
+    this.#journal.tellReceipts();
     // Whatever empties its files, a task must not go on without them.
     if (found === 'wiped') await executor.stop(this.taskId, { graceMs: 0 });
+  }
+
+  async #adoptFiles(): Promise<readonly string[] | undefined> {
+    try {
+      return await this.#context.files.adopt(this.taskId);
+    } catch (error) {
+      const { code, message } = toConclaveError(error);
+      this.#context.logger.error('task.files-lost', { taskId: this.taskId, code, message });
+      return undefined;
+    }
   }
 
   async #wipeOld(executor: Executor | undefined): Promise<void> {
@@ -207,8 +219,7 @@ export class TaskRunner {
     try {
       await files.create(this.taskId);
       this.#hasFiles = true;
-      const written = await this.#write(user);
-      for (const file of written) this.#journal.receipt(file, { outcome: 'delivered', detail: '' });
+      await this.#write(user);
       return { executor, user };
     } catch (error) {
       await this.#cleanUp(executor);
@@ -217,7 +228,7 @@ export class TaskRunner {
   }
 
   /** Writes the files that are wanted now: the values of an older wish may be gone. */
-  async #write(user: TaskUser): Promise<readonly BoundFile[]> {
+  async #write(user: TaskUser): Promise<void> {
     const assignment = this.#assignment();
     const { held, files } = this.#context;
     await held.borrow(assignment.files.map(versionKey), async (values) => {
@@ -226,7 +237,6 @@ export class TaskRunner {
       await files.write(this.taskId, set, { emptiesReplaced: isWithdrawing });
     });
     this.#journal.noteFiles(assignment);
-    return assignment.files;
   }
 
   /** What the task should run by now. */
@@ -242,7 +252,7 @@ export class TaskRunner {
   }
 
   async #update(wanted: RunningAssignment): Promise<void> {
-    const { executor, user } = required(this.#running, 'the running task');
+    const { user } = required(this.#running, 'the running task');
     if (wanted.undeliverable !== '') {
       await this.#stop(wanted.stopGraceMs);
       this.#journal.end('REJECTED', {
@@ -252,50 +262,54 @@ export class TaskRunner {
       return;
     }
     const changes = compareFiles(this.record.files, wanted.files);
-    if (!changes.isAny) return;
-    try {
-      await this.#write(user);
-    } catch (error) {
-      this.#journal.fail([...changes.changed, ...changes.added], toConclaveError(error).message);
-      this.#tryLater();
-      return;
+    if (changes.isAny) {
+      try {
+        await this.#write(user);
+      } catch (error) {
+        this.#journal.fail([...changes.changed, ...changes.added], toConclaveError(error).message);
+        this.#tryLater();
+        return;
+      }
     }
-    for (const file of changes.added)
-      this.#journal.receipt(file, { outcome: 'delivered', detail: '' });
-    if (changes.changed.some(({ onChange }) => onChange.kind === 'restart')) {
-      await this.#restart(changes.changed, wanted.stopGraceMs);
-      return;
-    }
-    const results = await runActions(executor, this.taskId, changes.changed);
-    for (const file of changes.changed) {
-      this.#journal.receipt(file, required(results.get(file.target), 'the result of an action'));
-    }
+    await this.#reload(wanted.stopGraceMs);
   }
 
-  async #restart(changed: readonly BoundFile[], graceMs: number): Promise<void> {
+  /** Runs what is owed for changed files, also by an earlier run of the agent. */
+  async #reload(graceMs: number): Promise<void> {
+    const { pending } = this.#journal;
+    if (pending.length === 0) return;
+    if (pending.some(({ onChange }) => onChange.kind === 'restart')) {
+      await this.#restart(graceMs);
+      return;
+    }
+    const { executor } = required(this.#running, 'the running task');
+    const results = await runActions(executor, this.taskId, pending);
+    this.#journal.settle(({ target }) => required(results.get(target), 'the result of an action'));
+  }
+
+  async #restart(graceMs: number): Promise<void> {
     const { executor, user } = required(this.#running, 'the running task');
     this.#startNumber += 1;
     try {
       await executor.stop(this.taskId, { graceMs });
     } catch (error) {
       this.#listen(executor);
-      this.#journal.fail(changed, toConclaveError(error).message);
+      this.#journal.settle(() => failed(error));
       return;
     }
     this.#exit = undefined;
     try {
       // Again: an agent that slept finds that the supervisor has wiped the files of what had ended.
+      // Newer versions that came meanwhile are written, and settled, with it.
       await this.#write(user);
       await executor.start(required(this.record.assignment, 'the assignment').plan);
     } catch (error) {
-      this.#journal.fail(changed, toConclaveError(error).message);
+      this.#journal.settle(() => failed(error));
       await this.#giveUp(executor, 'FAILED', error);
       return;
     }
     this.#listen(executor);
-    for (const file of changed) {
-      this.#journal.receipt(file, { outcome: 'reloaded', detail: 'restarted' });
-    }
+    this.#journal.settle(() => ({ outcome: 'reloaded', detail: 'restarted' }));
   }
 
   async #shutDown(): Promise<void> {
@@ -396,3 +410,8 @@ export class TaskRunner {
     this.#retry = this.#context.timers.after(FILES_RETRY_MS, () => this.#wake());
   }
 }
+
+const failed = (error: unknown): ActionResult => ({
+  outcome: 'failed',
+  detail: toConclaveError(error).message,
+});
