@@ -68,8 +68,10 @@ export function generationNumbers(directory: HeldDirectory): number[] {
 export function switchTo(view: HeldDirectory, number: number, files: readonly FileToWrite[]): void {
   const name = generationName(number);
   const linked: string[] = [];
+  // Outside of what is undone: a generation that is there already is not one of this call.
+  const directory = view.createChild(name, DIRECTORY_MODE);
   try {
-    writeDirectory(view, name, files);
+    writeInto(directory, files);
     const names = new Set(view.names());
     for (const file of files) {
       if (names.has(file.name)) continue;
@@ -84,14 +86,17 @@ export function switchTo(view: HeldDirectory, number: number, files: readonly Fi
     destroyGeneration(view, name);
     throw error;
   }
+}
+
+/** Takes away the names of files that are not in the set that is shown. */
+export function dropOtherLinks(view: HeldDirectory, files: readonly FileToWrite[]): void {
   const wanted = new Set(files.map((file) => file.name));
   for (const link of view.names()) {
     if (!link.startsWith('.') && !wanted.has(link)) view.unlink(link);
   }
 }
 
-function writeDirectory(view: HeldDirectory, name: string, files: readonly FileToWrite[]): void {
-  const directory = view.createChild(name, DIRECTORY_MODE);
+function writeInto(directory: HeldDirectory, files: readonly FileToWrite[]): void {
   try {
     for (const file of files) directory.writeFile(file);
   } finally {

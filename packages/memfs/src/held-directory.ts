@@ -62,12 +62,19 @@ export class HeldDirectory {
     return HeldDirectory.open(this.#path(name));
   }
 
-  /** Creates a directory with exactly `mode`; fails when the name is there. */
+  /** Creates a directory with exactly `mode`, or none; fails when the name is there. */
   createChild(name: string, mode: number): HeldDirectory {
     mkdirSync(this.#path(name), { mode: 0o700 });
-    const child = this.child(name);
-    fchmodSync(child.#descriptor, mode);
-    return child;
+    let child: HeldDirectory | undefined;
+    try {
+      child = this.child(name);
+      fchmodSync(child.#descriptor, mode);
+      return child;
+    } catch (error) {
+      child?.close();
+      this.removeChild(name);
+      throw error;
+    }
   }
 
   /** Creates a file with this content, owner and mode; what it could not finish it removes. */

@@ -1,14 +1,10 @@
-export { HeldDirectory } from './held-directory.js';
-export type { FileToWrite } from './held-directory.js';
 export { closeInheritedDescriptors } from './inherited-descriptors.js';
-export { findMounts } from './leftovers.js';
 export type { Leftover } from './leftovers.js';
-export { proveMedium } from './medium.js';
 export type { Medium, MediumKind } from './medium.js';
 export { MemoryAreas, openMemoryAreas } from './memory-areas.js';
 export type { AreaMethod, MemoryAreasOptions } from './memory-areas.js';
 export type { MountHost, MountNamespace, MountRequest } from './mount-host.js';
-export { hasActiveSwap, mountOf, parseMountInfo } from './mount-info.js';
+export { parseMountInfo } from './mount-info.js';
 export type { MountLine } from './mount-info.js';
 export { MountedTaskFiles } from './mounted-task-files.js';
 export { findTool, SystemMountHost } from './system-mount-host.js';

@@ -8,6 +8,7 @@ import {
   checkFiles,
   currentGeneration,
   destroyGeneration,
+  dropOtherLinks,
   generationName,
   generationNumbers,
   occupiedBytes,
@@ -104,16 +105,13 @@ export class MountedTaskFiles implements TaskFiles {
       } catch (error) {
         throw writeError(error);
       }
-      if (entry.generation === 0) return;
-      const name = generationName(entry.generation);
-      // Out of the task's sight, but alive for readers that are inside.
-      view.rename(name, name, old);
-      entry.retired.push({ name, bytes: entry.bytes, atMs: this.#clock.monotonic() });
-      if (!options.emptiesReplaced) return;
-      for (const generation of entry.retired.splice(0)) destroyGeneration(old, generation.name);
+      // At once: whatever fails from here on, this is the generation that the task sees.
+      entry.generation = number;
+      entry.bytes = bytes;
+      dropOtherLinks(view, set);
+      this.#retireOthers(entry, view, old);
+      if (options.emptiesReplaced) destroyRetired(entry, old, () => true);
     });
-    entry.generation = number;
-    entry.bytes = bytes;
     return number;
   }
 
@@ -154,18 +152,18 @@ export class MountedTaskFiles implements TaskFiles {
         if (number !== entry.generation) destroyGeneration(view, generationName(number));
       }
       for (const number of generationNumbers(old)) destroyGeneration(old, generationName(number));
-      const current = view.child(generationName(entry.generation));
+      const name = generationName(entry.generation);
+      entry.bytes = bytesOf(view, name);
+      const current = view.child(name);
       try {
-        entry.bytes = current.occupiedBytes(PAGE_BYTES);
         return current.names();
       } finally {
         current.close();
       }
     });
     if (targets === undefined) return undefined;
-    entry.capacityBytes = 0;
+    // Nothing is reserved: the next write does that, and a task that runs needs no room.
     this.#entries.set(taskId, entry);
-    await this.#reserve(taskId, entry, entry.bytes);
     return targets;
   }
 
@@ -214,16 +212,23 @@ export class MountedTaskFiles implements TaskFiles {
   /** Empties old generations that are too old, too many or too large together. */
   #reclaim(entry: Entry, old: HeldDirectory): void {
     const oldestMs = this.#clock.monotonic() - RETIRED_AGE_MS_MAX;
-    let bytes = retiredBytes(entry);
-    while (entry.retired.length > 0) {
-      const [oldest] = entry.retired;
-      const first = required(oldest, 'the oldest generation');
-      const isTooMuch =
-        entry.retired.length >= RETIRED_GENERATIONS_MAX || bytes > RETIRED_BYTES_MAX;
-      if (!isTooMuch && first.atMs > oldestMs) return;
-      destroyGeneration(old, first.name);
-      entry.retired.shift();
-      bytes -= first.bytes;
+    destroyRetired(entry, old, ({ atMs }) => {
+      const isFull = entry.retired.length >= RETIRED_GENERATIONS_MAX;
+      return isFull || retiredBytes(entry) > RETIRED_BYTES_MAX || atMs <= oldestMs;
+    });
+  }
+
+  /**
+   * Takes every generation but the shown one out of the task's sight; for readers that are inside
+   * it stays alive. More than one when an earlier write failed on the way.
+   */
+  #retireOthers(entry: Entry, view: HeldDirectory, old: HeldDirectory): void {
+    for (const number of generationNumbers(view)) {
+      if (number === entry.generation) continue;
+      const name = generationName(number);
+      const bytes = bytesOf(view, name);
+      view.rename(name, name, old);
+      entry.retired.push({ name, bytes, atMs: this.#clock.monotonic() });
     }
   }
 
@@ -298,6 +303,29 @@ function destroyAll({ root, view, old }: Held): void {
   }
   root.removeChild(VIEW);
   root.removeChild(OLD);
+}
+
+/** Empties the oldest generations of `old` as long as `isDue` says so of the oldest. */
+function destroyRetired(
+  entry: Entry,
+  old: HeldDirectory,
+  isDue: (oldest: Retired) => boolean,
+): void {
+  for (;;) {
+    const [oldest] = entry.retired;
+    if (oldest === undefined || !isDue(oldest)) return;
+    destroyGeneration(old, oldest.name);
+    entry.retired.shift();
+  }
+}
+
+function bytesOf(parent: HeldDirectory, name: string): number {
+  const directory = parent.child(name);
+  try {
+    return directory.occupiedBytes(PAGE_BYTES);
+  } finally {
+    directory.close();
+  }
 }
 
 function retiredBytes(entry: Entry): number {

@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { ConclaveError, SILENT_LOGGER } from '@conclave/kernel';
 
-import { openMemoryAreas, proveMedium } from '../src/index.js';
+import { openMemoryAreas } from '../src/index.js';
 import type { MountHost } from '../src/index.js';
+import { proveMedium } from '../src/medium.js';
 import { hostWith, makeRunDir, realHost, realTimers, reasonToSkip } from './support.js';
 
 const skip = reasonToSkip();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { hasActiveSwap, mountOf, parseMountInfo } from '../src/index.js';
+import { hasActiveSwap, mountOf, parseMountInfo } from '../src/mount-info.js';
 
 const TABLE = [
   '22 27 0:21 / /proc rw,relatime - proc proc rw',

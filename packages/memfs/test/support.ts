@@ -44,7 +44,7 @@ export function realHost(): MountHost {
 }
 
 /** The real host with some of its answers replaced. */
-export function hostWith(changes: Partial<MountHost>): MountHost {
+export function hostWith(changes: Partial<MountHost> = {}): MountHost {
   const host = realHost();
   return {
     canMount: host.canMount,
@@ -62,7 +62,7 @@ export function hostWith(changes: Partial<MountHost>): MountHost {
 export interface Fixture {
   readonly areas: MemoryAreas;
   readonly files: MountedTaskFiles;
-  reopen(): Promise<MountedTaskFiles>;
+  reopen(host?: MountHost): Promise<MountedTaskFiles>;
   close(): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export async function openFixture(host: MountHost = realHost()): Promise<Fixture
   return {
     areas,
     files,
-    reopen: async () => create(await openMemoryAreas(options)),
+    reopen: async (other = host) => create(await openMemoryAreas({ ...options, host: other })),
     close: async () => {
       for (const task of files.list()) await files.remove(task);
       await areas.remove(areas.tasksDir);

@@ -4,11 +4,13 @@ import {
   closeSync,
   existsSync,
   fstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   readSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -34,18 +36,21 @@ const skip = reasonToSkip();
 const because = skip === undefined ? '' : ` (skipped: ${skip})`;
 const describeMounts = skip === undefined ? describe : describe.skip;
 
-const noTmpfs = (): MountHost => {
+type MakeHost = (changes?: Partial<MountHost>) => MountHost;
+
+const noTmpfs: MakeHost = (changes = {}) => {
   const real = realHost();
   return hostWith({
     mount: (request) =>
       request.fileSystem === 'tmpfs' ? Promise.reject(new Error('no')) : real.mount(request),
+    ...changes,
   });
 };
 
-const HOSTS: [string, () => MountHost][] = [
-  ['tmpfs-noswap', realHost],
+const HOSTS: [string, MakeHost][] = [
+  ['tmpfs-noswap', hostWith],
   ['ramfs', noTmpfs],
-  ['folder', () => hostWith({ canMount: false })],
+  ['folder', (changes = {}) => hostWith({ canMount: false, ...changes })],
 ];
 
 describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost) => {
@@ -141,6 +146,24 @@ describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost)
     expect(await fixture.files.write(TASK, [file('a', 'later')])).toBe(2);
   });
 
+  test('what fails after the switch leaves the new generation, and the next write goes on', async () => {
+    await fixture.files.write(TASK, [file('a', 'one'), file('b', 'gone')]);
+    const blocked = `${fixture.files.taskDir(TASK)}/files/old/.gen-1`;
+    mkdirSync(blocked);
+    writeFileSync(`${blocked}/x`, '');
+    await expect(fixture.files.write(TASK, [file('a', 'two')])).rejects.toThrow('ENOTEMPTY');
+    expect(shown('a')).toBe('two');
+    // Nor does a try that fails again take away what the task sees.
+    await expect(fixture.files.write(TASK, [file('a', 'three')])).rejects.toThrow('ENOTEMPTY');
+    expect(shown('a')).toBe('three');
+    rmSync(blocked, { recursive: true });
+    const emptiesReplaced = { emptiesReplaced: true };
+    expect(await fixture.files.write(TASK, [file('a', 'four')], emptiesReplaced)).toBe(4);
+    expect(shown('a')).toBe('four');
+    expect(readdirSync(view).toSorted()).toEqual(['.gen-4', '.now', 'a']);
+    expect(readdirSync(`${view}/../old`)).toEqual([]);
+  });
+
   test('values may grow and be replaced many times within bounded memory', async () => {
     const big = 'x'.repeat(1024 * 1024);
     for (let round = 1; round <= 30; round += 1) {
@@ -161,6 +184,14 @@ describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost)
     expect(value.equals(file('', 'three').value)).toBe(true);
     expect(await later.write(TASK, [file('a', 'four')])).toBe(3);
     expect(shown('a')).toBe('four');
+  });
+
+  test('a later run adopts the files also when the host gives no more room', async () => {
+    await fixture.files.write(TASK, [file('a', 'one')]);
+    const noRoom = () => Promise.reject(new Error('no'));
+    const later = await fixture.reopen(makeHost({ resize: noRoom }));
+    expect(await later.adopt(TASK)).toEqual(['a']);
+    expect(shown('a')).toBe('one');
   });
 
   test('a later run adopts nothing where nothing was written', async () => {
