@@ -9,6 +9,11 @@ export interface ActionResult {
   readonly detail: string;
 }
 
+/** What came of an action that could not be done. */
+export function failedAction(error: unknown): ActionResult {
+  return { outcome: 'failed', detail: toConclaveError(error).message };
+}
+
 /**
  * Runs the actions of changed files, each different one once. Restarts are the caller's: they do
  * for every file.
@@ -50,6 +55,6 @@ async function runAction(
       }
     }
   } catch (error) {
-    return { outcome: 'failed', detail: toConclaveError(error).message };
+    return failedAction(error);
   }
 }

@@ -19,3 +19,10 @@ export interface TaskContext {
   readonly timers: Timers;
   readonly logger: Logger;
 }
+
+/** What the owner of a runner hears of it. */
+export interface TaskEvents {
+  readonly onForgotten: () => void;
+  /** The task ended by itself; its output is kept until `dropOutput`. */
+  readonly onOutputKept: () => void;
+}

@@ -5,12 +5,11 @@ import { versionKey } from '../assignment/assigned-task.js';
 import type { AssignedTask, RunningAssignment } from '../assignment/assigned-task.js';
 import type { Executor, TaskExit, TaskUser } from '../executors/executor.js';
 import { FILES_RETRY_MS } from '../limits.js';
-import { runActions } from './change-actions.js';
-import type { ActionResult } from './change-actions.js';
+import { failedAction, runActions } from './change-actions.js';
 import { exitText } from './exit-text.js';
 import { compareFiles } from './file-changes.js';
 import { fileSet, judgeFiles } from './file-set.js';
-import type { TaskContext } from './task-context.js';
+import type { TaskContext, TaskEvents } from './task-context.js';
 import { TaskJournal } from './task-journal.js';
 import { isEnd } from './task-record.js';
 import type { TaskRecord } from './task-record.js';
@@ -21,13 +20,6 @@ export type Wanted = AssignedTask | { readonly kind: 'gone' };
 interface Running {
   readonly executor: Executor;
   readonly user: TaskUser;
-}
-
-/** What the owner of a runner hears of it. */
-export interface TaskEvents {
-  readonly onForgotten: () => void;
-  /** The task ended by itself; its output is kept until `dropOutput`. */
-  readonly onOutputKept: () => void;
 }
 
 /**
@@ -103,7 +95,7 @@ export class TaskRunner {
       await this.#wipeOld(executor);
       return;
     }
-    const targets = await this.#adoptFiles();
+    const targets = await this.#context.files.adopt(this.taskId).catch(() => undefined);
     const found = judgeFiles(targets, files);
     const isThere = record.state === 'RUNNING' && assignment !== undefined && found !== 'other';
     const user = isThere ? await executor?.adopt(assignment.plan) : undefined;
@@ -118,16 +110,6 @@ export class TaskRunner {
     this.#journal.tellReceipts();
     // Whatever empties its files, a task must not go on without them.
     if (found === 'wiped') await executor.stop(this.taskId, { graceMs: 0 });
-  }
-
-  async #adoptFiles(): Promise<readonly string[] | undefined> {
-    try {
-      return await this.#context.files.adopt(this.taskId);
-    } catch (error) {
-      const { code, message } = toConclaveError(error);
-      this.#context.logger.error('task.files-lost', { taskId: this.taskId, code, message });
-      return undefined;
-    }
   }
 
   async #wipeOld(executor: Executor | undefined): Promise<void> {
@@ -294,7 +276,7 @@ export class TaskRunner {
       await executor.stop(this.taskId, { graceMs });
     } catch (error) {
       this.#listen(executor);
-      this.#journal.settle(() => failed(error));
+      this.#journal.settle(() => failedAction(error));
       return;
     }
     this.#exit = undefined;
@@ -304,7 +286,7 @@ export class TaskRunner {
       await this.#write(user);
       await executor.start(required(this.record.assignment, 'the assignment').plan);
     } catch (error) {
-      this.#journal.settle(() => failed(error));
+      this.#journal.settle(() => failedAction(error));
       await this.#giveUp(executor, 'FAILED', error);
       return;
     }
@@ -410,8 +392,3 @@ export class TaskRunner {
     this.#retry = this.#context.timers.after(FILES_RETRY_MS, () => this.#wake());
   }
 }
-
-const failed = (error: unknown): ActionResult => ({
-  outcome: 'failed',
-  detail: toConclaveError(error).message,
-});

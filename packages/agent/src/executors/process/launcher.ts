@@ -1,7 +1,9 @@
 /**
  * The shell text around a task. It is constant: everything that varies comes as positional
  * parameters or, word by word, in variables `CV_W_0`, `CV_W_1`, ..., so that nothing is ever read
- * as shell text and no environment of a task shows in a command line or reaches a tool of ours.
+ * as shell text and no environment of a task reaches a tool of ours as its own: one variable could
+ * load code into it. The last of the tools, env, gets it as words. So for the moment in which a task
+ * starts its variables stand in command lines, which everybody on the host may read.
  */
 
 /** Turns the words in the variables into positional parameters; `$n` is their number. */
