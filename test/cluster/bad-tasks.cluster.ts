@@ -61,6 +61,27 @@ describe('commands that cannot run', () => {
   });
 });
 
+describe('users that no service may name', () => {
+  test.each([
+    ['root', '0', /an account of the host/],
+    ['a group of root', '4711:0', /an account of the host/],
+  ])('%s: the host refuses the task with the reason', async (_, user, reason) => {
+    const name = `spy-${user.replace(':', '-')}`;
+    await create(name, ['--restart-condition', 'none', '--user', user], ['sleep', '1000']);
+    const [task] = await settled(name, 1);
+    expect(task?.state).toBe('REJECTED');
+    expect(task?.error).toMatch(reason);
+    await cluster.seed.ok(['service', 'rm', name]);
+  });
+
+  test('one of those that tasks are given is refused by the managers', async () => {
+    const command = ['service', 'create', 'neighbour', '--user', '700001', '--', 'sleep', '1000'];
+    const refused = await cluster.seed.conclave(command);
+    expect(refused.code).toBe(64);
+    expect(refused.stderr).toMatch(/spec\.user/);
+  });
+});
+
 describe('commands that end', () => {
   test.each([
     ['none', 'exit 0', 'COMPLETE', 1],

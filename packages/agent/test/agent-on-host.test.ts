@@ -70,7 +70,11 @@ describeTasks(`an agent with real mounts and processes${because}`, () => {
       saveManagers: () => undefined,
       files: host.files,
       executors: [host.executor],
-      records: new FileRecords({ folder: `${host.areas.runDir}/records`, bootId: 'boot' }),
+      records: new FileRecords({
+        folder: `${host.areas.runDir}/records`,
+        bootId: 'boot',
+        ...cluster,
+      }),
       clock: realClock,
       timers: realTimers,
       random: realRandom,
