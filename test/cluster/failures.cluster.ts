@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Secret, Task } from '@conclave/client';
 import { isConclaveError } from '@conclave/kernel';
-import { eventually } from '@conclave/testing';
+import { eventually, holds } from '@conclave/testing';
 import type { Host } from '@conclave/testing';
 import { lackOfLinks, testUnless } from './lacks.js';
 import { Cluster, refusalOf } from './support.js';
@@ -12,6 +12,9 @@ import { Cluster, refusalOf } from './support.js';
 const NEW_LEADER_MS_MAX = 3_000;
 /** Milliseconds after which a leader without a quorum must have stepped down and say so. */
 const STEP_DOWN_MS_MAX = 5_000;
+
+/** Milliseconds that a leader hangs: longer than the grace that its successor gives all nodes. */
+const HANG_MS = 13_000;
 
 const testWithLinks = testUnless(await lackOfLinks());
 
@@ -71,6 +74,16 @@ function hostOf([first]: readonly Task[]): Host {
 }
 
 const others = (host: Host): Host[] => cluster.managers.filter((other) => other !== host);
+
+/** What became of all nodes but one, and when. */
+async function statesOf(from: Host, without: Host): Promise<string[]> {
+  const states: string[] = [];
+  for await (const node of (await cluster.client(from)).nodes.list()) {
+    if (node.hostname === without.name) continue;
+    states.push(`${node.hostname} ${node.state} since ${node.stateAtMs}`);
+  }
+  return states;
+}
 
 async function restart(...hosts: readonly Host[]): Promise<void> {
   await Promise.all(hosts.map((host) => host.start([], 60_000)));
@@ -334,16 +347,27 @@ describe('links are cut', () => {
     },
   );
 
-  test('a leader that slept finds out that it leads no more', async () => {
+  test('a leader that hangs takes no node and no task with it, and leads no more', async () => {
+    const tasks = await cluster.running('kept', 2);
+    const before = await trace(tasks);
     const leader = await cluster.leader();
+    const states = await statesOf(others(leader)[0] ?? leader, leader);
     process.kill(leader.pid, 'SIGSTOP');
+    const stoppedAt = performance.now();
     try {
       const successor = await cluster.leader(others(leader));
       await cluster.set('slept', 'x', { from: successor });
+      await holds(HANG_MS - (performance.now() - stoppedAt), async () => {
+        // Since when, too: DOWN for a moment is noticed.
+        expect(await statesOf(successor, leader)).toEqual(states);
+      });
+      expect(await trace(await cluster.running('kept', 2, { from: successor }))).toEqual(before);
     } finally {
       process.kill(leader.pid, 'SIGCONT');
     }
     await cluster.whole();
+    expect(await trace(await cluster.running('kept', 2))).toEqual(before);
+    expect(await statesOf(leader, leader)).toEqual(states);
     const client = await cluster.client(leader);
     expect((await client.secrets.get('slept')).currentVersion).toBe(1);
   });

@@ -48,6 +48,11 @@ export class SimulatedTime implements Clock, Timers {
     await settle();
   }
 
+  /** Time that passes while the process stands still: timers are late. */
+  jump(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
   #due(endMs: number): Timer | undefined {
     const due = this.#timers.filter((timer) => timer.atMs <= endMs);
     return due.toSorted((left, right) => left.atMs - right.atMs || left.id - right.id)[0];

@@ -3,7 +3,6 @@ import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
 import type { Actor, Command, CommandBody, CommandResult, State } from '@conclave/state';
 import type { SnapshotStore } from '@conclave/store';
 import type { IdentitySource } from '@conclave/transport';
-import { loadWire } from '@conclave/wire';
 import type { SessionsRequest, SessionsRequestInput } from '@conclave/wire';
 import type { LogStore, NodeLimits } from 'raft-ts/node';
 import type { StatusSource } from '../control/status-source.js';
@@ -11,6 +10,7 @@ import type { KnownManager } from '../identity/authority.js';
 import type { RingHolder } from '../keys/ring-rotation.js';
 import { Leadership } from '../leadership.js';
 import { Peers } from '../peers.js';
+import { BeatSender } from './beat-sender.js';
 import { Proposer } from './proposer.js';
 import { checkQuorumWithout } from './quorum-check.js';
 import { RaftHost } from './raft-host.js';
@@ -51,8 +51,6 @@ export interface ConsensusOptions {
 /** Milliseconds that taking a member out may take. */
 const REMOVAL_MS_MAX = 15_000;
 const LOOK_MS = 50;
-/** Milliseconds for one call to the leader. */
-const LEADER_CALL_MS = 10_000;
 
 /** This manager's part in consensus: the replicated state, and every way to change it. */
 export class Consensus {
@@ -67,6 +65,7 @@ export class Consensus {
   readonly #options: ConsensusOptions;
   readonly #links: RaftLinks;
   readonly #leadership: Leadership;
+  readonly #beats: BeatSender;
   readonly #end = new AbortController();
   readonly #unlisten: () => void;
   #host: RaftHost | undefined;
@@ -84,6 +83,13 @@ export class Consensus {
     this.#leadership = new Leadership(options);
     this.#unlisten = this.replicated.listen((event) => {
       if (mayRemoveManagers(event)) this.#forgetRemoved();
+    });
+    this.#beats = new BeatSender({
+      awaitLeader: () => this.host.awaitLeader(this.ended),
+      isLeader: () => this.isLeader,
+      receive: ({ opened = [], alive = [], closed = [] }) =>
+        this.receiveBeat(nodeId, { opened, alive, closed } as SessionsRequest),
+      channelOf: (raftId) => this.peers.byRaftId(raftId),
     });
     const remote = new RemoteProposals({
       channelOf: (raftId) => this.peers.byRaftId(raftId),
@@ -111,7 +117,8 @@ export class Consensus {
       isFounder: founding !== undefined,
       replicated: this.replicated,
       transport: this.#links,
-      onRole: () => {
+      onRole: ({ leader }) => {
+        this.#beats.follow(leader);
         if (this.#host !== undefined) this.#leadership.follow(this.#host);
       },
     });
@@ -157,16 +164,8 @@ export class Consensus {
   }
 
   /** Tells the leader which sessions live here; answers those that are not valid any more. */
-  async beat(sessions: SessionsRequestInput): Promise<{ readonly invalid: readonly string[] }> {
-    const leader = await this.host.awaitLeader(this.ended);
-    if (this.isLeader) {
-      const { opened = [], alive = [], closed = [] } = sessions;
-      const whole = { opened, alive, closed } as SessionsRequest;
-      return { invalid: await this.receiveBeat(this.#options.nodeId, whole) };
-    }
-    const channel = this.peers.byRaftId(leader);
-    if (channel === undefined) throw new ConclaveError('CV_NO_LEADER', 'the leader is not known');
-    return channel.unary(loadWire().Managers.Beat, sessions, { timeoutMs: LEADER_CALL_MS });
+  beat(sessions: SessionsRequestInput): Promise<{ readonly invalid: readonly string[] }> {
+    return this.#beats.send(sessions);
   }
 
   /** Takes such a list as the leader. @throws CV_NOT_LEADER */

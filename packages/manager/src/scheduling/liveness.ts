@@ -14,6 +14,8 @@ import { ObservationQueue } from './observation-queue.js';
 export const START_GRACE_FACTOR = 2;
 /** Milliseconds by which a look is late, so that deadlines close together share one entry. */
 const LOOK_DELAY_MS = 50;
+/** Milliseconds after which a late look tells that this manager itself was held up. */
+const LOOK_LATE_MS_MAX = 1_000;
 /** Milliseconds after which a DOWN that could not be committed is tried again. */
 const RETRY_DELAY_MS = 1_000;
 
@@ -189,6 +191,9 @@ export class Liveness {
     const delayMs = Math.max(1, atMs - this.#options.clock.monotonic()) + LOOK_DELAY_MS;
     const handle = this.#options.timers.after(delayMs, () => {
       this.#timer = undefined;
+      const lateMs = this.#options.clock.monotonic() - atMs - LOOK_DELAY_MS;
+      // What came meanwhile was not heard yet: nobody is silent because this process stood still.
+      if (lateMs > LOOK_LATE_MS_MAX) for (const id of this.#deadlines.keys()) this.#extend(id, 1);
       this.#look();
     });
     this.#timer = { handle, atMs };

@@ -50,6 +50,22 @@ describe('liveness', () => {
     expect(proposalCount).toBe(1);
   });
 
+  test('a leader that stood still itself calls nobody silent for that', async () => {
+    liveness.start();
+    await cluster.advance(6_000);
+    expect(liveness.heartbeats([beat('w1'), beat('w2')], 'm1')).toEqual([]);
+    await liveness.managerSeen('m1');
+    cluster.time.jump(12_000);
+    await cluster.advance(1_000);
+    expect([stateOf('w1'), stateOf('w2')]).toEqual(['READY', 'READY']);
+    // What is silent from then on, is.
+    await liveness.managerSeen('m1');
+    await cluster.advance(3_000);
+    await liveness.managerSeen('m1');
+    await cluster.advance(1_000);
+    expect([stateOf('w1'), stateOf('w2')]).toEqual(['DOWN', 'DOWN']);
+  });
+
   test('heartbeats keep a node up; three missed periods take it down', async () => {
     liveness.start();
     for (let count = 0; count < 10; count += 1) {
