@@ -21,7 +21,13 @@ import {
   setSecret,
   updateSecret,
 } from './secrets.js';
-import { createService, removeService, setUpdateState, updateService } from './services.js';
+import {
+  createService,
+  removeService,
+  rollbackService,
+  setUpdateState,
+  updateService,
+} from './services.js';
 import { reportTasks, scheduleTasks } from './tasks.js';
 import { createToken, revokeToken } from './tokens.js';
 
@@ -49,6 +55,7 @@ const HANDLERS: Handlers = {
   'service.create': createService,
   'service.update': updateService,
   'service.update-state': setUpdateState,
+  'service.rollback': rollbackService,
   'service.remove': removeService,
   'tasks.schedule': scheduleTasks,
   'tasks.report': reportTasks,

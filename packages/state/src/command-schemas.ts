@@ -148,9 +148,10 @@ const BODIES: Bodies = {
   'service.update-state': {
     id: text,
     specVersion: count,
-    state: oneOf('updating', 'paused', 'completed', 'rolled-back'),
+    state: oneOf('updating', 'paused', 'completed'),
     message: text,
   },
+  'service.rollback': { id: text, specVersion: count, reason: text },
   'service.remove': { id: text },
   'tasks.schedule': { changes: list(taskChange) },
   'tasks.report': { reports: list(taskReport) },

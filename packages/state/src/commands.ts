@@ -106,8 +106,15 @@ export type CommandBody =
       readonly kind: 'service.update-state';
       readonly id: string;
       readonly specVersion: number;
-      readonly state: 'updating' | 'paused' | 'completed' | 'rolled-back';
+      readonly state: 'updating' | 'paused' | 'completed';
       readonly message: string;
+    }
+  /** Back to the spec before, or paused when what that binds is not there any more. */
+  | {
+      readonly kind: 'service.rollback';
+      readonly id: string;
+      readonly specVersion: number;
+      readonly reason: string;
     }
   | { readonly kind: 'service.remove'; readonly id: string }
   // --- tasks: what the scheduler decides, one entry per round

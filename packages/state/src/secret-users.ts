@@ -1,7 +1,7 @@
 import type { BindingSpec, CommandResult, SecretRow } from './rows.js';
 import { refused } from './scope.js';
 import { compareNatural } from './natural.js';
-import { rowsOf } from './tables.js';
+import { rowsOf, specsInUse } from './tables.js';
 import type { Tables } from './tables.js';
 
 /** Users that an answer names; the count says how many there are. */
@@ -20,7 +20,7 @@ export function secretUsers(
     spec.bindings.some((binding) => binding.secretId === secretId && matters(binding));
   const { servicesBySecret, tasksBySecret } = tables.indexes;
   const services = rowsOf(tables.services, servicesBySecret.keys(secretId)).filter(
-    (service) => !service.isRemoving && binds(service.spec),
+    (service) => !service.isRemoving && specsInUse(service).some(binds),
   );
   const named = new Set(services.map((service) => service.id));
   const tasks = rowsOf(tables.tasks, tasksBySecret.keys(secretId)).filter(

@@ -146,6 +146,43 @@ export function setUpdateState(
   return done(scope, { id, unchanged: false });
 }
 
+/**
+ * Gives a service the spec before its update, in the number that is wanted now. Never refused for
+ * what that spec binds: the update is paused then, and says why.
+ */
+export function rollbackService(
+  scope: Scope,
+  command: CommandOf<'service.rollback'>,
+): CommandResult {
+  const { tables, journal, index } = scope;
+  const row = tables.services.get(command.id);
+  if (row === undefined) return notFound();
+  if (command.specVersion !== row.specVersion || row.previousSpec === undefined) {
+    return stale('the service', row.objectVersion);
+  }
+  const { id } = row;
+  const { reason, atMs: updatedAtMs } = command;
+  const spec = bindByName(tables, { ...row.previousSpec, replicas: row.spec.replicas });
+  const refusal = refuseBindings(tables, spec.bindings, row.spec.bindings);
+  if (refusal?.ok === false) {
+    const updateMessage = `paused: cannot roll back: ${refusal.code}; ${reason}`;
+    const paused = { updateState: 'paused', updateMessage, updatedAtMs } as const;
+    journal.put(tables.services, { ...row, ...paused, objectVersion: index });
+    return done(scope, { id, rolledBack: false });
+  }
+  journal.put(tables.services, {
+    ...row,
+    spec,
+    previousSpec: row.spec,
+    specVersion: row.specVersion + 1,
+    updateState: 'rolled-back',
+    updateMessage: `rolled back: ${reason}`,
+    updatedAtMs,
+    objectVersion: index,
+  });
+  return done(scope, { id, rolledBack: true });
+}
+
 /** Marks a service for removal; the row goes now when it has no task, else with its last one. */
 export function removeService(scope: Scope, command: CommandOf<'service.remove'>): CommandResult {
   const { tables, journal, index } = scope;

@@ -51,9 +51,15 @@ export function versionKey(secretId: string, version: number): string {
   return `${secretId}@${version}`;
 }
 
-/** Ids of the secrets that a spec binds, each once. */
-export function boundSecrets(spec: ServiceRow['spec']): readonly string[] {
-  return [...new Set(spec.bindings.map((binding) => binding.secretId))];
+/** Ids of the secrets that specs bind, each once. */
+export function boundSecrets(...specs: readonly ServiceRow['spec'][]): readonly string[] {
+  return [...new Set(specs.flatMap((spec) => spec.bindings.map((binding) => binding.secretId)))];
+}
+
+/** What a service asks for, and what it goes back to when its update fails. */
+export function specsInUse(row: ServiceRow): readonly ServiceRow['spec'][] {
+  const mayGoBack = row.updateState === 'updating' && row.spec.update.failureAction === 'rollback';
+  return mayGoBack && row.previousSpec !== undefined ? [row.spec, row.previousSpec] : [row.spec];
 }
 
 function certificatesOf(
@@ -68,7 +74,7 @@ function certificatesOf(
 export class Indexes {
   readonly servicesByName: NameIndex<ServiceRow> = new NameIndex((row) => row.spec.name);
   readonly servicesBySecret: GroupIndex<ServiceRow> = new GroupIndex((row) =>
-    boundSecrets(row.spec),
+    boundSecrets(...specsInUse(row)),
   );
   readonly tasksByService: GroupIndex<TaskRow> = new GroupIndex((row) => [row.serviceId]);
   readonly tasksByNode: GroupIndex<TaskRow> = new GroupIndex((row) =>

@@ -60,6 +60,7 @@ describe('commands as bytes', () => {
       'secret.update',
       'service.create',
       'service.remove',
+      'service.rollback',
       'service.update',
       'service.update-state',
       'tasks.report',

@@ -182,6 +182,55 @@ describe('the state of an update', () => {
   });
 });
 
+describe('going back to the spec before', () => {
+  const rollback = { kind: 'service.rollback', id: 's1', specVersion: 2, reason: 'why' } as const;
+  const policy = { ...serviceSpec().update, failureAction: 'rollback' } as const;
+  const bindings = [bindingSpec({ secretId: 'id-a' })];
+
+  test('keeps the number of tasks that is wanted now, in one entry', () => {
+    const bench = new Bench();
+    bench.ok(create('s1', { user: 'old' }));
+    bench.no('CV_VERSION_STALE', { ...rollback, specVersion: 1 });
+    bench.ok(update('s1', { user: 'new', replicas: 4 }));
+    bench.no('CV_VERSION_STALE', { ...rollback, specVersion: 1 });
+    bench.ok(rollback);
+    expect(bench.state.serviceById('s1')).toMatchObject({
+      spec: { user: 'old', replicas: 4 },
+      previousSpec: { user: 'new' },
+      specVersion: 3,
+      updateState: 'rolled-back',
+      updateMessage: 'rolled back: why',
+    });
+    bench.no('CV_SERVICE_NOT_FOUND', { ...rollback, id: 'nobody' });
+  });
+
+  test('a secret stays in use while the update may still fail', () => {
+    const bench = new Bench();
+    bench.set('a', 1);
+    bench.ok(create('s1', { bindings, update: policy }));
+    bench.ok(update('s1', { update: policy }));
+    bench.no('CV_SECRET_IN_USE', { kind: 'secret.remove', id: 'id-a' });
+    const done = { kind: 'service.update-state', id: 's1', specVersion: 2, message: '' } as const;
+    bench.ok({ ...done, state: 'completed' });
+    bench.ok({ kind: 'secret.remove', id: 'id-a' });
+  });
+
+  test('is a pause when a secret of that spec is gone', () => {
+    const bench = new Bench();
+    bench.set('a', 1);
+    bench.ok(create('s1', { bindings }));
+    bench.ok(update('s1', {}));
+    bench.ok({ kind: 'secret.remove', id: 'id-a' });
+    expect(bench.ok(rollback)).toMatchObject({ rolledBack: false });
+    expect(bench.state.serviceById('s1')).toMatchObject({
+      spec: { bindings: [] },
+      specVersion: 2,
+      updateState: 'paused',
+      updateMessage: 'paused: cannot roll back: CV_SECRET_NOT_FOUND; why',
+    });
+  });
+});
+
 describe('removing a service', () => {
   test('without tasks it goes at once', () => {
     const bench = new Bench();

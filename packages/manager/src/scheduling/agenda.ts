@@ -61,7 +61,7 @@ export class Agenda {
   }
 
   /** Notes when a service that was looked at is to be looked at again. */
-  note(serviceId: string, outcome: ServiceOutcome): void {
+  note(serviceId: string, outcome: Pick<ServiceOutcome, 'wakeAtMs' | 'isWaiting'>): void {
     if (outcome.wakeAtMs !== undefined) this.#wakeAt.set(serviceId, outcome.wakeAtMs);
     if (outcome.isWaiting) this.#waiting.add(serviceId);
   }

@@ -129,7 +129,7 @@ export class Scheduler {
     const { planned, steps } = this.#plan(context);
     try {
       for (const step of steps) {
-        await this.#takeStep(step);
+        await this.#tryStep(step);
         if (generation !== this.#generation) return;
       }
       const changes = context.plan.changes;
@@ -170,22 +170,34 @@ export class Scheduler {
     };
   }
 
+  /** A step that is refused holds up its own service only, and for a while. */
+  async #tryStep(step: ServiceStep): Promise<void> {
+    try {
+      await this.#takeStep(step);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      const { serviceId } = step;
+      this.#options.logger.warn('service-update-refused', { serviceId, code: error.code });
+      this.#agenda.take(serviceId);
+      const wakeAtMs = this.#options.clock.now() + RETRY_DELAY_MS;
+      this.#agenda.note(serviceId, { wakeAtMs, isWaiting: false });
+    }
+  }
+
   async #takeStep({ serviceId, step }: ServiceStep): Promise<void> {
     const { state, logger } = this.#options;
     const service = state.serviceById(serviceId);
     if (service === undefined) return;
-    const base = { kind: 'service.update-state', id: serviceId } as const;
-    const { specVersion, objectVersion } = service;
+    const { specVersion } = service;
     const { message } = step;
+    const base = { id: serviceId, specVersion } as const;
     if (step.kind === 'state') {
       logger.info('service-update', { serviceId, state: step.state });
-      await this.#propose({ ...base, specVersion, state: step.state, message });
+      await this.#propose({ kind: 'service.update-state', ...base, state: step.state, message });
       return;
     }
-    logger.warn('service-update', { serviceId, state: 'rolled-back' });
-    await this.#propose({ kind: 'service.update', id: serviceId, spec: step.spec, objectVersion });
-    const after = state.serviceById(serviceId)?.specVersion ?? 0;
-    await this.#propose({ ...base, specVersion: after, state: 'rolled-back', message });
+    logger.warn('service-update', { serviceId, state: 'rollback' });
+    await this.#propose({ kind: 'service.rollback', ...base, reason: message });
   }
 
   /** A refusal means that something changed meanwhile: the change itself brings the next round. */

@@ -1,4 +1,4 @@
-import type { ServiceRow, ServiceSpec, TaskRow } from '@conclave/state';
+import type { ServiceRow, TaskRow } from '@conclave/state';
 import type { PlaceStatus } from './place-status.js';
 import type { Place } from './places.js';
 import { isFailure, stateSinceMs } from './task-kinds.js';
@@ -13,7 +13,7 @@ export type UpdateStep =
       readonly state: 'updating' | 'paused' | 'completed';
       readonly message: string;
     }
-  | { readonly kind: 'rollback'; readonly spec: ServiceSpec; readonly message: string };
+  | { readonly kind: 'rollback'; readonly message: string };
 
 /** One place with what it needs. */
 export interface JudgedPlace {
@@ -97,13 +97,8 @@ function reactTo(
       // Without a spec to go back to, stopping is the careful choice.
       return service.previousSpec === undefined
         ? { kind: 'state', state: 'paused', message: `paused: ${failed}` }
-        : { kind: 'rollback', spec: rollbackSpec(service), message: `rolled back: ${failed}` };
+        : { kind: 'rollback', message: failed };
   }
-}
-
-/** What ran before, in the number that is wanted now. */
-function rollbackSpec({ spec, previousSpec }: ServiceRow): ServiceSpec {
-  return { ...(previousSpec ?? spec), replicas: spec.replicas };
 }
 
 /** How many places the update keeps busy, and when the first of their delays ends. */

@@ -68,6 +68,8 @@ export class TestCluster {
   readonly scheduler: Scheduler;
   /** What `propose` does instead, when set. */
   failure: Error | undefined;
+  /** Commands of the scheduler that apply would refuse. */
+  refuse: (body: CommandBody) => boolean = () => false;
   #index = 0;
 
   constructor() {
@@ -81,6 +83,9 @@ export class TestCluster {
         await Promise.resolve();
         if (this.failure !== undefined) throw this.failure;
         this.proposals.push(body);
+        if (this.refuse(body)) {
+          return { ok: false, code: 'CV_VERSION_STALE', message: 'refused', details: {} };
+        }
         return this.apply(body);
       },
     });

@@ -107,6 +107,27 @@ describe('a rolling update', () => {
     expect(cluster.service(id).updateState).toBe('paused');
   });
 
+  test('a step that is refused holds up no other service', async () => {
+    const [cluster, id] = await runningService(1, { failureAction: 'rollback' });
+    const old = cluster.service(id).spec;
+    // What apply says to everything about this service.
+    cluster.refuse = (body) => body.kind === 'service.rollback';
+    cluster.update(id, { command: NEW });
+    await cluster.obey({ fail: isNew, roundsMax: 6 });
+    await cluster.advance(2_500);
+    expect(cluster.service(id)).toMatchObject({ updateState: 'updating' });
+    const other = cluster.create({ name: 'other', replicas: 2 });
+    await cluster.obey({ fail: isNew, roundsMax: 6 });
+    expect(cluster.running(other)).toHaveLength(2);
+    // It is tried now and then, not all the time.
+    const tries = cluster.proposals.filter(({ kind }) => kind === 'service.rollback').length;
+    expect(tries).toBeGreaterThan(1);
+    expect(tries).toBeLessThan(6);
+    cluster.refuse = () => false;
+    await cluster.advance(1_000);
+    expect(cluster.service(id)).toMatchObject({ updateState: 'rolled-back', spec: old });
+  });
+
   test('rolls back to what ran before, and leaves tasks that never changed alone', async () => {
     const [cluster, id] = await runningService(3, { failureAction: 'rollback' });
     const untouched = cluster.running(id).filter((task) => task.slot > 1);

@@ -155,6 +155,11 @@ function serviceBody(bench: Bench, outline: Outline): CommandBody | undefined {
       return { kind: 'service.update', id, spec, objectVersion: flag ? 0 : c };
     }
     case 'update-state': {
+      const changed = bench.state.services().find((row) => row.previousSpec !== undefined);
+      if (changed !== undefined && c > 4) {
+        const specVersion = flag ? changed.specVersion : b;
+        return { kind: 'service.rollback', id: changed.id, specVersion, reason: String(c) };
+      }
       const specVersion = flag ? (known?.specVersion ?? 0) : b;
       const state = c > 3 ? 'completed' : 'paused';
       return { kind: 'service.update-state', id, specVersion, state, message: String(c) };

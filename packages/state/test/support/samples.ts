@@ -105,7 +105,8 @@ function serviceBodies(): CommandBody[] {
   return [
     { kind: 'service.create', id: 'v', spec },
     { kind: 'service.update', id: 'v', spec, objectVersion: 3 },
-    { kind: 'service.update-state', id: 'v', specVersion: 2, state: 'rolled-back', message: 'why' },
+    { kind: 'service.update-state', id: 'v', specVersion: 2, state: 'paused', message: 'why' },
+    { kind: 'service.rollback', id: 'v', specVersion: 2, reason: 'why' },
     { kind: 'service.remove', id: 'v' },
   ];
 }
