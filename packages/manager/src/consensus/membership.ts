@@ -71,6 +71,7 @@ export class Membership {
   async #step(): Promise<boolean> {
     const conf = this.#port.confState();
     if (conf.votersOutgoing.length > 0) return false;
+    if (await this.#removeGhost(conf)) return true;
     // A copy: a step waits, and the tables go on meanwhile.
     const nodes = [...this.#port.state().nodes()];
     for (const node of nodes) {
@@ -114,6 +115,25 @@ export class Membership {
       case 'removing':
         return this.#remove(node, manager.raftId, isVoter || isLearner);
     }
+  }
+
+  /**
+   * Takes out a member whose record is gone: it was removed in the moment in which a change of the
+   * configuration was under way, and nobody would ever ask for it again.
+   */
+  async #removeGhost(conf: ConfState): Promise<boolean> {
+    const state = this.#port.state();
+    const ghost = [...conf.voters, ...conf.learners].find(
+      (raftId) => state.nodeByRaftId(raftId) === undefined && state.isRetiredRaftId(raftId),
+    );
+    if (ghost === undefined) return false;
+    if (ghost === this.#port.selfRaftId()) {
+      await this.#port.transferLeadership();
+      return false;
+    }
+    await this.#port.proposeConfChange(single('ConfChangeRemoveNode', ghost));
+    this.#logger.info('membership.removed', { raftId: ghost });
+    return true;
   }
 
   async #remove(node: NodeRow, raftId: number, isMember: boolean): Promise<boolean> {

@@ -138,9 +138,9 @@ async function removeNode(
 async function takeOutOfQuorum(deps: ControlDependencies, id: string): Promise<void> {
   const row = deps.state().nodeById(id);
   const membership = row?.manager?.membership;
-  if (membership !== 'voter' && membership !== 'learner') return;
+  if (membership === undefined || membership === 'joining') return;
   // It may be the one that answers, which could not say any more what became of the removal.
-  if (row?.state === 'READY') {
+  if (row?.state === 'READY' && membership !== 'removing') {
     throw new ConclaveError('CV_NODE_IN_USE', 'the node is a manager at work', {
       hint: 'Run `conclave leave` there; when it does not react, stop it and wait until it is DOWN.',
       details: { id, membership },

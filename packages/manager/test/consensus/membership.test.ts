@@ -262,6 +262,24 @@ describe('a manager that goes', () => {
     expect(bench.membershipOf(id)).toBe('removing');
   });
 
+  test('leaves the configuration when its record went while a change was under way', async () => {
+    await withVoter();
+    const learner = bench.addManager('gamma', 3);
+    bench.onChange = () => {
+      bench.onChange = () => Promise.resolve();
+      bench.cluster.apply({ kind: 'node.remove', id: learner, force: true });
+      return Promise.resolve();
+    };
+    await bench.looks(2);
+    expect(bench.cluster.state.nodeById(learner)).toBeUndefined();
+    expect([...bench.learners]).toEqual([]);
+    // A member that nobody has heard of is not touched: its record may be on its way.
+    bench.learners.add(9);
+    await bench.looks(2);
+    expect([...bench.learners]).toEqual([9]);
+    expect([...bench.voters]).toEqual([1, 2]);
+  });
+
   test('when it leads, it hands over and leaves the rest to the next leader', async () => {
     const id = await withVoter();
     bench.self = 2;

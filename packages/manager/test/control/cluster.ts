@@ -175,6 +175,34 @@ export class TestControl {
     return id;
   }
 
+  /** Another voter, READY. */
+  addManager(name: string): string {
+    const id = workerId(name);
+    const { createdAtMs, createdBy } = { createdAtMs: this.time.now(), createdBy: CALL.actor };
+    const founder = this.state.nodeById(CALL.selfNodeId)?.manager;
+    if (founder === undefined) throw new Error('the founder is a manager');
+    this.apply({
+      kind: 'token.create',
+      token: {
+        id: `token of ${name}`,
+        role: 'manager',
+        publicKey: new Uint8Array(32),
+        expiresAtMs: Number.MAX_SAFE_INTEGER,
+        usesLeft: 1,
+        isRevoked: false,
+        admittedNodes: [],
+        createdAtMs,
+        createdBy,
+      },
+    });
+    const manager = { ...founder, raftId: founder.raftId + 1 };
+    const node = { ...nodeFields(id, name, createdAtMs), manager };
+    this.apply({ kind: 'node.join', tokenId: `token of ${name}`, node });
+    this.apply({ kind: 'node.membership', id, membership: 'voter', ringGeneration: undefined });
+    this.observe(id, 'READY');
+    return id;
+  }
+
   observe(id: string, state: 'READY' | 'DOWN'): void {
     const session =
       state === 'DOWN'

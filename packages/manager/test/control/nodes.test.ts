@@ -137,11 +137,21 @@ describe('nodes', () => {
       code('CV_NODE_IN_USE'),
     );
     expect(control.removedMembers).toEqual([]);
+    control.addManager('beta');
     control.observe(CALL.selfNodeId, 'DOWN');
     await expect(control.nodes.remove(remove, CALL)).rejects.toEqual(code('CV_NODE_IN_USE'));
     expect(control.removedMembers).toEqual([]);
     await control.nodes.remove({ ...remove, force: true }, CALL);
     expect(control.removedMembers).toEqual([CALL.selfNodeId]);
     expect(control.state.nodeById(CALL.selfNodeId)).toBeUndefined();
+  });
+
+  test('a removal that is repeated waits for the quorum like the first one', async () => {
+    control.addManager('beta');
+    control.observe(CALL.selfNodeId, 'DOWN');
+    const leaving = { membership: 'removing', ringGeneration: undefined } as const;
+    control.apply({ kind: 'node.membership', id: CALL.selfNodeId, ...leaving });
+    await control.nodes.remove({ node: 'alpha', force: true, idempotencyKey: '' }, CALL);
+    expect(control.removedMembers).toEqual([CALL.selfNodeId]);
   });
 });
