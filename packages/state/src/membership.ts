@@ -42,6 +42,10 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
   }
   // On its way out is final: a step that the leader began before must not call it back.
   const isLeaving = row.manager.membership === 'removing';
+  if (command.membership === 'removing' && row.manager.membership === 'voter') {
+    const refusal = refuseWithout(scope, row.id);
+    if (refusal !== undefined) return refusal;
+  }
   const membership = isLeaving ? 'removing' : (command.membership ?? row.manager.membership);
   const ringGeneration = command.ringGeneration ?? row.manager.ringGeneration;
   const isSame =
@@ -50,6 +54,23 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
   const manager = { ...row.manager, membership, ringGeneration };
   journal.put(tables.nodes, { ...row, manager, objectVersion: index });
   return done(scope, { id: row.id, unchanged: false });
+}
+
+/**
+ * Why the managers cannot go on without this one: half of the other voters or more are not READY.
+ * Decided here, where two that leave at the same time come one after the other.
+ */
+function refuseWithout({ tables }: Scope, nodeId: string): CommandResult | undefined {
+  const voters = [...tables.nodes.values()].filter(
+    (node) => node.manager?.membership === 'voter' && node.id !== nodeId,
+  );
+  const ready = voters.filter((node) => node.state === 'READY');
+  if (voters.length > 0 && ready.length > voters.length / 2) return undefined;
+  return refused(
+    'CV_LAST_MANAGER',
+    `without this manager ${ready.length} of ${voters.length} voters could be reached: no quorum`,
+    { id: nodeId },
+  );
 }
 
 /** Notes under which addresses a manager is reached. */

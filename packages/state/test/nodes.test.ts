@@ -325,8 +325,29 @@ describe('removing a node', () => {
       expect(refusal.details['membership']).toBe(membership);
     }
     const removing = { membership: 'removing', ringGeneration: undefined } as const;
+    bench.observe('m1', 'READY');
     bench.ok({ kind: 'node.membership', id: 'm2', ...removing });
     bench.ok(remove('m2'));
+  });
+
+  test('two that leave at once do not take the quorum with them', () => {
+    const bench = clusterBench();
+    const note = (id: string, membership: 'voter' | 'removing') =>
+      ({ kind: 'node.membership', id, membership, ringGeneration: undefined }) as const;
+    bench.no('CV_LAST_MANAGER', note('m1', 'removing'));
+    for (const raftId of [2, 3, 4]) {
+      const id = `m${raftId}`;
+      bench.ok(join(id, 'tm', { state: 'READY', manager: managerFields(raftId) }));
+      // One that does not vote yet is not missed.
+      if (raftId === 2) bench.no('CV_LAST_MANAGER', note('m1', 'removing'));
+      bench.ok(note(id, 'voter'));
+    }
+    bench.observe('m4', 'DOWN');
+    bench.ok(note('m1', 'removing'));
+    bench.ok(note('m1', 'removing'));
+    const refusal = bench.no('CV_LAST_MANAGER', note('m2', 'removing'));
+    expect(refusal.message).toContain('1 of 2 voters');
+    bench.ok(note('m4', 'removing'));
   });
 
   test('revokes it, orphans its live tasks and keeps what it was exposed to', () => {

@@ -12,7 +12,6 @@ import { Leadership } from '../leadership.js';
 import { Peers } from '../peers.js';
 import { BeatSender } from './beat-sender.js';
 import { Proposer } from './proposer.js';
-import { checkQuorumWithout } from './quorum-check.js';
 import { RaftHost } from './raft-host.js';
 import type { ProposedResult } from './raft-host.js';
 import { RaftLinks } from './raft-links.js';
@@ -188,10 +187,10 @@ export class Consensus {
   async removeMember(nodeId: string): Promise<void> {
     const raftId = this.state.nodeById(nodeId)?.manager?.raftId;
     if (raftId === undefined) return;
-    checkQuorumWithout(nodeId, this.state.nodes());
-    await this.commitAs(
+    await this.proposer.commit(
       { kind: 'node', id: this.#options.nodeId },
       { kind: 'node.membership', id: nodeId, membership: 'removing', ringGeneration: undefined },
+      { signal: this.ended },
     );
     const end = this.#options.clock.monotonic() + REMOVAL_MS_MAX;
     while (this.#isMember(nodeId, raftId)) {

@@ -325,6 +325,13 @@ describe('a rotation', () => {
     first.isUp = false;
     first.end.abort();
     const leaving = { membership: 'removing', ringGeneration: undefined } as const;
+    for (const other of [second, third]) {
+      const id = other?.nodeId ?? '';
+      const voter = { membership: 'voter', ringGeneration: undefined } as const;
+      managers.cluster.apply({ kind: 'node.membership', id, ...voter });
+      const ready = { id, state: 'READY', message: '', session: undefined } as const;
+      managers.cluster.apply({ kind: 'nodes.observe', nodes: [ready] });
+    }
     managers.cluster.apply({ kind: 'node.membership', id: first.nodeId, ...leaving });
     for (const other of [second, third]) if (other !== undefined) await managers.restart(other);
     managers.lead(second);
