@@ -333,6 +333,23 @@ describe('reports on their way', () => {
   });
 });
 
+describe('receipts on their way', () => {
+  test('never look older than the one before, whatever the clock does', () => {
+    const time = new ManualTime();
+    const outbox = new ReportOutbox({ timers: time, logger: SILENT_LOGGER });
+    const sent: (number | undefined)[] = [];
+    outbox.attach((message) => {
+      for (const { atMs } of message.receiptReports?.reports ?? []) sent.push(atMs);
+      return Promise.resolve();
+    });
+    for (const atMs of [5_000, 4_000, 6_000]) {
+      outbox.addReceipt({ taskId: 't', target: 'db', secretId: 's', version: 1, atMs });
+      time.advance(100);
+    }
+    expect(sent).toEqual([5_000, 5_000, 6_000]);
+  });
+});
+
 describe('slots', () => {
   test('never more than the given number at once, and nobody waits for ever', async () => {
     const slots = new Slots(2);

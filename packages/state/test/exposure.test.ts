@@ -166,6 +166,7 @@ describe('receipts', () => {
       applied: 2,
       unknown: 4,
       foreign: 1,
+      stale: 0,
     });
     const newest = { version: 2, outcome: 'failed', detail: 'hook ended with 1' } as const;
     const { nodeId, ...row } = line;
@@ -173,5 +174,14 @@ describe('receipts', () => {
     const kept = { ...row, ...newest, index: bench.state.appliedIndex };
     expect(bench.state.receiptsOfTask('t1')).toEqual([kept]);
     expect(bench.state.receiptsOfSecret('id-a')).toEqual([kept]);
+    // Overtaken on its way by what was reported later through another manager.
+    const report = (version: number, atMs: number): unknown =>
+      bench.ok({ kind: 'receipts.report', receipts: [{ ...line, version, atMs }] })['stale'];
+    expect(report(2, line.atMs + 5_000)).toBe(0);
+    expect(report(1, line.atMs)).toBe(1);
+    expect(bench.state.receiptsOfTask('t1')).toMatchObject([{ version: 2 }]);
+    // Far behind: the clock of the node was set back.
+    expect(report(1, line.atMs - 60_000)).toBe(0);
+    expect(bench.state.receiptsOfTask('t1')).toMatchObject([{ version: 1 }]);
   });
 });

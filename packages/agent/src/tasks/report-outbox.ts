@@ -25,6 +25,7 @@ export class ReportOutbox {
   #send: ((message: AgentMessageInput) => Promise<void>) | undefined;
   #gathering: TimerHandle | undefined;
   #batch = 0;
+  #newestMs = 0;
 
   constructor(options: { readonly timers: Timers; readonly logger: Logger }) {
     this.#timers = options.timers;
@@ -42,7 +43,10 @@ export class ReportOutbox {
     this.#add(`task ${report.taskId}`, { kind: 'task', report });
   }
 
-  addReceipt(report: ReceiptReportInput): void {
+  addReceipt(newest: ReceiptReportInput): void {
+    // Managers keep the newest by its time: a clock that was set back must not make it look older.
+    this.#newestMs = Math.max(this.#newestMs, newest.atMs ?? 0);
+    const report = { ...newest, atMs: this.#newestMs };
     this.#add(`receipt ${report.taskId} ${report.target}`, { kind: 'receipt', report });
     if (this.#waiting.size > RECEIPTS_KEPT_MAX) this.#dropOldestReceipt();
   }

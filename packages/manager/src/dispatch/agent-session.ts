@@ -138,13 +138,13 @@ export class AgentSession {
       const { batch, reports } = message.taskReports;
       checkBatch(reports.length);
       for (const { taskId } of reports) this.#checkOwner(taskId);
-      const added = context.taskReports.add(toTaskReports(this.nodeId, reports));
+      const added = context.taskReports.add(toTaskReports(this.nodeId, reports), this.#end.signal);
       await this.#acknowledge(batch, added, context.taskReports.isFull);
     } else if (message.receiptReports) {
       const { batch, reports } = message.receiptReports;
       checkBatch(reports.length);
       for (const { taskId } of reports) this.#checkOwner(taskId);
-      const added = context.receipts.add(toReceipts(this.nodeId, reports));
+      const added = context.receipts.add(toReceipts(this.nodeId, reports), this.#end.signal);
       await this.#acknowledge(batch, added, context.receipts.isFull);
     } else if (message.ack) {
       this.#receiveAck(message.ack);

@@ -10,6 +10,8 @@ import {
 
 interface Waiting<T> {
   readonly reports: readonly T[];
+  /** Their session has ended. */
+  readonly signal: AbortSignal | undefined;
   readonly done: () => void;
   readonly refuse: (error: unknown) => void;
 }
@@ -46,13 +48,14 @@ export class ReportQueue<T> {
   }
 
   /**
-   * Resolves when the reports are committed; never, when the queue is closed before. Rejects when
-   * they cannot be put into an entry at all: then their session has to end, not everybody's reports
-   * to wait behind them.
+   * Resolves when the reports are committed; never, when the queue is closed before, or when
+   * `signal` says that their session has ended: the agent sends them again in its next one, and
+   * newer ones with them. Rejects when they cannot be put into an entry at all: then their session
+   * has to end, not everybody's reports to wait behind them.
    */
-  add(reports: readonly T[]): Promise<void> {
+  add(reports: readonly T[], signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ reports, done: resolve, refuse: reject });
+      this.#waiting.push({ reports, signal, done: resolve, refuse: reject });
       this.#count += reports.length;
       if (this.#isRunning) return;
       this.#isRunning = true;
@@ -111,6 +114,9 @@ export class ReportQueue<T> {
   }
 
   #take(): Waiting<T>[] {
+    const isOver = ({ signal }: Waiting<T>): boolean => signal?.aborted === true;
+    for (const { reports } of this.#waiting.filter(isOver)) this.#count -= reports.length;
+    this.#waiting = this.#waiting.filter((waiting) => !isOver(waiting));
     let count = 0;
     let taken = 0;
     for (const { reports } of this.#waiting) {

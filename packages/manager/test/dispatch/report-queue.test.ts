@@ -32,8 +32,12 @@ const pass = (ms: number): Promise<void> => time.advance(ms, settle);
 
 /** Adds a batch and notes when it is settled. */
 function add(...reports: string[]): { state: string } {
+  return addOf(undefined, reports);
+}
+
+function addOf(session: AbortSignal | undefined, reports: string[]): { state: string } {
   const noted = { state: 'waiting' };
-  queue.add(reports).then(
+  queue.add(reports, session).then(
     () => {
       noted.state = 'done';
     },
@@ -79,6 +83,22 @@ describe('reports', () => {
     expect(Math.max(...entries.map((entry) => entry.length))).toBeLessThan(
       REPORTS_PER_ENTRY_MAX + batch.length,
     );
+  });
+
+  test('of a session that has ended are its agent\'s to send again', async () => {
+    outcome = () => Promise.reject(new ConclaveError('CV_NO_LEADER', 'none'));
+    const session = new AbortController();
+    const batch = Array.from({ length: REPORTS_WAITING_MAX }, (_, place) => `old ${place}`);
+    const old = addOf(session.signal, batch);
+    add('other');
+    await pass(1_000);
+    expect(queue.isFull).toBe(true);
+    session.abort();
+    outcome = () => Promise.resolve();
+    await pass(1_000);
+    expect(entries).toEqual([['other']]);
+    expect(old.state).toBe('waiting');
+    expect(queue.isFull).toBe(false);
   });
 
   test('are repeated, in order, until they are committed', async () => {
