@@ -85,7 +85,7 @@ describe('reports', () => {
     );
   });
 
-  test('of a session that has ended are its agent\'s to send again', async () => {
+  test("of a session that has ended are its agent's to send again", async () => {
     outcome = () => Promise.reject(new ConclaveError('CV_NO_LEADER', 'none'));
     const session = new AbortController();
     const batch = Array.from({ length: REPORTS_WAITING_MAX }, (_, place) => `old ${place}`);
