@@ -80,10 +80,11 @@ describe('object names', () => {
   });
 
   test('a hostile name of any length is judged in linear time', () => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect(codeOf(() => checkObjectName('service', `${'a-'.repeat(31)}!`))).toBe('CV_NAME_INVALID');
     expect(codeOf(() => checkSecretName(`${'a.'.repeat(125)}!`))).toBe('CV_NAME_INVALID');
-    expect(performance.now() - started).toBeLessThan(1_000);
+    // Processor time: what else the machine does is no matter. Exponential would be hours.
+    expect(process.cpuUsage(started).user).toBeLessThan(1_000_000);
   });
 
   test('names are unique by their lower-case form', () => {

@@ -34,11 +34,14 @@ export const timers: Timers = {
 
 /** Timers that fire when the test says so; for listeners whose deadlines are minutes away. */
 export class ManualTimers implements Timers {
+  /** How many were set so far, those over and cancelled too. */
+  started = 0;
   #now = 0;
   readonly #pending = new Map<{ cancel(): void }, { at: number; callback: () => void }>();
 
   after(delayMs: number, callback: () => void): { cancel(): void } {
     const handle = { cancel: () => void this.#pending.delete(handle) };
+    this.started += 1;
     this.#pending.set(handle, { at: this.#now + delayMs, callback });
     return handle;
   }
