@@ -30,7 +30,7 @@ export const SPEC_OPTIONS: readonly OptionSpec[] = [
   { flags: '--stop-grace <duration>', help: 'time to end before it is killed (10s)' },
   { flags: '--user <uid[:gid]>', help: 'numbers; default: one of its own per task' },
   { flags: '--workdir <path>', help: 'working directory' },
-  { flags: '--image <reference>', help: 'run a container instead of a process' },
+  { flags: '--image <reference>', help: 'a container; refused, this version runs processes only' },
 ];
 
 function setIf<Key extends string, Value>(
@@ -145,7 +145,7 @@ export function finishSpec(spec: ServiceSpecInput): ServiceSpecInput {
   const isContainer = (spec.image ?? '') !== '';
   if (!isContainer && (spec.command ?? []).length === 0) {
     throw usageError(
-      'a service needs a command, or --image',
+      'a service needs a command',
       'Write it after two dashes: conclave service create web -- ./server --port 80',
     );
   }
