@@ -108,11 +108,17 @@ function run(seed: number, mode: Mode): World {
   return world;
 }
 
-/** Members as those know them who have applied most; others would be stopped by their hosts. */
+/**
+ * Members as those know them who have applied most. Others are stopped by their hosts, once most of
+ * the voters know it too: until then a vote of theirs may be needed.
+ */
 function presentMembers({ cluster }: World): readonly number[] {
   const [first] = [...cluster.members.values()].toSorted((a, b) => b.appliedIndex - a.appliedIndex);
   const { voters, votersOutgoing, learners } = (first as Member).confState;
-  return [...voters, ...votersOutgoing, ...learners];
+  const textOf = (id: number): string => JSON.stringify(cluster.member(id).confState);
+  const informed = voters.filter((id) => textOf(id) === textOf((first as Member).id));
+  const isKnown = informed.length * 2 > voters.length;
+  return isKnown ? [...voters, ...votersOutgoing, ...learners] : NODES;
 }
 
 /** Without faults everything comes to an end: one leader, equal logs. */
@@ -129,6 +135,16 @@ function calm(world: World): void {
       for (const id of NODES) cluster.node(leader).reportSnapshot(id, 'failure');
     }
   }
+}
+
+/**
+ * Whether a learner is in a later term than whoever leads. As in etcd, without pre-votes and without
+ * check-quorum it is silent about that, and will not hear the leader before the next election.
+ */
+function isDeaf({ cluster }: World, learner: number, mode: Mode): boolean {
+  const termOf = (id: number): number => cluster.node(id).status().term;
+  const latest = Math.max(...cluster.leaders().map(termOf));
+  return !mode.preVote && !mode.checkQuorum && termOf(learner) > latest;
 }
 
 const modes: Mode[] = [
@@ -150,12 +166,13 @@ describe.each(modes)('with %j', (mode) => {
         const leaders = cluster.leaders().map((id) => cluster.node(id).status());
         const current = leaders.toSorted((a, b) => b.term - a.term)[0];
         expect(current).toBeDefined();
-        for (const [id, { match }] of current?.progress ?? []) {
+        for (const [id, { match, isLearner }] of current?.progress ?? []) {
+          if (isLearner && isDeaf(world, id, mode)) continue;
           expect([id, match]).toEqual([id, current?.commit]);
           expect(cluster.member(id).appliedIndex).toBe(current?.applied);
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 30, examples: [[1_120_385_679], [1_404_937_644]] },
     );
   });
 });
