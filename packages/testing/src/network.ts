@@ -14,7 +14,8 @@ export interface HostNetwork {
 /** Loopback addresses: works for every user, but links cannot be cut. */
 export function loopbackNetwork(): HostNetwork {
   // Farms of other processes of this machine must not get the same addresses.
-  const subnet = `127.77.${1 + (process.pid % 254)}`;
+  const pid = process.pid;
+  const subnet = `127.${64 + (Math.floor(pid / 254) % 128)}.${1 + (pid % 254)}`;
   return {
     kind: 'loopback',
     addressOf: (host) => `${subnet}.${host + 1}`,
