@@ -6,14 +6,13 @@ import { ConclaveError, SILENT_LOGGER } from '@conclave/kernel';
 import { openMemoryAreas } from '../src/index.js';
 import type { MountHost } from '../src/index.js';
 import { proveMedium } from '../src/medium.js';
-import { hostWith, makeRunDir, realHost, realTimers, reasonToSkip } from './support.js';
+import { hostWith, makeRunDir, realHost, realTimers, reasonToSkip, SWAP_OFF } from './support.js';
 
 const skip = reasonToSkip();
 const because = skip === undefined ? '' : ` (skipped: ${skip})`;
 const testMounts = skip === undefined ? test : test.skip;
 
 const SWAP_ON = 'Filename Type Size Used Priority\n/dev/sdb partition 1024 0 -2\n';
-const SWAP_OFF = 'Filename Type Size Used Priority\n';
 const denied = (): Promise<void> =>
   Promise.reject(new ConclaveError('CV_MOUNT_DENIED', 'mount failed: must be superuser'));
 

@@ -43,6 +43,9 @@ export function realHost(): MountHost {
   return new SystemMountHost({ timers: realTimers });
 }
 
+/** What the kernel says of swap areas where there is none. */
+export const SWAP_OFF = 'Filename Type Size Used Priority\n';
+
 /** The real host with some of its answers replaced. */
 export function hostWith(changes: Partial<MountHost> = {}): MountHost {
   const host = realHost();

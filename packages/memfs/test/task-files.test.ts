@@ -28,6 +28,7 @@ import {
   OTHER_TASK,
   realHost,
   reasonToSkip,
+  SWAP_OFF,
   TASK,
 } from './support.js';
 import type { Fixture } from './support.js';
@@ -50,7 +51,8 @@ const noTmpfs: MakeHost = (changes = {}) => {
 const HOSTS: [string, MakeHost][] = [
   ['tmpfs-noswap', hostWith],
   ['ramfs', noTmpfs],
-  ['folder', (changes = {}) => hostWith({ canMount: false, ...changes })],
+  // Whether this machine swaps is not what is tested.
+  ['folder', (changes = {}) => hostWith({ canMount: false, swaps: () => SWAP_OFF, ...changes })],
 ];
 
 describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost) => {
