@@ -70,7 +70,7 @@ export class Story {
   async #startHosts(): Promise<void> {
     this.#tell.chapter('Five hosts start their daemon');
     for (const host of this.#farm.hosts) {
-      this.#tell.typed(host.name, `conclaved ${host.daemonArgv().slice(2).join(' ')} &`);
+      this.#tell.typed(host.name, `conclaved ${host.daemonArgv().slice(1).join(' ')} &`);
     }
     await this.#tell.timed('five daemons answer', () =>
       Promise.all(this.#farm.hosts.map((host) => host.start())),

@@ -1,6 +1,6 @@
 // Bundles the command and the daemon: one folder that runs from the checkout and from `npm pack`.
 import { build } from 'esbuild';
-import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './ensure.mjs';
 
@@ -26,9 +26,20 @@ await build({
   external: Object.keys(manifest.dependencies),
   chunkNames: 'chunk-[hash]',
   define: { 'process.env.CONCLAVE_VERSION': JSON.stringify(manifest.version) },
-  banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });
+/**
+ * Puts a launcher in front of a program: the same file is a shell script, whose last word is an
+ * exec, and a module, for which the script is a comment behind a string.
+ */
+function addLauncher(name) {
+  const path = join(outdir, `${name}.js`);
+  const launcher = readFileSync(join(cli, 'src/launch', `${name}.sh`), 'utf8');
+  if (launcher.includes('*/')) throw new Error(`the launcher of ${name} ends its own comment`);
+  writeFileSync(path, `#!/bin/sh\n':' /*\n${launcher}*/;\n${readFileSync(path, 'utf8')}`);
+  chmodSync(path, 0o755);
+}
+
 for (const name of Object.keys(entries)) {
-  if (existsSync(join(outdir, `${name}.js`))) chmodSync(join(outdir, `${name}.js`), 0o755);
+  if (existsSync(join(outdir, `${name}.js`))) addLauncher(name);
 }

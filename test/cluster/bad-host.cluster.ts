@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { Farm, run } from '@conclave/testing';
+import { cleanEnvironment, Farm, run } from '@conclave/testing';
 import type { Host, RunResult } from '@conclave/testing';
 import { BUNDLE, PLANTED, refusalOf } from './support.js';
 import type { Refusal } from './support.js';
@@ -34,9 +34,9 @@ interface DaemonOptions {
 
 /** Runs a daemon that must end by itself. */
 function daemon(args: readonly string[], options: DaemonOptions = {}): Promise<RunResult> {
-  const argv = [process.execPath, join(BUNDLE, 'conclaved.js'), ...args];
-  const clean = { PATH: process.env['PATH'] ?? '', HOME: farm.folder };
-  return run(argv, { timeoutMs: 20_000, env: { ...clean, ...options.env } });
+  const argv = [join(BUNDLE, 'conclaved.js'), ...args];
+  const env = { ...cleanEnvironment(), HOME: farm.folder, ...options.env };
+  return run(argv, { timeoutMs: 20_000, env });
 }
 
 const folders = (): string[] => ['--data-dir', dataDir, '--run-dir', runDir];
@@ -146,7 +146,7 @@ describe('the command line of the daemon', () => {
     const conclave = join(BUNDLE, 'conclave.js');
     const started = await run([process.execPath, conclave, 'daemon', `--token=${PLANTED}`]);
     expectRefusal(started, 64, /--token is not a flag/);
-    const help = await run([process.execPath, join(BUNDLE, 'conclaved.js'), '--help']);
+    const help = await run([join(BUNDLE, 'conclaved.js'), '--help']);
     expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('--data-dir') });
   });
 });

@@ -266,11 +266,12 @@ async function hostWithShiftedClock(shiftMs: number): Promise<Host> {
   const runDir = await mkdtemp(join(cluster.farm.memoryFolder, 'clock-'));
   for (const program of ['conclave.js', 'conclaved.js']) {
     const lines = [
+      '#!/usr/bin/env node',
       'const now = Date.now;',
       `Date.now = () => now() + ${shiftMs};`,
       `await import(${JSON.stringify(pathToFileURL(join(BUNDLE, program)).href)});`,
     ];
-    await writeFile(join(folder, program), lines.join('\n'));
+    await writeFile(join(folder, program), lines.join('\n'), { mode: 0o755 });
   }
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   return new Host({

@@ -366,14 +366,18 @@ describe('status', () => {
     expect(stdout).not.toContain('conclave status');
   });
 
-  test('swap is told of a manager too', async () => {
+  test('swap and the process are told of a manager too', async () => {
     const { stdout } = await runCommand(['status'], {
       answers: {
-        'local.status': localOf({ swap: 'on: memory of this process may reach a disk' }),
+        'local.status': localOf({
+          swap: 'on: memory of this process may reach a disk',
+          process: 'hardened; no capability',
+        }),
         'cluster.status': clusterOf(),
       },
     });
     expect(stdout).toContain('swap          on: memory of this process may reach a disk\n');
+    expect(stdout).toContain('process       hardened; no capability\n');
   });
 
   test('a worker knows only itself', async () => {

@@ -18,6 +18,7 @@ import { closeAll } from './close-all.js';
 import type { DaemonConfig } from './config.js';
 import { controlOf, slotsOf } from './control-access.js';
 import { DataFolder } from './data-folder.js';
+import { HostWatch } from './host-watch.js';
 import { describeSwap } from './hygiene.js';
 import { IdentityFile } from './identity-file.js';
 import type { MemberIdentity } from './identity-file.js';
@@ -27,6 +28,7 @@ import type { LockedMemberOptions } from './locked-member.js';
 import { ManagerMember } from './manager-member.js';
 import { makeFolder } from './make-folder.js';
 import type { Member, Surroundings } from './member.js';
+import { describeProcess } from './process-state.js';
 import { checkRunFolder } from './run-folder.js';
 import type { SlotAdmin } from './slot-admin.js';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM, SYSTEM_TIMERS } from './platform.js';
@@ -46,6 +48,7 @@ export class Daemon {
   readonly #around: Surroundings;
   readonly #startedAtMs: number;
   #end: (code: number) => void = () => undefined;
+  readonly #hostWatch: HostWatch;
   #local: Listener | undefined;
   #member: Member | undefined;
   #phase: Phase = 'not-initialized';
@@ -59,6 +62,7 @@ export class Daemon {
   private constructor(around: Surroundings) {
     this.#around = around;
     this.#startedAtMs = around.clock.now();
+    this.#hostWatch = new HostWatch(around);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -146,6 +150,7 @@ export class Daemon {
       heldVersions: role?.heldVersions ?? 0,
       medium: role?.medium ?? '',
       swap: describeSwap().text,
+      process: describeProcess(this.#member?.role ?? ''),
     };
   }
 
@@ -329,6 +334,7 @@ export class Daemon {
   /** A command that is under way is waited for: half a join would be left behind. */
   async #close(): Promise<void> {
     await closeAll(
+      () => this.#hostWatch.close(),
       () => this.#local?.close(),
       () => this.#busy,
       () => this.#member?.stop(),

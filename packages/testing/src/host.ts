@@ -61,7 +61,6 @@ export class Host {
   /** The command line of the daemon, as a person would type it. */
   daemonArgv(extra: readonly string[] = []): string[] {
     return [
-      process.execPath,
       join(this.#options.bundle, 'conclaved.js'),
       '--data-dir',
       this.dataDir,

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 
 /** What a command did. */
 export interface RunResult {
@@ -52,10 +53,15 @@ export async function runOk(argv: readonly string[], options: RunOptions = {}): 
   return result.stdout;
 }
 
-/** The environment that processes of the harness get: nothing of the caller's but the path. */
+/**
+ * The environment that processes of the harness get: nothing of the caller's but the path, and
+ * this Node before any other.
+ */
 export function cleanEnvironment(): Record<string, string> {
+  const path =
+    process.env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
   return {
-    PATH: process.env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    PATH: `${dirname(process.execPath)}:${path}`,
     HOME: process.env['HOME'] ?? '/',
     LANG: 'C.UTF-8',
   };

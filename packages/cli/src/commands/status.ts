@@ -87,6 +87,7 @@ function localRows(local: LocalStatus, nowMs: number): string[][] {
     rows.push(['memory', local.medium]);
   }
   if (local.swap !== '') rows.push(['swap', local.swap]);
+  if (local.process !== '') rows.push(['process', local.process]);
   return rows;
 }
 

@@ -160,6 +160,7 @@ export const localOf = (part: Partial<LocalStatus> = {}): LocalStatus => ({
   heldVersions: 0,
   medium: '',
   swap: '',
+  process: '',
   certificateNotAfterMs: NOW_MS + 86_400_000,
   ...part,
 });

@@ -313,6 +313,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'medium', id: 14, type: 'string', label: 'one' },
     { name: 'swap', id: 15, type: 'string', label: 'one' },
     { name: 'certificateNotAfterMs', id: 16, type: 'uint64', label: 'one' },
+    { name: 'process', id: 17, type: 'string', label: 'one' },
   ],
   LocalStatusRequest: [
   ],

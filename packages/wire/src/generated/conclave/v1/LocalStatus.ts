@@ -35,6 +35,10 @@ export interface LocalStatusInput {
    */
   'swap'?: (string) | undefined;
   'certificateNotAfterMs'?: (number) | undefined;
+  /**
+   * truth about flags, core files and capabilities of the daemon
+   */
+  'process'?: (string) | undefined;
 }
 
 export interface LocalStatus {
@@ -72,4 +76,8 @@ export interface LocalStatus {
    */
   'swap': (string);
   'certificateNotAfterMs': (number);
+  /**
+   * truth about flags, core files and capabilities of the daemon
+   */
+  'process': (string);
 }
