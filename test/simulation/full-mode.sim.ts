@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { openSealed, SecretBytes } from '@conclave/sealed';
+import { singleEpoch } from '@conclave/store';
 import type { FullRunOptions, FullRunResult } from 'raft-ts/sim';
 import { Coverage, Prng, runFullSimulation } from 'raft-ts/sim';
 import { LevelDisk } from './level-disk.js';
@@ -18,8 +19,7 @@ const onLevel: NonNullable<FullRunOptions['createStorage']> = (prng, member) => 
   return new LevelDisk(prng, {
     clusterId: 'cluster',
     nodeId: `node ${member}`,
-    epoch: 1,
-    key: SecretBytes.take(new Uint8Array(32).fill(member)),
+    keys: singleEpoch(SecretBytes.take(new Uint8Array(32).fill(member))),
     random: {
       bytes: (count) =>
         Uint8Array.from({ length: count }, () => nonces.below(256)) as Uint8Array<ArrayBuffer>,

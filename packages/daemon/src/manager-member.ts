@@ -17,6 +17,9 @@ import { Renewal } from './renewal.js';
 import { SlotAdmin } from './slot-admin.js';
 import { identitySource, tlsIdentityOf } from './tls-identity.js';
 
+/** Where the keys of the log lie, sealed. */
+const EPOCH_FILE = 'keys/epochs.sealed';
+
 /** This host as a manager: its store, its listeners and the manager between them. */
 export class ManagerMember implements Member {
   readonly role = 'manager';
@@ -230,8 +233,11 @@ async function openStored(
     directory: join(folder.path, 'raft'),
     clusterId,
     nodeId,
-    epoch: keys.storageEpoch,
     key: keys.storageKey,
+    epochFile: {
+      read: () => folder.read(EPOCH_FILE),
+      write: (content) => folder.write(EPOCH_FILE, content),
+    },
     random,
   });
   opened.store = store;

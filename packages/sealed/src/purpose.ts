@@ -20,6 +20,7 @@ export const PURPOSE = {
   ringFile: 14,
   recipient: 15,
   heldValue: 16,
+  epochFile: 17,
 } as const;
 
 /** A number of {@link PURPOSE}. */
@@ -72,6 +73,8 @@ const ROWS: Readonly<Record<Purpose, PurposeRow>> = {
   [PURPOSE.ringFile]: { fields: ['text', 'text', 'number'], isCommitting: true },
   // id and version of the value in the memory of an agent
   [PURPOSE.heldValue]: { fields: ['text'], isCommitting: false },
+  // cluster id, node id
+  [PURPOSE.epochFile]: { fields: ['text', 'text'], isCommitting: true },
   // context of the recipient
   [PURPOSE.recipient]: { fields: ['bytes'], isCommitting: true },
 };

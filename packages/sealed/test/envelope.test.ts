@@ -35,6 +35,7 @@ const FIELDS: Readonly<Record<Purpose, readonly Field[]>> = {
   [PURPOSE.ringFile]: [CLUSTER, NODE, 1],
   [PURPOSE.heldValue]: ['id@1'],
   [PURPOSE.recipient]: [ascii('context')],
+  [PURPOSE.epochFile]: [CLUSTER, NODE],
 };
 const PURPOSES = Object.values(PURPOSE);
 const COMMITTING: readonly Purpose[] = [
@@ -43,6 +44,7 @@ const COMMITTING: readonly Purpose[] = [
   PURPOSE.backupChunk,
   PURPOSE.intake,
   PURPOSE.localKeyFile,
+  PURPOSE.epochFile,
   PURPOSE.ringFile,
   PURPOSE.recipient,
 ];

@@ -72,6 +72,7 @@ const PLACES: readonly (readonly [string, Purpose, readonly Field[]])[] = [
   ['backup chunk', PURPOSE.backupChunk, [HASH, 5]],
   ['local key file', PURPOSE.localKeyFile, [CLUSTER, NODE]],
   ['ring file', PURPOSE.ringFile, [CLUSTER, NODE, 1]],
+  ['storage epochs', PURPOSE.epochFile, [CLUSTER, NODE]],
 ];
 
 export const VECTOR_CASES: readonly VectorCase[] = [

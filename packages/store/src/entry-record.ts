@@ -1,10 +1,13 @@
 import { PURPOSE, hash, storageSeal, storageUnseal } from '@conclave/sealed';
 import type { Entry, EntryType } from 'raft-ts';
+import { epochOf } from './cipher.js';
 import type { StoreCipher } from './cipher.js';
 import { damaged } from './errors.js';
 
 /** Layout: `term u64 | type u8 | envelope`, big-endian; both are bound as associated data. */
 const HEADER_BYTES = 9;
+/** Where the envelope begins. */
+export const ENTRY_ENVELOPE_OFFSET: number = HEADER_BYTES;
 const TYPES: readonly EntryType[] = ['EntryNormal', 'EntryConfChange', 'EntryConfChangeV2'];
 
 /** The chain before the first entry of a new log. */
@@ -29,11 +32,12 @@ export function encodeEntryRecord(
   entry: Entry,
   previous: Uint8Array,
 ): Uint8Array {
+  const { epoch, key } = cipher.keys.current;
   const envelope = storageSeal({
     purpose: PURPOSE.storageEntry,
-    key: cipher.key,
-    keyId: cipher.epoch,
-    fields: placeOf(cipher, entry, previous),
+    key,
+    keyId: epoch,
+    fields: [cipher.clusterId, cipher.nodeId, epoch, ...placeOf(entry, previous)],
     plaintext: entry.data,
     random: cipher.random,
   });
@@ -60,12 +64,15 @@ export function decodeEntryRecord(
   }
   const term = Number(new DataView(record.buffer, record.byteOffset, 8).getBigUint64(0));
   try {
+    const envelope = record.subarray(HEADER_BYTES);
+    const { epoch, key } = epochOf(cipher, envelope);
+    const place = placeOf({ index, term, type }, previous);
     const data = storageUnseal({
       purpose: PURPOSE.storageEntry,
-      key: cipher.key,
-      keyId: cipher.epoch,
-      fields: placeOf(cipher, { index, term, type }, previous),
-      envelope: record.subarray(HEADER_BYTES),
+      key,
+      keyId: epoch,
+      fields: [cipher.clusterId, cipher.nodeId, epoch, ...place],
+      envelope,
     });
     return { index, term, type, data };
   } catch (cause) {
@@ -74,10 +81,8 @@ export function decodeEntryRecord(
 }
 
 function placeOf(
-  cipher: StoreCipher,
   entry: Omit<Entry, 'data'>,
   previous: Uint8Array,
-): readonly (string | number | Uint8Array)[] {
-  const { clusterId, nodeId, epoch } = cipher;
-  return [clusterId, nodeId, epoch, entry.index, entry.term, entry.type, previous];
+): readonly [index: number, term: number, type: string, previous: Uint8Array] {
+  return [entry.index, entry.term, entry.type, previous];
 }

@@ -1,10 +1,13 @@
 import { PURPOSE, storageSeal, storageUnseal } from '@conclave/sealed';
 import type { HardState, Snapshot } from 'raft-ts';
+import { epochOf } from './cipher.js';
 import type { StoreCipher } from './cipher.js';
 import { damaged } from './errors.js';
 
 /** Layout: `write counter u64 | envelope`; the counter is bound as associated data. */
 const COUNTER_BYTES = 8;
+/** Where the envelope begins. */
+export const HEAD_ENVELOPE_OFFSET: number = COUNTER_BYTES;
 const FORMAT = 1;
 
 /**
@@ -40,11 +43,12 @@ export function encodeHead(cipher: StoreCipher, head: Head): Uint8Array {
       snapshot: snapshot && { ...snapshot, data: toBase64(snapshot.data) },
     }),
   );
+  const { epoch, key } = cipher.keys.current;
   const envelope = storageSeal({
     purpose: PURPOSE.hardState,
-    key: cipher.key,
-    keyId: cipher.epoch,
-    fields: [cipher.clusterId, cipher.nodeId, cipher.epoch, head.writeCounter],
+    key,
+    keyId: epoch,
+    fields: [cipher.clusterId, cipher.nodeId, epoch, head.writeCounter],
     plaintext,
     random: cipher.random,
   });
@@ -64,12 +68,14 @@ export function decodeHead(cipher: StoreCipher, record: Uint8Array): Head {
   const writeCounter = Number(view.getBigUint64(0));
   let text: string;
   try {
+    const envelope = record.subarray(COUNTER_BYTES);
+    const { epoch, key } = epochOf(cipher, envelope);
     const plaintext = storageUnseal({
       purpose: PURPOSE.hardState,
-      key: cipher.key,
-      keyId: cipher.epoch,
-      fields: [cipher.clusterId, cipher.nodeId, cipher.epoch, writeCounter],
-      envelope: record.subarray(COUNTER_BYTES),
+      key,
+      keyId: epoch,
+      fields: [cipher.clusterId, cipher.nodeId, epoch, writeCounter],
+      envelope,
     });
     text = Buffer.from(plaintext).toString('utf8');
   } catch (cause) {

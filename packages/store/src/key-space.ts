@@ -58,6 +58,11 @@ export function snapshotTagOfKey(key: Uint8Array): string {
   return toHex(key.subarray(1, 1 + SNAPSHOT_KEY_BYTES));
 }
 
+/** True for the key of the first chunk of a snapshot. */
+export function isFirstChunk(key: Uint8Array): boolean {
+  return key.subarray(1 + SNAPSHOT_KEY_BYTES).every((byte) => byte === 0);
+}
+
 /** The tag of the snapshot `id`, to compare with {@link snapshotTagOfKey}. */
 export function snapshotTag(id: string): string {
   return toHex(snapshotPrefix(id).subarray(1));

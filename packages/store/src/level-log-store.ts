@@ -113,12 +113,15 @@ export class LevelLogStore implements LogStore {
 
   async #write(batch: LogBatch, options: WriteOptions): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
+    // What is being written cannot be seen in the database yet by whoever destroys old keys.
+    const { release } = this.#cipher.keys.hold();
     const { head, hashes, operations } = this.#plan(batch);
     operations.push({ type: 'put', key: HEAD_KEY, value: encodeHead(this.#cipher, head) });
     await this.#guard('writing', async () => {
       await this.#database.batch(operations, { sync: options.sync });
       if (options.sync) this.#witness.note(head.writeCounter);
     });
+    release();
     if (options.sync) this.#synced = head.writeCounter;
     this.#head = head;
     this.#hashes = hashes;
@@ -142,7 +145,13 @@ export class LevelLogStore implements LogStore {
     for (let gone = baseIndex + 1; gone <= until; gone += 1) {
       operations.push({ type: 'del', key: entryKey(gone) });
     }
-    await this.#guard('compacting', () => this.#database.batch(operations, { sync: false }));
+    await this.#guard('compacting', async () => {
+      // Synced: an older head that comes back after a loss of power would need destroyed keys.
+      await this.#database.batch(operations, { sync: true });
+      this.#witness.note(head.writeCounter);
+      await this.#cipher.keys.retire();
+    });
+    this.#synced = head.writeCounter;
     this.#head = head;
     this.#hashes = hashes;
   }
@@ -204,8 +213,6 @@ export class LevelLogStore implements LogStore {
     await this.#guard('reading', async () => {
       for await (const [key, record] of this.#database.iterator(ENTRY_RANGE)) {
         const index = indexOfKey(key);
-        // Compaction is not synced: entries before the base may come back after a loss of power.
-        if (index <= baseIndex) continue;
         const previous = required(hashes.at(-1), 'the hash before an entry');
         if (index !== baseIndex + entries.length + 1) {
           throw damaged(`entry ${baseIndex + entries.length + 1} is missing`);

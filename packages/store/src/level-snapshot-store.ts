@@ -1,9 +1,19 @@
 import { ConclaveError } from '@conclave/kernel';
 import { PURPOSE, RunningHash, storageSeal, storageUnseal } from '@conclave/sealed';
-import type { StoreCipher } from './cipher.js';
+import { epochOf } from './cipher.js';
+import type { EpochKey, StoreCipher } from './cipher.js';
 import { storeFailure } from './errors.js';
 import { CHUNK_RANGE, chunkKey, snapshotTag, snapshotTagOfKey } from './key-space.js';
-import type { Database } from './database.js';
+
+/** What snapshots need of a database of bytes; level is one. */
+export interface SnapshotDatabase {
+  get(key: Uint8Array): Promise<Uint8Array | undefined>;
+  put(key: Uint8Array, value: Uint8Array, options: { readonly sync: boolean }): Promise<void>;
+  /** All of them or none. */
+  batch(removed: { readonly type: 'del'; readonly key: Uint8Array }[]): Promise<void>;
+  /** In order. */
+  keys(range: { readonly gte: Uint8Array; readonly lt: Uint8Array }): AsyncIterable<Uint8Array>;
+}
 
 /** Names one snapshot: its id travels in Raft's descriptor, the position binds its chunks. */
 export interface SnapshotName {
@@ -30,15 +40,19 @@ export interface SnapshotStore {
 
 const NO_HASH = new Uint8Array(0);
 /** Layout of a record: one byte that says whether it is the last, then the envelope. */
+export const CHUNK_ENVELOPE_OFFSET = 1;
 const MORE = 0;
 const LAST = 1;
 
-/** Snapshot contents on level, each chunk sealed and bound to its snapshot and number. */
+/**
+ * Snapshot contents on level, each chunk sealed and bound to its snapshot and number. Each snapshot
+ * begins a new epoch of the storage keys.
+ */
 export class LevelSnapshotStore implements SnapshotStore {
-  readonly #database: Database;
+  readonly #database: SnapshotDatabase;
   readonly #cipher: StoreCipher;
 
-  constructor(database: Database, cipher: StoreCipher) {
+  constructor(database: SnapshotDatabase, cipher: StoreCipher) {
     this.#database = database;
     this.#cipher = cipher;
   }
@@ -48,17 +62,24 @@ export class LevelSnapshotStore implements SnapshotStore {
     name: SnapshotName,
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   ): Promise<void> {
-    const whole = new RunningHash();
-    let number = 0;
-    for await (const chunk of chunks) {
-      whole.update(chunk);
-      await this.#put(name, number, this.#seal({ name, number, content: chunk, digest: NO_HASH }));
-      number += 1;
+    await this.#newEpoch();
+    const { held, release } = this.#cipher.keys.hold();
+    try {
+      const whole = new RunningHash();
+      let number = 0;
+      for await (const content of chunks) {
+        whole.update(content);
+        const record = this.#seal({ name, number, content, digest: NO_HASH }, held);
+        await this.#put(name, number, record);
+        number += 1;
+      }
+      // The final record has no content: it closes the snapshot with the digest of all of it.
+      const digest = whole.digest();
+      const record = this.#seal({ name, number, content: NO_HASH, digest }, held);
+      await this.#put(name, number, record, true);
+    } finally {
+      release();
     }
-    // The final record has no content: it closes the snapshot with the digest of all of it.
-    const digest = whole.digest();
-    const record = this.#seal({ name, number, content: NO_HASH, digest });
-    await this.#put(name, number, record, true);
   }
 
   /** @inheritdoc */
@@ -85,40 +106,54 @@ export class LevelSnapshotStore implements SnapshotStore {
       if (!kept.has(snapshotTagOfKey(key))) gone.push(key);
     }
     await this.#database.batch(gone.map((key) => ({ type: 'del' as const, key })));
+    await this.#cipher.keys.retire();
   }
 
-  #seal(part: SealPart): Uint8Array {
+  #seal(part: SealPart, { epoch, key }: EpochKey): Uint8Array {
     const envelope = storageSeal({
       purpose: PURPOSE.snapshotChunk,
-      key: this.#cipher.key,
-      keyId: this.#cipher.epoch,
-      fields: this.#place(part),
+      key,
+      keyId: epoch,
+      fields: this.#place(part, epoch),
       plaintext: part.content,
       random: this.#cipher.random,
     });
-    const record = new Uint8Array(1 + envelope.length);
+    const record = new Uint8Array(CHUNK_ENVELOPE_OFFSET + envelope.length);
     record[0] = part.digest.length === 0 ? MORE : LAST;
-    record.set(envelope, 1);
+    record.set(envelope, CHUNK_ENVELOPE_OFFSET);
     return record;
   }
 
   #open(part: Omit<SealPart, 'content'> & { readonly record: Uint8Array }): Uint8Array {
     try {
+      const envelope = part.record.subarray(CHUNK_ENVELOPE_OFFSET);
+      const { epoch, key } = epochOf(this.#cipher, envelope);
       return storageUnseal({
         purpose: PURPOSE.snapshotChunk,
-        key: this.#cipher.key,
-        keyId: this.#cipher.epoch,
-        fields: this.#place(part),
-        envelope: part.record.subarray(1),
+        key,
+        keyId: epoch,
+        fields: this.#place(part, epoch),
+        envelope,
       });
     } catch (cause) {
       throw this.#damaged(`chunk ${part.number} does not open`, cause);
     }
   }
 
-  #place(part: Omit<SealPart, 'content'>): readonly (string | number | Uint8Array)[] {
-    const { clusterId, nodeId, epoch } = this.#cipher;
+  #place(
+    part: Omit<SealPart, 'content'>,
+    epoch: number,
+  ): readonly (string | number | Uint8Array)[] {
+    const { clusterId, nodeId } = this.#cipher;
     return [clusterId, nodeId, epoch, part.name.index, part.name.term, part.number, part.digest];
+  }
+
+  async #newEpoch(): Promise<void> {
+    try {
+      await this.#cipher.keys.advance();
+    } catch (error) {
+      throw storeFailure(error, 'beginning a storage epoch');
+    }
   }
 
   async #put(name: SnapshotName, number: number, record: Uint8Array, sync = false): Promise<void> {

@@ -1,18 +1,21 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import { Level } from 'level';
-import type { StoreCipher } from './cipher.js';
+import type { Database } from './database.js';
+import type { EpochFile, EpochFilePlace } from './epoch-file.js';
+import { EpochKeys } from './epoch-keys.js';
 import { storeFailure } from './errors.js';
 import { LevelLogStore } from './level-log-store.js';
-import type { Database } from './database.js';
 import { LevelSnapshotStore } from './level-snapshot-store.js';
 import { Witness } from './witness.js';
 
-/** Where a store lives and what it is sealed with. */
-export interface LevelStoreOptions extends StoreCipher {
+/** Where a store lives, whose it is, and what its keys are sealed with. */
+export interface LevelStoreOptions extends EpochFilePlace {
   /** Created with mode 0700 when missing; refused when others may read it. */
   readonly directory: string;
+  /** The keys of the records, sealed under `key`. */
+  readonly epochFile: EpochFile;
 }
 
 /**
@@ -24,11 +27,23 @@ export class LevelStore {
   readonly snapshots: LevelSnapshotStore;
   readonly #database: Database;
   readonly #witness: Witness;
+  readonly #epochs: EpochKeys;
   #closing: Promise<void> | undefined;
 
-  private constructor(database: Database, witness: Witness, cipher: StoreCipher) {
+  private constructor(
+    database: Database,
+    parts: {
+      readonly witness: Witness;
+      readonly epochs: EpochKeys;
+      readonly place: EpochFilePlace;
+    },
+  ) {
+    const { witness, epochs } = parts;
+    const { clusterId, nodeId, random } = parts.place;
+    const cipher = { clusterId, nodeId, random, keys: epochs };
     this.#database = database;
     this.#witness = witness;
+    this.#epochs = epochs;
     this.log = new LevelLogStore(database, cipher, witness);
     this.snapshots = new LevelSnapshotStore(database, cipher);
   }
@@ -57,13 +72,19 @@ export class LevelStore {
       throw storeFailure(error, 'opening');
     }
     try {
+      const epochs = await EpochKeys.open(options.epochFile, options, database);
       const witness = await Witness.open(join(directory, 'witness'), options.key);
-      return new LevelStore(database, witness, options);
+      return new LevelStore(database, { witness, epochs, place: options });
     } catch (error) {
       // A database that stays open would be another process's to the next try.
       await database.close();
-      throw storeFailure(error, 'opening');
+      throw isConclaveError(error) ? error : storeFailure(error, 'opening');
     }
+  }
+
+  /** Numbers of the epochs whose keys exist, oldest first. */
+  get epochs(): readonly number[] {
+    return this.#epochs.epochs;
   }
 
   /** Closes the database; idempotent. Writes that are open end first. */
@@ -77,6 +98,7 @@ export class LevelStore {
       await this.#database.close();
     } finally {
       await this.#witness.close();
+      await this.#epochs.close();
     }
   }
 

@@ -1,11 +1,12 @@
 import { randomFillSync, randomInt } from 'node:crypto';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Random } from '@conclave/kernel';
 import { openSealed, SecretBytes } from '@conclave/sealed';
 import type { Entry, Snapshot } from 'raft-ts';
 import { LevelStore } from '../src/index.js';
+import type { EpochFile } from '../src/index.js';
 
 export const RANDOM: Random = {
   bytes: (count) => randomFillSync(new Uint8Array(new ArrayBuffer(count))),
@@ -14,6 +15,16 @@ export const RANDOM: Random = {
 
 /** A key of its own for each open, all with the same bytes. */
 const keyOf = (fill: number): SecretBytes => SecretBytes.take(new Uint8Array(32).fill(fill));
+
+/** The file of the storage keys, beside the log: what holds the store is copied with its keys. */
+const epochFileAt = (path: string): EpochFile => ({
+  read: () =>
+    readFile(path).catch((error: unknown) => {
+      if ((error as { code?: string }).code === 'ENOENT') return undefined;
+      throw error;
+    }),
+  write: (content) => writeFile(path, content, { mode: 0o600 }),
+});
 
 export class Fixture {
   readonly folder: string;
@@ -36,10 +47,17 @@ export class Fixture {
       directory: this.path(options.name),
       clusterId: 'cluster',
       nodeId: options.nodeId ?? 'node',
-      epoch: 1,
       key: keyOf(options.fill ?? 7),
+      epochFile: epochFileAt(join(this.path(options.name), 'epochs')),
       random: RANDOM,
     });
+  }
+
+  /** Replaces a file of a store, or removes it. */
+  async put(name: string, file: string, content: Uint8Array | undefined): Promise<void> {
+    const path = join(this.path(name), file);
+    if (content === undefined) await rm(path);
+    else await writeFile(path, content);
   }
 
   async copy(from: string, to: string): Promise<void> {

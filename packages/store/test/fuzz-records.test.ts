@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { isConclaveError } from '@conclave/kernel';
 import { openSealed, SecretBytes } from '@conclave/sealed';
 import { DAMAGE_KINDS, damaged, decodeHostile, FUZZ_RUNS } from '@conclave/testing';
+import { singleEpoch } from '../src/cipher.js';
 import type { StoreCipher } from '../src/cipher.js';
 import { CHAIN_START, decodeEntryRecord, encodeEntryRecord } from '../src/entry-record.js';
 import { decodeHead, encodeHead } from '../src/head-record.js';
@@ -23,7 +24,7 @@ let cipher: StoreCipher;
 beforeAll(async () => {
   await openSealed();
   const key = SecretBytes.take(new Uint8Array(32).fill(7));
-  cipher = { clusterId: 'cluster', nodeId: 'node', epoch: 1, key, random: RANDOM };
+  cipher = { clusterId: 'cluster', nodeId: 'node', keys: singleEpoch(key), random: RANDOM };
 });
 
 describe('hostile bytes instead of', () => {

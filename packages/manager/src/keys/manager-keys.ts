@@ -21,8 +21,6 @@ const RING_FILE = 'keys/ring.sealed';
 const FILE_KEY_ID = 1;
 /** Keys in the local file. */
 const LOCAL_SECRET_COUNT = 4;
-/** Storage keys are numbered by epoch; there is one until keys rotate. */
-const STORAGE_EPOCH = 1;
 
 /** Whose keys they are; part of what every file is bound to. */
 export interface KeyOwner {
@@ -64,9 +62,8 @@ export class ManagerKeys {
   readonly signing: SigningKey;
   /** Private TLS key, PEM. */
   readonly tlsKey: SecretBytes;
-  /** Protects the records of the log store. */
+  /** Protects the keys of the log store. */
   readonly storageKey: SecretBytes;
-  readonly storageEpoch: number = STORAGE_EPOCH;
   /** What slots are sealed to open. */
   readonly localKey: SecretBytes;
   readonly #vault: FileVault;
