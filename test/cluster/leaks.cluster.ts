@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { eventually, LeakScanner } from '@conclave/testing';
+import { eventually, LeakScanner, runOk } from '@conclave/testing';
 import type { Host, Marker, ScanReport } from '@conclave/testing';
 import { Cluster } from './support.js';
 
@@ -103,7 +103,7 @@ describe('the whole life of a cluster that logs all it can', () => {
       managers: 3,
       workers: 2,
       daemonArgs: ['--log-level', 'debug'],
-      prefix: ['prlimit', '--core=unlimited', '--', 'env', `--chdir=${coreFolder}`],
+      prefix: ['env', `--chdir=${coreFolder}`],
     });
   });
   afterAll(async () => {
@@ -244,6 +244,8 @@ describe('the whole life of a cluster that logs all it can', () => {
       const leader = await cluster.leader();
       // Not KILL: these leave core files where the kernel writes any.
       for (const host of [leader, cluster.host('w1')]) {
+        // The daemon allows itself none.
+        await runOk(['prlimit', '--pid', String(host.pid), '--core=unlimited']);
         await host.stop('SIGABRT');
         await host.start([], 60_000);
         await cluster.whole();
