@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   createHash,
   createPrivateKey,
@@ -5,6 +6,8 @@ import {
   diffieHellman,
   sign as nodeSign,
 } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -195,3 +198,18 @@ test('X-Wing is SHA3-256 over both shared secrets, the classical half and its la
     .digest();
   expect(bytesOf(shared)).toEqual(Uint8Array.from(expected));
 });
+
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+
+// CI has Python, and counts a skip as a failure.
+(hasPython ? test : test.skip)(
+  'Python opens every frozen vector, and none with a byte changed',
+  () => {
+    const [program, vectors] = ['independent/vectors.py', 'vectors/format-1.json'].map((path) =>
+      join(import.meta.dirname, path),
+    ) as [string, string];
+    const checked = spawnSync('python3', ['-B', program, vectors], { encoding: 'utf8' });
+    const count = Object.keys(JSON.parse(readFileSync(vectors, 'utf8')) as object).length;
+    expect(checked).toMatchObject({ status: 0, stderr: '', stdout: `${count}\n` });
+  },
+);
