@@ -7,7 +7,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, ensureInstalled, root } from './lib/ensure.mjs';
 
-const TIERS = ['unit', 'cluster', 'simulation'];
+const TIERS = ['unit', 'cluster', 'attack', 'simulation'];
 const DEFAULT_TIERS = ['unit', 'cluster'];
 
 const { values, positionals } = parseArgs({
@@ -57,7 +57,7 @@ function runTier(tier) {
 }
 
 ensureInstalled();
-if (tiers.includes('cluster')) ensureBuilt();
+if (tiers.includes('cluster') || tiers.includes('attack')) ensureBuilt();
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const tier of tiers) {
   const counts = runTier(tier);

@@ -144,7 +144,7 @@ for (const folder of folders) {
 }
 const tests = [];
 for (const folder of ['packages', 'test']) {
-  for (const path of filesBelow(join(root, folder), /\.(?:test|cluster|sim)\.ts$/)) {
+  for (const path of filesBelow(join(root, folder), /\.(?:test|cluster|attack|sim)\.ts$/)) {
     const text = readFileSync(path, 'utf8');
     tests.push(text);
     checkText(path, text);

@@ -1,115 +1,91 @@
 import { randomBytes } from 'node:crypto';
-import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually, LeakScanner, runOk } from '@conclave/testing';
 import type { Host, Marker, ScanReport } from '@conclave/testing';
-import { Cluster } from './support.js';
+import { testUnless } from '../cluster/lacks.js';
+import { Cluster } from '../cluster/support.js';
+import { plantControls } from './controls.js';
+import { MemoryGroup, SQUEEZED_PART } from './memory-group.js';
+import { KINDS, MARKERS, MIB, planted, unitOf } from './planted.js';
+import { LACKS_DISKS, RawDisk, SwapDisk } from './raw-disks.js';
 
-const MIB = 1024 * 1024;
-/** Divisible by three, so that the base64 text of one goes on in that of the next. */
-const UNIT_BYTES = 36;
 /** More of the largest values than a manager keeps in its log without a snapshot (64 MiB). */
 const FILL_COUNT_MAX = 80;
 const FILL_AT_A_TIME = 4;
+const SECRET_COUNT = 100;
+const DISK_MIB = 6_144;
+const SWAP_MIB = 1_024;
 /** Milliseconds for half a life on a machine that does much else. */
 const LIFE_MS_MAX = 420_000;
 
-const raw = { base64: randomBytes(UNIT_BYTES), hex: randomBytes(UNIT_BYTES) };
-/** What every planted value is made of; a part of a value gives it away as well as the whole. */
-const UNITS: Readonly<Record<string, Buffer>> = {
-  text: Buffer.from(randomBytes(27).toString('base64url')),
-  base64: Buffer.from(raw.base64.toString('base64')),
-  hex: Buffer.from(raw.hex.toString('hex')),
-  binary: randomBytes(UNIT_BYTES),
-};
-const KINDS = Object.keys(UNITS);
-
-const MARKERS: readonly Marker[] = [
-  ...Object.entries(UNITS).map(([name, bytes]) => ({ name, bytes })),
-  { name: 'base64 decoded', bytes: raw.base64 },
-  { name: 'hex decoded', bytes: raw.hex },
-];
-
-function unitOf(kind: string): Buffer {
-  const unit = UNITS[kind];
-  if (unit === undefined) throw new Error(`no unit ${kind}`);
-  return unit;
-}
-
-/** The planted values of one round: `small` and `large` of each kind. */
-function planted(round: number): Map<string, Buffer> {
-  const tail = Buffer.from(` ${round}`);
-  return new Map(
-    KINDS.flatMap((kind): [string, Buffer][] => [
-      [`${kind}-small`, Buffer.concat([unitOf(kind), tail])],
-      [`${kind}-large`, Buffer.concat([tail, Buffer.alloc(MIB - tail.length, unitOf(kind))])],
-    ]),
-  );
-}
-
-describe('the search itself', () => {
-  let folder: string;
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'cleak-control-'));
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-
-  test.each(KINDS)('finds a planted %s value in every form and every place', async (kind) => {
-    const found = async (act: (scanner: LeakScanner) => Promise<void>): Promise<string[]> => {
-      const scanner = new LeakScanner(MARKERS);
-      await act(scanner);
-      return scanner.report().leaks.map(({ marker }) => marker);
-    };
-    const inFile = async (content: Uint8Array | string): Promise<string[]> => {
-      const own = await mkdtemp(join(folder, 'file-'));
-      await mkdir(join(own, 'deep'));
-      await writeFile(join(own, 'deep', 'file'), content);
-      return found((scanner) => scanner.folder(own));
-    };
-    for (const value of planted(1).values()) {
-      if (!value.includes(unitOf(kind))) continue;
-      const cut = value.subarray(0, Math.min(value.length, 3 * UNIT_BYTES));
-      expect(await inFile(value)).toContain(kind);
-      for (const form of ['hex', 'base64'] as const) {
-        expect(await inFile(`{"value":"${cut.toString(form)}"}`)).toContain(kind);
-      }
-    }
-    const text = unitOf(kind).toString('hex');
-    const names = await mkdtemp(join(folder, 'names-'));
-    await symlink(text, join(names, 'link'));
-    expect(await found((scanner) => scanner.folder(names))).toContain(kind);
-    const child = spawn('sleep', ['60'], { env: { PATH: process.env['PATH'], PLANTED: text } });
-    try {
-      expect(await found((scanner) => scanner.process(child.pid ?? 0))).toContain(kind);
-    } finally {
-      child.kill('SIGKILL');
-    }
-  });
-});
+/** Stand in every name that people choose, one in each kind of name. */
+const word = (): string => randomBytes(8).toString('hex');
+const NAMES = { secret: word(), service: word(), node: word() };
+const NAME_MARKERS: readonly Marker[] = Object.entries(NAMES).map(([kind, text]) => ({
+  name: `${kind} name`,
+  bytes: Buffer.from(text),
+}));
+const secretName = (name: string): string => `${NAMES.secret}/${name}`;
+const serviceName = (name: string): string => `${name}-${NAMES.service}`;
 
 describe('the whole life of a cluster that logs all it can', () => {
   let cluster: Cluster;
-  /** Where core files of the daemons go. */
+  let work: string;
+  let disk: RawDisk | undefined;
+  let swap: SwapDisk | undefined;
+  let group: MemoryGroup | undefined;
+  /** Where core files go. */
   let coreFolder: string;
   const printed: string[] = [];
+  /** Recovery keys and tokens: shown once, and never to be found again. */
+  const shown: Marker[] = [];
 
   beforeAll(async () => {
-    coreFolder = await mkdtemp(join(tmpdir(), 'cleak-cores-'));
+    work = await mkdtemp(join(tmpdir(), 'cleak-'));
+    if (LACKS_DISKS === '') {
+      disk = await RawDisk.create(work, 'disk', DISK_MIB);
+      swap = await SwapDisk.create(work, SWAP_MIB);
+      group = await MemoryGroup.create(`cleak-${process.pid}`);
+    }
+    const diskFolder = disk?.folder ?? work;
+    const folders = ['home', 'tmp', 'cores'].map((name) => join(diskFolder, name));
+    for (const folder of folders) await mkdir(folder, { mode: 0o700 });
+    const [home, temporary, cores = ''] = folders;
+    coreFolder = cores;
     cluster = await Cluster.start({
       tag: 'cleak',
       managers: 3,
       workers: 2,
+      // Another namespace for the network would hide the control groups of the machine.
+      network: 'loopback',
+      diskFolder,
+      hostnameSuffix: `-${NAMES.node}`,
       daemonArgs: ['--log-level', 'debug'],
-      prefix: ['env', `--chdir=${coreFolder}`],
+      prefix: [
+        ...(group?.prefix ?? []),
+        'env',
+        `--chdir=${cores}`,
+        `HOME=${home}`,
+        `TMPDIR=${temporary}`,
+      ],
     });
+    show(cluster.recoveryKey);
   });
   afterAll(async () => {
     await cluster?.close();
-    await rm(coreFolder, { recursive: true, force: true });
+    await group?.close();
+    await swap?.close();
+    await disk?.close();
+    await rm(work, { recursive: true, force: true });
   });
+
+  const show = (text: string): string => {
+    shown.push({ name: text.slice(0, 7), bytes: Buffer.from(text) });
+    return text;
+  };
 
   /** Runs a command that must end with `code`; what it prints is searched later. */
   async function say(
@@ -131,19 +107,19 @@ describe('the whole life of a cluster that logs all it can', () => {
     for (const [name, value] of planted(round)) {
       const host = from[next % from.length] ?? cluster.seed;
       next += 1;
-      await say(host, ['secret', 'set', `plant/${name}`], { input: value });
+      await say(host, ['secret', 'set', secretName(name)], { input: value });
     }
   }
 
-  /** Everything but the files and the output of tasks that run, which are in memory and theirs. */
-  async function search(): Promise<ScanReport> {
+  /** What is in memory: not the files and the output of tasks that run, which are theirs. */
+  async function searchMemory(): Promise<ScanReport> {
     const { farm } = cluster;
-    const scanner = new LeakScanner(MARKERS);
-    await scanner.folder(farm.folder);
+    const scanner = new LeakScanner([...MARKERS, ...shown]);
     await scanner.folder(farm.memoryFolder, (path) => /\/tasks\/[^/]+\/(files|output)$/.test(path));
-    await scanner.folder(coreFolder);
     for (const pid of await farm.processes()) await scanner.process(pid);
-    for (const [number, text] of printed.entries()) scanner.text(text, `command ${number}`);
+    const commands = new LeakScanner(MARKERS);
+    for (const [number, text] of printed.entries()) commands.text(text, `command ${number}`);
+    expect(commands.report().leaks).toEqual([]);
     return scanner.report();
   }
 
@@ -177,7 +153,7 @@ describe('the whole life of a cluster that logs all it can', () => {
     let next = 0;
     const fill = async (): Promise<void> => {
       while (!(await hasSnapshot())) {
-        const name = `fill/${next}`;
+        const name = secretName(`fill-${next}`);
         next += 1;
         expect(next).toBeLessThan(FILL_COUNT_MAX);
         await cluster.set(name, value, { from: leader });
@@ -189,29 +165,60 @@ describe('the whole life of a cluster that logs all it can', () => {
 
   /** Tasks that print what they were given, on both ways out; one of them fails right after. */
   async function printInTasks(host: Host): Promise<void> {
-    const small = KINDS.flatMap((kind) => ['--secret', `plant/${kind}-small`]);
+    const small = KINDS.flatMap((kind) => ['--secret', secretName(`${kind}-small`)]);
     for (const [name, end] of Object.entries({ chatty: 'exec sleep 100000', dying: 'exit 3' })) {
       const shell = ['sh', '-c', `cat /run/secrets/*; cat /run/secrets/* >&2; ${end}`];
       const once = ['--restart-condition', 'none', '--', ...shell];
-      await say(host, ['service', 'create', name, ...small, ...once]);
+      await say(host, ['service', 'create', serviceName(name), ...small, ...once]);
     }
-    await cluster.running('chatty', 1);
-    await cluster.task('dying', ({ state }) => state === 'FAILED');
+    await cluster.running(serviceName('chatty'), 1);
+    await cluster.task(serviceName('dying'), ({ state }) => state === 'FAILED');
   }
 
   /** Commands that fail on a value, and commands that show all that is known of one. */
   async function askAround(host: Host): Promise<void> {
     const tooLarge = Buffer.alloc(MIB + 1, unitOf('text'));
-    await say(host, ['secret', 'set', 'plant/too-large'], { input: tooLarge, code: 65 });
+    await say(host, ['secret', 'set', secretName('too-large')], { input: tooLarge, code: 65 });
     await say(host, ['secret', 'set', 'no such//name'], { input: unitOf('text'), code: 64 });
     for (const args of [
-      ['secret', 'history', 'plant/text-small'],
-      ['secret', 'get', 'plant/hex-large', '-o', 'json'],
-      ['service', 'inspect', 'holds', '-o', 'json'],
-      ['service', 'ps', 'dying'],
+      ['secret', 'history', secretName('text-small')],
+      ['secret', 'get', secretName('hex-large'), '-o', 'json'],
+      ['service', 'inspect', serviceName('holds'), '-o', 'json'],
+      ['service', 'ps', serviceName('dying')],
       ['status'],
     ]) {
       await say(host, args);
+    }
+  }
+
+  /** Another version of the ring, another recovery key, and tokens that nobody uses. */
+  async function changeKeys(host: Host): Promise<void> {
+    await say(host, ['keys', 'rotate', '--wait']);
+    const rotate = ['keys', 'rotate-recovery', '-y', '--recovery-shares', '2/2'];
+    const { recoveryKey } = await host.json<{ recoveryKey: string[] }>(rotate);
+    for (const share of recoveryKey) show(share);
+    const confirm = ['keys', 'confirm-recovery'];
+    await eventually('every manager has sealed to the new recovery key', async () => {
+      const { code, stderr } = await host.conclave(confirm, { input: recoveryKey.join('\n') });
+      if (code === 0) return true;
+      throw new Error(stderr);
+    });
+    await say(host, ['keys', 'check-kit'], { input: recoveryKey.join('\n') });
+    for (const role of ['worker', 'manager']) {
+      show((await host.ok(['token', 'create', role, '-q'])).trim());
+    }
+  }
+
+  /** Ends daemons so that they leave core files where the kernel writes any. */
+  async function crash(hosts: ReadonlyMap<Host, NodeJS.Signals>): Promise<void> {
+    for (const [host, signal] of hosts) {
+      // The daemon allows itself no core file.
+      if (LACKS_DISKS === '') {
+        await runOk(['prlimit', '--pid', String(host.pid), '--core=unlimited']);
+      }
+      await host.stop(signal);
+      await host.start([], 60_000);
+      await cluster.whole();
     }
   }
 
@@ -227,66 +234,107 @@ describe('the whole life of a cluster that logs all it can', () => {
     async () => {
       const { managers, seed } = cluster;
       await whileWatched(() => setAll(1, managers));
-      const bindings = [...planted(1).keys()].flatMap((name) => ['--secret', `plant/${name}`]);
+      for (let number = planted(1).size; number < SECRET_COUNT; number += 1) {
+        const kind = KINDS[number % KINDS.length] ?? '';
+        await cluster.set(secretName(String(number)), Buffer.concat([unitOf(kind), unitOf(kind)]));
+      }
+      const names = [...planted(1).keys()];
+      const bindings = names.flatMap((name) => ['--secret', secretName(name)]);
       const rest = ['--replicas', '2', ...bindings, '--on-change', 'exec:true', '--'];
-      await say(seed, ['service', 'create', 'holds', ...rest, 'sleep', '100000']);
+      const holds = serviceName('holds');
+      await say(seed, ['service', 'create', holds, ...rest, 'sleep', '100000']);
       await printInTasks(seed);
-      const tasks = await cluster.running('holds', 2);
+      const tasks = await cluster.running(holds, 2);
 
       await whileWatched(() => setAll(2, managers));
       for (const task of tasks) {
         for (const [name, value] of planted(2)) await cluster.arrives(task, name, { value });
       }
-      await say(seed, ['secret', 'rollback', 'plant/text-small']);
-      await say(seed, ['secret', 'destroy-version', 'plant/hex-small', '1', '--yes', '--force']);
+      await say(seed, ['secret', 'rollback', secretName('text-small')]);
+      const destroy = ['destroy-version', secretName('hex-small'), '1', '--yes', '--force'];
+      await say(seed, ['secret', ...destroy]);
       await askAround(seed);
+      await changeKeys(seed);
+      if (group !== undefined) expect(await group.squeeze(SQUEEZED_PART)).toBeGreaterThan(MIB);
 
       const leader = await cluster.leader();
-      // Not KILL: these leave core files where the kernel writes any.
-      for (const host of [leader, cluster.host('w1')]) {
-        // The daemon allows itself none.
-        await runOk(['prlimit', '--pid', String(host.pid), '--core=unlimited']);
-        await host.stop('SIGABRT');
-        await host.start([], 60_000);
-        await cluster.whole();
-      }
+      const worker = cluster.host('w1');
+      await crash(new Map([[leader, 'SIGABRT'] as const, [worker, 'SIGSEGV'] as const]));
       await fillUntilSnapshot();
-      await cluster.running('holds', 2);
-
-      const report = await search();
-      expect(report.leaks).toEqual([]);
-      // It has really read what was written: each manager has the log of all rounds.
-      expect(report.bytes).toBeGreaterThan(3 * KINDS.length * MIB);
-      const pattern = await readFile('/proc/sys/kernel/core_pattern', 'utf8');
-      // Else the kernel gives core files to a program or to a folder of the system.
-      if (/^[^|/]/.test(pattern)) expect(await readdir(coreFolder)).not.toEqual([]);
+      await cluster.running(holds, 2);
+      expect((await searchMemory()).leaks).toEqual([]);
     },
     LIFE_MS_MAX,
   );
 
   test(
-    'removed, left and stopped: nothing leaks, and no file of any task is left',
+    'removed, left and stopped: no file of any task is left in memory',
     async () => {
       const { managers, seed } = cluster;
       const [w1, w2] = [cluster.host('w1'), cluster.host('w2')];
       await w2.stop('SIGKILL');
-      await eventually('w2 is DOWN', () => isDown('w2'));
-      await say(seed, ['node', 'rm', 'w2', '--yes']);
+      await eventually('w2 is DOWN', () => isDown(w2.hostname));
+      await say(seed, ['node', 'rm', w2.hostname, '--yes']);
       await w2.start([], 60_000);
       await say(w2, ['leave', '--yes', '--force']);
       for (const name of ['holds', 'chatty', 'dying']) {
-        await say(seed, ['service', 'rm', name, '--yes']);
+        await say(seed, ['service', 'rm', serviceName(name), '--yes']);
       }
-      await say(seed, ['secret', 'rm', 'plant/text-large', 'plant/binary-small', '--yes']);
+      const gone = ['text-large', 'binary-small'].map(secretName);
+      await say(seed, ['secret', 'rm', ...gone, '--yes']);
       await say(w1, ['leave', '--yes']);
       const [last = seed] = managers.filter((host) => host !== seed);
       await say(last, ['leave', '--yes']);
       await Promise.all(cluster.farm.hosts.map((host) => host.stop()));
 
-      expect((await search()).leaks).toEqual([]);
-      const scanner = new LeakScanner(MARKERS);
+      expect((await searchMemory()).leaks).toEqual([]);
+      const scanner = new LeakScanner([...MARKERS, ...shown]);
       await scanner.folder(cluster.farm.memoryFolder);
       expect(scanner.report().leaks).toEqual([]);
+    },
+    LIFE_MS_MAX,
+  );
+
+  testUnless(LACKS_DISKS)('the daemons said that swap is on', async () => {
+    for (const host of cluster.farm.hosts) {
+      expect(await readFile(host.logFile, 'utf8')).toContain('"host.swap-on"');
+    }
+  });
+
+  test('no file of the disk has a value, a key, a token or a name', async () => {
+    const scanner = new LeakScanner([...MARKERS, ...shown, ...NAME_MARKERS]);
+    await scanner.folder(disk?.folder ?? work);
+    expect(scanner.report().leaks).toEqual([]);
+    // It has really read what was written: each manager has the log of all rounds.
+    expect(scanner.report().bytes).toBeGreaterThan(3 * KINDS.length * MIB);
+    const pattern = await readFile('/proc/sys/kernel/core_pattern', 'utf8');
+    // Else the kernel gives core files to a program or to a folder of the system.
+    if (LACKS_DISKS === '' && /^[^|/]/.test(pattern)) {
+      expect(await readdir(coreFolder)).not.toEqual([]);
+    }
+  });
+
+  testUnless(LACKS_DISKS)(
+    'the raw disk and the swap device have none either, and show what was planted there',
+    async () => {
+      if (disk === undefined || swap === undefined || group === undefined) throw new Error('none');
+      const control = { file: word(), core: word(), swap: word() };
+      await plantControls(disk, { group, control });
+      const scanner = new LeakScanner([
+        ...MARKERS,
+        ...shown,
+        ...NAME_MARKERS,
+        ...Object.entries(control).map(([name, text]) => ({ name, bytes: Buffer.from(text) })),
+      ]);
+      const images = { disk: await disk.image(), swap: await swap.image() };
+      for (const path of Object.values(images)) await scanner.file(path);
+      const { bytes, leaks } = scanner.report();
+      const found = leaks.map(({ marker, place }) => `${marker} on ${place}`);
+      expect(new Set(found)).toEqual(
+        new Set([`file on ${images.disk}`, `core on ${images.disk}`, `swap on ${images.swap}`]),
+      );
+      const sizes = await Promise.all(Object.values(images).map((path) => stat(path)));
+      expect(bytes).toBe(sizes.reduce((sum, { size }) => sum + size, 0));
     },
     LIFE_MS_MAX,
   );

@@ -88,6 +88,32 @@ describe('a daemon that was started by its name', () => {
     expect(await readFile(cluster.seed.logFile, 'utf8')).not.toContain('Debugger listening');
   });
 
+  test('takes the names of a prototype for ordinary names, also when it reads them again', async () => {
+    const { seed } = cluster;
+    const named = [
+      '--env',
+      '__proto__=taken',
+      '--label',
+      '__proto__=label',
+      '--label',
+      'constructor=x',
+    ];
+    await seed.ok(['service', 'create', 'names', ...named, '--', 'sleep', '100000']);
+    const [task] = await cluster.running('names', 1);
+    if (task === undefined) throw new Error('no task');
+    const environment = await readFile(`/proc/${await cluster.pidOf(task)}/environ`, 'utf8');
+    expect(environment.split('\0')).toContain('__proto__=taken');
+    for (const host of cluster.farm.hosts) {
+      await host.stop('SIGKILL');
+      await host.start([], 60_000);
+    }
+    await cluster.whole();
+    expect(await cluster.running('names', 1)).toMatchObject([{ id: task.id }]);
+    const text = await seed.ok(['service', 'inspect', 'names', '-o', 'json']);
+    expect(text).toContain('"__proto__": "taken"');
+    expect(text).toContain('"__proto__": "label"');
+  });
+
   test('is the process that was started: it ends on its signal, with its code', async () => {
     const program = join(BUNDLE, 'conclaved.js');
     const bad = await run([program, '--nope']);

@@ -20,6 +20,10 @@ export interface FarmOptions {
   readonly prefix?: readonly string[];
   /** Owner of the folders when the hosts run as another user than this process. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Behind the name of each host, in what its daemon calls itself. */
+  readonly hostnameSuffix?: string;
+  /** Parent of the folder on a disk; that for temporary files by default. */
+  readonly diskFolder?: string;
   /** Short and unique on this machine, letters and digits. */
   readonly tag: string;
 }
@@ -53,7 +57,7 @@ export class Farm {
   /** Prepares everything, starts nothing. */
   static async create(options: FarmOptions): Promise<Farm> {
     const { network, notice } = await chooseNetwork(options);
-    const folder = await mkdtemp(join(tmpdir(), `${options.tag}-`));
+    const folder = await mkdtemp(join(options.diskFolder ?? tmpdir(), `${options.tag}-`));
     const memoryFolder = await mkdtemp(join(await memoryRoot(), `${options.tag}-`));
     const hosts: Host[] = [];
     for (const [number, name] of options.names.entries()) {
@@ -61,6 +65,7 @@ export class Farm {
       hosts.push(
         new Host({
           name,
+          hostname: `${name}${options.hostnameSuffix ?? ''}`,
           number,
           network,
           bundle: options.bundle,
@@ -84,9 +89,9 @@ export class Farm {
     });
   }
 
-  /** The host of this name. */
+  /** The host of this name or hostname. */
   host(name: string): Host {
-    const host = this.hosts.find((candidate) => candidate.name === name);
+    const host = this.hosts.find((one) => one.name === name || one.hostname === name);
     if (host === undefined) throw new Error(`no host ${name}`);
     return host;
   }

@@ -11,6 +11,8 @@ import type { RunOptions, RunResult } from './run.js';
 /** What a host is made of. */
 export interface HostOptions {
   readonly name: string;
+  /** What the daemon calls itself; its name by default. */
+  readonly hostname?: string;
   readonly number: number;
   readonly network: HostNetwork;
   /** The folder that holds the bundled command and daemon. */
@@ -29,6 +31,7 @@ export interface HostOptions {
 /** One host of a test cluster: a daemon as a process of its own, and the command talking to it. */
 export class Host {
   readonly name: string;
+  readonly hostname: string;
   readonly address: string;
   readonly dataDir: string;
   readonly runDir: string;
@@ -40,6 +43,7 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options;
     this.name = options.name;
+    this.hostname = options.hostname ?? options.name;
     this.address = options.network.addressOf(options.number);
     this.dataDir = options.dataDir;
     this.runDir = options.runDir;
@@ -69,7 +73,7 @@ export class Host {
       '--listen',
       this.address,
       '--hostname',
-      this.name,
+      this.hostname,
       ...(this.#options.daemonArgs ?? []),
       ...extra,
     ];

@@ -1,5 +1,6 @@
 import { open, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { NeedleSearch } from './needle-search.js';
 import { memoryPieces } from './process-memory.js';
 
 const CHUNK_BYTES = 1 << 20;
@@ -52,6 +53,7 @@ export interface ScanReport {
 /** Searches files, folders and the command lines and environments of processes for markers. */
 export class LeakScanner {
   readonly #needles: readonly Needle[];
+  readonly #finder: NeedleSearch;
   readonly #overlap: number;
   readonly #leaks: Leak[] = [];
   #files = 0;
@@ -59,6 +61,7 @@ export class LeakScanner {
 
   constructor(markers: readonly Marker[]) {
     this.#needles = markers.flatMap(needlesOf);
+    this.#finder = new NeedleSearch(this.#needles.map(({ bytes }) => bytes));
     this.#overlap = Math.max(0, ...this.#needles.map((needle) => needle.bytes.length - 1));
   }
 
@@ -141,10 +144,10 @@ export class LeakScanner {
   }
 
   #search(content: Buffer, place: string, base: number): void {
-    for (const needle of this.#needles) {
-      const at = content.indexOf(needle.bytes);
-      if (at < 0) continue;
-      const offset = base + at;
+    for (const found of this.#finder.find(content)) {
+      const needle = this.#needles[found.needle];
+      if (needle === undefined) continue;
+      const offset = base + found.offset;
       const isKnown = this.#leaks.some(
         (leak) => leak.place === place && leak.offset === offset && leak.form === needle.form,
       );
