@@ -9,20 +9,21 @@ export const SQUEEZED_PART = 0.4;
 interface Version {
   readonly root: string;
   readonly limit: string;
-  readonly usage: string;
+  /** The line of `memory.stat` about memory that belongs to no file. */
+  readonly anonymous: string;
   readonly none: string;
 }
 
 const ONE: Version = {
   root: '/sys/fs/cgroup/memory',
   limit: 'memory.limit_in_bytes',
-  usage: 'memory.usage_in_bytes',
+  anonymous: 'rss',
   none: '-1',
 };
 const TWO: Version = {
   root: '/sys/fs/cgroup',
   limit: 'memory.high',
-  usage: 'memory.current',
+  anonymous: 'anon',
   none: 'max',
 };
 
@@ -52,11 +53,13 @@ export class MemoryGroup {
     return ['sh', '-c', enter, 'sh'];
   }
 
-  /** Pushes out what is beyond `part` of the memory in use, and answers how many bytes that were. */
+  /** Pushes out what is beyond `part` of the memory of its processes; answers how many bytes. */
   async squeeze(part: number): Promise<number> {
-    const { limit, none, usage } = this.#version;
-    const inUse = async (): Promise<number> =>
-      Number(await readFile(join(this.#folder, usage), 'utf8'));
+    const { anonymous, limit, none } = this.#version;
+    const inUse = async (): Promise<number> => {
+      const statistics = await readFile(join(this.#folder, 'memory.stat'), 'utf8');
+      return Number(new RegExp(`^${anonymous} (\\d+)$`, 'm').exec(statistics)?.[1]);
+    };
     const before = await inUse();
     await writeFile(join(this.#folder, limit), String(Math.floor(before * part)));
     const after = await inUse();
