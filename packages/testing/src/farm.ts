@@ -16,6 +16,8 @@ export interface FarmOptions {
   /** `auto`: namespaces where root and kernel allow, else loopback. */
   readonly network?: 'auto' | 'namespaces' | 'loopback';
   readonly daemonArgs?: readonly string[];
+  /** What starts the daemons; their launcher by default. */
+  readonly program?: readonly string[];
   /** In front of every command of every host, for example to become another user. */
   readonly prefix?: readonly string[];
   /** Owner of the folders when the hosts run as another user than this process. */
@@ -72,6 +74,7 @@ export class Farm {
           dataDir: join(folder, name, 'data'),
           runDir: join(memoryFolder, name),
           logFile: join(folder, name, 'log'),
+          ...(options.program === undefined ? {} : { program: options.program }),
           ...(options.daemonArgs === undefined ? {} : { daemonArgs: options.daemonArgs }),
           ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
         }),

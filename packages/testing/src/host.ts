@@ -22,6 +22,8 @@ export interface HostOptions {
   /** In memory. */
   readonly runDir: string;
   readonly logFile: string;
+  /** What starts the daemon; its launcher by default. */
+  readonly program?: readonly string[];
   /** Flags for every start. */
   readonly daemonArgs?: readonly string[];
   /** In front of every command, for example to become another user. */
@@ -65,7 +67,7 @@ export class Host {
   /** The command line of the daemon, as a person would type it. */
   daemonArgv(extra: readonly string[] = []): string[] {
     return [
-      join(this.#options.bundle, 'conclaved.js'),
+      ...(this.#options.program ?? [join(this.#options.bundle, 'conclaved.js')]),
       '--data-dir',
       this.dataDir,
       '--run-dir',
