@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { mkdir, open, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,8 +11,10 @@ export const LACKS_DISKS: string = lacking();
 
 function lacking(): string {
   if (process.getuid?.() !== 0) return 'only root makes block devices';
-  if (!existsSync('/dev/loop-control')) return 'this kernel has no loop devices';
-  return '';
+  for (const tool of ['mkfs.ext4', 'mkswap', 'prlimit']) {
+    if (spawnSync(tool, ['--version']).error !== undefined) return `${tool} is missing`;
+  }
+  return spawnSync('losetup', ['--find']).status === 0 ? '' : 'no loop device can be had';
 }
 
 /** A file that a loop device makes a disk of. */
