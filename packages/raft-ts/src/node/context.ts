@@ -14,6 +14,8 @@ export interface MemberContext {
   readonly isAccepting: () => boolean;
   /** Schedules one round of input and Ready. */
   readonly wake: () => void;
+  /** Calls the core; an error other than a refusal ends the member. */
+  readonly guarded: (f: () => void) => void;
   /** Gives a local response to the core. */
   readonly stepLocal: (message: Message) => void;
   /** Ends the member for good. The first error counts. */

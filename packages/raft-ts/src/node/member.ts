@@ -158,6 +158,9 @@ export class Member {
       wake: () => {
         this.wake();
       },
+      guarded: (f) => {
+        this.guarded(f);
+      },
       stepLocal: (message) => {
         this.#stepLocal(message);
       },

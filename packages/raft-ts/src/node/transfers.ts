@@ -30,7 +30,10 @@ export class Transfers {
     if (raftState !== 'StateLeader') throw transferFailed('notLeader');
     if (lead === to) return;
     if (this.#transfer !== undefined) throw transferFailed('transferInProgress');
-    raw.transferLeader(to);
+    this.#context.guarded(() => {
+      raw.transferLeader(to);
+    });
+    if (!this.#context.isOpen()) throw transferFailed('stopped');
     if (raw.basicStatus().leadTransferee !== to) throw transferFailed('refused');
     this.#context.wake();
     let detach: (() => void) | undefined;

@@ -39,6 +39,25 @@ describe('what ends a member', () => {
     expect(error).toMatchObject({ code: 'CONTRACT_BROKEN', cause });
   });
 
+  test('a hook that throws during a transfer, before anything else is answered', async () => {
+    const cluster = await SimCluster.start({
+      node: {
+        trace: (event) => {
+          if (event.kind === 'send' && event.message.type === 'MsgTimeoutNow') {
+            throw new Error('hook');
+          }
+        },
+      },
+    });
+    const leader = await cluster.leader();
+    const node = cluster.node(leader);
+    const transfer = node.transferLeadership(cluster.others(leader)[0]!);
+    expect(await node.propose(command('a'))).toEqual({ outcome: 'rejected', reason: 'stopped' });
+    await expect(transfer).rejects.toMatchObject({ code: 'REJECTED', reason: 'stopped' });
+    expect(await cluster.world.result(node.fatal)).toBeInstanceOf(RaftInvariantError);
+    await cluster.end();
+  });
+
   test('an entry that another kind of host has put into the log', async () => {
     const foreign: readonly Entry[] = [
       { term: 1, index: 1, type: 'EntryNormal', data: command('short') },
