@@ -112,6 +112,81 @@ describe('what ends a member', () => {
   });
 });
 
+describe('after a failure nothing goes on that was open', () => {
+  const disk = (): Promise<never> => Promise.reject(new Error('EIO'));
+
+  test('neither a command nor what comes after it', async () => {
+    const cluster = await SimCluster.start({ size: 1 });
+    const { machine, node, store } = cluster.member(1);
+    let release = (): void => undefined;
+    machine.beforeApply = () => new Promise((resolve) => (release = resolve));
+    const first = node!.propose(command('a'));
+    const { applied } = node!.driverStatus();
+    await cluster.world.until('it is applied', () => machine.applyCalls === 1);
+    store.hooks.beforeWrite = disk;
+    const second = node!.propose(command('b'));
+    await cluster.world.result(node!.fatal);
+    release();
+    await cluster.world.result(node!.stop());
+    for (const proposal of [first, second]) {
+      expect(await proposal).toEqual({ outcome: 'unknown', reason: 'stopped' });
+    }
+    expect(node!.driverStatus().applied).toBe(applied);
+    expect(machine.applyCalls).toBe(1);
+  });
+
+  test('nor a change of the configuration', async () => {
+    const cluster = await SimCluster.start({ size: 1 });
+    cluster.kill(1);
+    let release = (): void => undefined;
+    let isOpen = false;
+    const { node, store } = await cluster.boot(1, undefined, {
+      onConfChange: ({ confState }) => {
+        if (confState.learners.length === 0) return undefined;
+        isOpen = true;
+        return new Promise((resolve) => (release = resolve));
+      },
+    });
+    await cluster.leader();
+    const change = { type: 'ConfChangeAddLearnerNode', nodeId: 2 } as const;
+    const proposal = node!.proposeConfChange({ version: 1, change });
+    const unknown = expect(proposal).rejects.toMatchObject({ code: 'UNKNOWN', reason: 'stopped' });
+    await cluster.world.until('the host is told', () => isOpen);
+    const { applied } = node!.driverStatus();
+    store.hooks.beforeWrite = disk;
+    void node!.propose(command('a'));
+    await cluster.world.result(node!.fatal);
+    release();
+    await cluster.world.result(node!.stop());
+    await unknown;
+    expect(node!.driverStatus().applied).toBe(applied);
+  });
+
+  test('nor the restoration of a snapshot', async () => {
+    const cluster = await SimCluster.start({
+      node: { limits: { snapshotEntries: 4, keepEntries: 1 } },
+    });
+    const leader = await cluster.leader();
+    const late = cluster.member(cluster.others(leader)[0]!);
+    cluster.partition(cluster.others(late.id));
+    for (let i = 0; i < 12; i++) {
+      await cluster.world.result(cluster.node(leader).propose(command(`${i}`)));
+    }
+    let release = (): void => undefined;
+    late.machine.beforeRestore = () => new Promise((resolve) => (release = resolve));
+    cluster.heal();
+    await cluster.world.until('a snapshot arrives', () => late.machine.restoreCalls === 1);
+    const { applied } = late.node!.driverStatus();
+    late.store.hooks.beforeWrite = disk;
+    void cluster.node(leader).propose(command('more'));
+    await cluster.world.result(late.node!.fatal);
+    release();
+    await cluster.world.result(late.node!.stop());
+    expect(late.node!.driverStatus().applied).toBe(applied);
+    await cluster.end();
+  });
+});
+
 describe('calls from inside', () => {
   test('a member may be stopped by its own observer', async () => {
     let stopped: Promise<void> | undefined;
