@@ -71,7 +71,7 @@ describe('users that no service may name', () => {
     const [task] = await settled(name, 1);
     expect(task?.state).toBe('REJECTED');
     expect(task?.error).toMatch(reason);
-    await cluster.seed.ok(['service', 'rm', name]);
+    await cluster.seed.ok(['service', 'rm', '--yes', name]);
   });
 
   test('one of those that tasks are given is refused by the managers', async () => {

@@ -364,6 +364,21 @@ describe('sessions come and go', () => {
     expect(bench.time.now() - before).toBeLessThan(500);
   });
 
+  test('the first session after a long silence may end at once without a long pause', async () => {
+    const first = await bench.open();
+    bench.manager.isReachable = false;
+    first.end(new Error('connection lost'));
+    for (let round = 0; round < 60; round += 1) {
+      bench.time.advance(1_000);
+      await bench.time.settle();
+    }
+    bench.manager.isReachable = true;
+    (await bench.nextSession(1)).end(new Error('no leader yet'));
+    const since = bench.time.now();
+    await bench.nextSession(2);
+    expect(bench.time.now() - since).toBeLessThan(500);
+  });
+
   test('the manager that was lost is tried after the others', async () => {
     bench = new Bench(3);
     await bench.agent.start();

@@ -79,6 +79,8 @@ export class SessionLoop {
   async #run(): Promise<void> {
     const { book, clock, random, timers } = this.#options;
     let waitMs = RECONNECT_MS_MIN;
+    /** The pause after a session that ended as soon as it had opened. */
+    let shortMs = RECONNECT_MS_MIN;
     let lostId = '';
     while (!this.#stop.signal.aborted) {
       for (const manager of book.shuffled(lostId)) {
@@ -90,7 +92,8 @@ export class SessionLoop {
           // One that ends at once, because an assignment is refused or another host has the same
           // identity, would otherwise begin anew without a pause for ever.
           const hasLasted = clock.monotonic() - sinceMs >= SESSION_SETTLED_MS;
-          if (hasLasted) waitMs = RECONNECT_MS_MIN;
+          shortMs = hasLasted ? RECONNECT_MS_MIN : Math.min(RECONNECT_MS_MAX, shortMs * 2);
+          waitMs = shortMs;
           lostId = manager.nodeId;
           break;
         }
