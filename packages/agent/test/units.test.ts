@@ -3,6 +3,7 @@ import {
   appendFileSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -15,6 +16,7 @@ import { SILENT_LOGGER } from '@conclave/kernel';
 import { openSealed, SecretBytes } from '@conclave/sealed';
 import fc from 'fast-check';
 
+import { lendDescriptors } from '../src/executors/process/lend-descriptors.js';
 import { OutputLog } from '../src/executors/process/output-log.js';
 import { parseStat } from '../src/executors/process/process-table.js';
 import { parseSignal, signalOfStatus } from '../src/executors/process/signals.js';
@@ -228,6 +230,22 @@ describe('the process table', () => {
       undefined,
       undefined,
     ]);
+  });
+});
+
+describe('descriptors', () => {
+  const openCount = (): number => readdirSync('/proc/self/fd').length;
+
+  test('are closed when one of them cannot be opened, and when their use fails', () => {
+    const before = openCount();
+    const open = (): number => openSync('/dev/null', 'r');
+    const fail = (): never => {
+      throw new Error('too many open files');
+    };
+    expect(() => lendDescriptors([open, fail], () => 0)).toThrow('too many');
+    expect(() => lendDescriptors([open, open], fail)).toThrow('too many');
+    expect(lendDescriptors([open, open], (descriptors) => descriptors.length)).toBe(2);
+    expect(openCount()).toBe(before);
   });
 });
 

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
 
 import { ConclaveError } from '@conclave/kernel';
 import type { Timers } from '@conclave/kernel';
@@ -9,6 +8,7 @@ import { EXEC_MS_MAX } from '../../limits.js';
 import type { TaskPlan, TaskUser } from '../executor.js';
 import { joinWords, taskWords, TOOL_ENVIRONMENT } from './command-line.js';
 import { RUN_WORDS, wordVariables } from './launcher.js';
+import { lendDescriptors } from './lend-descriptors.js';
 import type { OutputLog } from './output-log.js';
 import { kill } from './running-task.js';
 import { statusOfSignal } from './signals.js';
@@ -46,17 +46,16 @@ function run(request: ExecRequest): Promise<number> {
   const words = taskWords(plan, user, { isRoot, command: plan.command });
   const [program = '', ...join] = joinWords(isRoot, request.supervisorPid);
   const args = [...join, findTool('sh'), '-c', RUN_WORDS, 'conclave-exec', String(words.length)];
-  const out = outputs.stdout.openForTask();
-  const err = outputs.stderr.openForTask();
+  const opens = [() => outputs.stdout.openForTask(), () => outputs.stderr.openForTask()];
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd: '/',
-      env: { ...TOOL_ENVIRONMENT, ...wordVariables(words) },
-      stdio: ['ignore', out, err],
-      detached: true,
-    });
-    closeSync(out);
-    closeSync(err);
+    const child = lendDescriptors(opens, (descriptors) =>
+      spawn(program, args, {
+        cwd: '/',
+        env: { ...TOOL_ENVIRONMENT, ...wordVariables(words) },
+        stdio: ['ignore', ...descriptors],
+        detached: true,
+      }),
+    );
     let isLate = false;
     const timer = timers.after(EXEC_MS_MAX, () => {
       isLate = true;

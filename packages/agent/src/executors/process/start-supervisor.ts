@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, fchownSync, openSync } from 'node:fs';
+import { fchownSync, openSync } from 'node:fs';
 
 import { ConclaveError } from '@conclave/kernel';
 import type { Timers } from '@conclave/kernel';
@@ -10,6 +10,7 @@ import { START_MS_MAX, START_POLL_MS, WATCHDOG_SECONDS } from '../../limits.js';
 import type { TaskPlan, TaskUser } from '../executor.js';
 import { enterWords, taskWords, TOOL_ENVIRONMENT } from './command-line.js';
 import { SUPERVISE, wordVariables } from './launcher.js';
+import { lendDescriptors } from './lend-descriptors.js';
 import type { OutputLog } from './output-log.js';
 import { identify } from './process-table.js';
 import type { ProcessIdentity } from './process-table.js';
@@ -80,23 +81,25 @@ async function spawnSupervisor(request: StartRequest): Promise<ChildProcess> {
   const counts = [words.length, WATCHDOG_SECONDS].map(String);
   const parameters = [request.viewPath, request.runDir, tasks, ...counts];
   const args = [...enter, findTool('sh'), '-c', SUPERVISE, 'conclave-task', ...parameters];
-  const descriptors = [outputs.stdout.openForTask(), outputs.stderr.openForTask()];
-  const [out = -1, err = -1] = descriptors;
-  const complaint = openSync(notes.complaintPath, 'a', 0o600);
-  try {
+  const opens = [
+    () => outputs.stdout.openForTask(),
+    () => openSync(notes.complaintPath, 'a', 0o600),
+    () => outputs.stderr.openForTask(),
+  ];
+  const { child, isSpawned } = lendDescriptors(opens, (descriptors) => {
+    const [out = -1, complaint = -1, err = -1] = descriptors;
     // A program may open /dev/stdout anew, by the rights of its own user.
-    if (isRoot) for (const file of descriptors) fchownSync(file, user.uid, user.gid);
-    const child = spawn(program, args, {
+    if (isRoot) for (const file of [out, err]) fchownSync(file, user.uid, user.gid);
+    const started = spawn(program, args, {
       cwd: notes.folder,
       env: { ...TOOL_ENVIRONMENT, ...wordVariables(words) },
       stdio: ['pipe', out, complaint, err],
       detached: true,
     });
-    await spawned(child);
-    return child;
-  } finally {
-    for (const descriptor of [...descriptors, complaint]) closeSync(descriptor);
-  }
+    return { child: started, isSpawned: spawned(started) };
+  });
+  await isSpawned;
+  return child;
 }
 
 function spawned(child: ChildProcess): Promise<void> {
