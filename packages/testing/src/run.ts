@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** Sees what the command prints as it comes, for commands that do not end by themselves. */
+  readonly onStdout?: (chunk: Buffer) => void;
 }
 
 /** Runs a command to its end; a signal or a timeout counts as code 128 and more. */
@@ -28,7 +30,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout.push(chunk);
+    options.onStdout?.(chunk);
+  });
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
   // A command that does not read its input closes the pipe; that is its right.
   child.stdin.on('error', () => undefined);
