@@ -14,8 +14,8 @@ const SIZES: readonly (readonly [size: number, count: number])[] = [
   [500_000, 20],
 ];
 const BINDINGS_MAX = 200;
-/** Milliseconds after the last delivery. */
-const SETTLE_MS = 1_000;
+/** Milliseconds after the last delivery until what was under way is wiped, on a busy machine. */
+const SETTLE_MS_MAX = 10_000;
 const SETS_AT_ONCE = 16;
 
 /**
@@ -49,10 +49,13 @@ async function setAll(todo: readonly (readonly [name: string, size: number])[]):
 }
 
 async function expectNoCopy(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   for (const host of cluster.farm.hosts) {
-    const copies = await countInMemory(host.pid, Buffer.from(marker));
-    expect({ host: host.name, copies }).toEqual({ host: host.name, copies: 0 });
+    const look = async (): Promise<true> => {
+      const copies = await countInMemory(host.pid, Buffer.from(marker));
+      if (copies === 0) return true;
+      throw new Error(`${copies ?? 'unknown'}`);
+    };
+    await eventually(`copies in the memory of ${host.name}: none`, look, SETTLE_MS_MAX);
   }
 }
 
