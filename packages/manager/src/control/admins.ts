@@ -15,7 +15,7 @@ import type {
   ListAdminsRequest,
   RevokeAdminRequest,
 } from '@conclave/wire';
-import { commit, textOf } from './commit.js';
+import { commit, demandCaller, textOf } from './commit.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
 import { checkCount, invalid, wholeNumber } from './invalid.js';
@@ -56,6 +56,7 @@ async function create(
   const creation = { spec, publicKey, call };
   const first = await tryCreate(deps, { ...creation, identity });
   if ('response' in first) return first.response;
+  demandCaller(call);
   // An earlier try recorded a certificate that nobody has: it goes, a new one takes its place.
   const body = { kind: 'admin.revoke', id: first.lostId } as const;
   await commit(deps, { call, request: undefined, body });

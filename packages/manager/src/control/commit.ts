@@ -33,6 +33,15 @@ export async function commit(deps: ControlDependencies, what: Commit): Promise<D
   throw errorOfRefusal(result);
 }
 
+/**
+ * For what takes away the result of an earlier try: a late one whose caller has gone would take away
+ * what a later one has handed out.
+ * @throws CV_CANCELLED
+ */
+export function demandCaller({ signal }: CallContext): void {
+  if (signal?.aborted === true) throw new ConclaveError('CV_CANCELLED', 'the caller has gone');
+}
+
 /** The error that a refusal of apply is told as. */
 export function errorOfRefusal(refused: Refused): ConclaveError {
   const code = isErrorCode(refused.code) ? refused.code : 'CV_INTERNAL';

@@ -13,7 +13,7 @@ import type {
   UpdateNodeRequest,
 } from '@conclave/wire';
 import { isEnded } from '../scheduling/task-kinds.js';
-import { commit, numberOf } from './commit.js';
+import { commit, numberOf, textOf } from './commit.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
 import { checkCount, invalid, oneOf } from './invalid.js';
@@ -125,7 +125,8 @@ async function removeNode(
     request: requestOf(call, identity),
     body: { kind: 'node.remove', id, force },
   });
-  const held = deps.state().exposureOfNode(id);
+  // A repetition names the node as the first request did; the answer knows which one that was.
+  const held = deps.state().exposureOfNode(textOf(done, 'id'));
   return {
     index: done.index,
     held: held.slice(0, REMOVAL_HELD_MAX).map(exposureMessage),

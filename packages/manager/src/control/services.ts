@@ -58,10 +58,11 @@ async function createService(
   call: CallContext,
 ): Promise<ServiceResponseInput> {
   const spec = await lookUp(deps, (state) => serviceSpecOf(state, request.spec));
-  const { idempotencyKey } = request;
+  // What was asked for, not what it stands for now: a repetition may find other secrets.
+  const { idempotencyKey, ...asked } = request;
   const done = await commit(deps, {
     call,
-    request: requestOf(call, { method: 'Services.Create', idempotencyKey, asked: { spec } }),
+    request: requestOf(call, { method: 'Services.Create', idempotencyKey, asked }),
     body: { kind: 'service.create', id: createId(deps.random), spec },
   });
   return answer(deps, done);
@@ -77,12 +78,11 @@ async function updateService(
     const found = serviceOf(state, request.service);
     return { row: found, spec: serviceSpecOf(state, request.spec, found) };
   });
-  const { idempotencyKey } = request;
-  const asked = { id: row.id, spec, objectVersion };
+  const { idempotencyKey, ...asked } = request;
   const done = await commit(deps, {
     call,
     request: requestOf(call, { method: 'Services.Update', idempotencyKey, asked }),
-    body: { kind: 'service.update', ...asked },
+    body: { kind: 'service.update', id: row.id, spec, objectVersion },
   });
   return answer(deps, done);
 }

@@ -9,7 +9,7 @@ import type {
   RevokeTokenRequest,
   TokenInput,
 } from '@conclave/wire';
-import { commit, textOf } from './commit.js';
+import { commit, demandCaller, textOf } from './commit.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
 import { invalid, oneOf, wholeNumber } from './invalid.js';
@@ -60,6 +60,7 @@ async function create(
   const identity = requestOf(call, { method: 'Tokens.Create', idempotencyKey, asked: spec });
   const first = await tryCreate(deps, { spec, call, identity });
   if ('response' in first) return first.response;
+  demandCaller(call);
   // An earlier try made a token whose text nobody has: it goes, and a new one takes its place.
   await commit(deps, {
     call,

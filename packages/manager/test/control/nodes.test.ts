@@ -122,6 +122,18 @@ describe('nodes', () => {
     await expect(control.nodes.remove(remove, CALL)).rejects.toEqual(code('CV_NODE_NOT_FOUND'));
   });
 
+  test('a removal that is repeated tells what the node had held', async () => {
+    await control.set('shop/db', 'x');
+    const id = control.addWorker('w1');
+    const spec = specMessage({ bindings: [bindingMessage()] });
+    const { service } = await control.services.create({ spec, idempotencyKey: '' }, CALL);
+    control.addTask(service?.id ?? '', id);
+    const remove = { node: 'w1', force: true, idempotencyKey: 'key' };
+    const first = await control.nodes.remove(remove, CALL);
+    expect(first.heldCount).toBe(1);
+    expect(await control.nodes.remove(remove, CALL)).toEqual(first);
+  });
+
   test('a DOWN node goes without force', async () => {
     const id = control.addWorker('w1');
     control.observe(id, 'DOWN');

@@ -209,6 +209,18 @@ describe('create', () => {
     const request = { spec: specMessage(), idempotencyKey: 'key' };
     const first = await control.services.create(request, CALL);
     expect(await control.services.create(request, CALL)).toEqual(first);
+    // The same request, although what its names stand for has changed.
+    const bound = { ...request, idempotencyKey: 'bound' };
+    const awaited = bindingMessage({
+      secretId: '',
+      secretName: 'late',
+      target: 'late',
+      optional: true,
+    });
+    bound.spec = specMessage({ name: 'bound', bindings: [awaited] });
+    const { index } = await control.services.create(bound, CALL);
+    await control.set('late', 'x');
+    expect((await control.services.create(bound, CALL)).index).toBe(index);
     const other = { ...request, spec: specMessage({ command: ['/bin/other'] }) };
     await expect(control.services.create(other, CALL)).rejects.toEqual(
       code('CV_IDEMPOTENCY_REUSED'),

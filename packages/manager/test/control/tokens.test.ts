@@ -74,6 +74,16 @@ describe('tokens', () => {
     expect(canJoin(second.text ?? new Uint8Array(0))).toBe(true);
   });
 
+  test('a late try whose caller has gone takes nothing away', async () => {
+    const first = await create({ idempotencyKey: 'key' });
+    const request = { role: 'worker', uses: 0, ttlMs: 0, idempotencyKey: 'key' };
+    const signal = AbortSignal.abort();
+    await expect(control.tokens.create(request, { ...CALL, signal })).rejects.toEqual(
+      code('CV_CANCELLED'),
+    );
+    expect(canJoin(first.text ?? new Uint8Array(0))).toBe(true);
+  });
+
   test('revoke ends a token; unknown and malformed ids have their codes', async () => {
     const { token, text } = await create({});
     await control.tokens.revoke({ id: token?.id ?? '', idempotencyKey: '' }, CALL);
