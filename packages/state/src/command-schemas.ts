@@ -133,6 +133,9 @@ const BODIES: Bodies = {
     version: count,
     sealed: sealedValue,
     digest: bytes,
+    compared: optional(
+      fields<{ keyId: number; digest: Uint8Array }>({ keyId: count, digest: bytes }),
+    ),
     labels,
     description: text,
     createOnly: flag,

@@ -67,7 +67,10 @@ export type CommandBody =
       readonly secretId: string;
       readonly version: number;
       readonly sealed: SealedValueRow;
+      /** Under the version of the ring that it is sealed under. */
       readonly digest: Uint8Array;
+      /** Under the version of the ring that the current value is under, where there is one. */
+      readonly compared: { readonly keyId: number; readonly digest: Uint8Array } | undefined;
       readonly labels: Readonly<Record<string, string>>;
       readonly description: string;
       readonly createOnly: boolean;

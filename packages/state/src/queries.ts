@@ -166,6 +166,11 @@ export class Queries {
     return this.#tables.nodes.values();
   }
 
+  /** What stands for the request that this idempotency key was used for, while it is remembered. */
+  requestFingerprint(key: string): string | undefined {
+    return this.#tables.requests.get(key)?.fingerprint;
+  }
+
   /** True for every Raft id that a manager has or had. */
   isRetiredRaftId(raftId: number): boolean {
     return this.#tables.raftIds.has(String(raftId));

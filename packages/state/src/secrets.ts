@@ -23,8 +23,13 @@ export function setSecret(scope: Scope, command: CommandOf<'secret.set'>): Comma
   if (refusal !== undefined) return refusal;
   if (known !== undefined && !command.force) {
     const current = secrets.versionInfo(known.id, known.currentVersion);
+    const { compared } = command;
     const isLive = current !== undefined && !current.isDestroyed;
-    if (isLive && equalBytes(current.digest, command.digest)) {
+    // Digests compare under one version of the ring only; the current value may have moved on.
+    if (isLive && compared?.keyId !== current.keyId) {
+      return sealedForAnother(command.secretId, command.version);
+    }
+    if (isLive && equalBytes(current.digest, compared?.digest ?? new Uint8Array(0))) {
       return done(scope, { id: known.id, version: known.currentVersion, unchanged: true });
     }
   }

@@ -12,8 +12,6 @@ export interface RequestIdentity {
   readonly idempotencyKey: string;
   /** Everything that was asked for, without the key and without what is drawn anew per try. */
   readonly asked: Readonly<Record<string, unknown>>;
-  /** Keyed digest of a value, where there is one. */
-  readonly valueDigest?: Uint8Array;
 }
 
 /**
@@ -28,8 +26,7 @@ export function requestOf(call: CallContext, identity: RequestIdentity): Command
     throw invalid('idempotency_key', `is over ${limits.IDEMPOTENCY_KEY_BYTES_MAX} bytes`);
   }
   const asked = JSON.stringify(identity.asked, sortedKeys);
-  const digest = identity.valueDigest ?? new Uint8Array(0);
-  const fingerprint = toHex(hashFields(identity.method, asked, digest));
+  const fingerprint = toHex(hashFields(identity.method, asked));
   // Keys of different callers never meet.
   return { key: `${call.actor.kind}/${call.actor.id}/${key}`, fingerprint };
 }

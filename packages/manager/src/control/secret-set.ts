@@ -1,10 +1,4 @@
-import {
-  checkLabels,
-  checkSecretName,
-  ConclaveError,
-  createId,
-  equalBytes,
-} from '@conclave/kernel';
+import { checkLabels, checkSecretName, ConclaveError, createId, toHex } from '@conclave/kernel';
 import { paddedSizeOf } from '@conclave/sealed';
 import type { SecretBytes } from '@conclave/sealed';
 import type { CommandBase, CommandBody } from '@conclave/state';
@@ -37,8 +31,7 @@ export async function setSecret(
   checkDescription(request.description);
   const value = openValue(deps, deps.ring(), request);
   try {
-    const identity = identityOf(deps.ring(), { request, call, value });
-    const done = await commitValue(deps, { request, call, value, identity });
+    const done = await commitValue(deps, { request, call, value });
     return answer(deps, request, done);
   } finally {
     value.wipe();
@@ -76,31 +69,50 @@ interface SetCall {
   readonly value: SecretBytes;
 }
 
-function identityOf(ring: ControlRing, { request, call, value }: SetCall): CommandBase['request'] {
+/**
+ * What an idempotency key stands for here: the request, and a digest of its value, as the sealed
+ * bytes differ from try to try. Digests compare under one version of the ring only, so a repetition
+ * is digested under the one that the first try was; once that is retired, the request has to do.
+ */
+function identityOf(
+  deps: ControlDependencies,
+  { request, call, value }: SetCall,
+): CommandBase['request'] {
   const { sealedValue: _sealed, idempotencyKey, ...asked } = request;
-  // The sealed bytes differ from try to try; what is the same is the value.
-  const valueDigest = ring.digestValue({ secretId: `request\n${request.name}`, value });
-  return requestOf(call, { method: 'Secrets.Set', idempotencyKey, asked, valueDigest });
+  const identity = requestOf(call, { method: 'Secrets.Set', idempotencyKey, asked });
+  if (identity === undefined) return undefined;
+  const ring = deps.ring();
+  const known = deps.state().requestFingerprint(identity.key) ?? '';
+  const [rest, knownKey = ''] = known.split('.');
+  const isRepeated = rest === identity.fingerprint;
+  if (isRepeated && !ring.versions.includes(Number(knownKey))) {
+    return { ...identity, fingerprint: known };
+  }
+  const keyId = isRepeated ? Number(knownKey) : ring.currentKeyId;
+  const digest = ring.digestValue({ secretId: `request\n${request.name}`, value, keyId });
+  return { ...identity, fingerprint: `${identity.fingerprint}.${keyId}.${toHex(digest)}` };
 }
 
-interface SetWork extends SetCall {
-  readonly identity: CommandBase['request'];
-}
-
-async function commitValue(deps: ControlDependencies, work: SetWork): Promise<Done> {
+async function commitValue(deps: ControlDependencies, work: SetCall): Promise<Done> {
   const newId = createId(deps.random);
   for (let attempt = 1; ; attempt += 1) {
+    const identity = identityOf(deps, work);
     const body = sealedBody(deps, work, newId);
-    const result = await tryCommit(deps, { call: work.call, request: work.identity, body });
+    const result = await tryCommit(deps, { call: work.call, request: identity, body });
     if (result.ok) return result;
     const isSealedForAnother =
       result.code === 'CV_VERSION_STALE' && result.details['retry'] === true;
-    if (!isSealedForAnother || attempt >= SEAL_ATTEMPTS_MAX) throw errorOfRefusal(result);
+    // The first try may have come to this manager only now, and under another version of the ring.
+    const isNewlyKnown =
+      result.code === 'CV_IDEMPOTENCY_REUSED' &&
+      identityOf(deps, work)?.fingerprint !== identity?.fingerprint;
+    const isRetried = isSealedForAnother || isNewlyKnown;
+    if (!isRetried || attempt >= SEAL_ATTEMPTS_MAX) throw errorOfRefusal(result);
   }
 }
 
 /** Seals for the version that comes next as far as this manager knows; apply checks it. */
-function sealedBody(deps: ControlDependencies, work: SetWork, newId: string): CommandBody {
+function sealedBody(deps: ControlDependencies, work: SetCall, newId: string): CommandBody {
   const { request, value } = work;
   // Anew for each attempt: the ring may have been rotated meanwhile.
   const ring = deps.ring();
@@ -119,7 +131,8 @@ function sealedBody(deps: ControlDependencies, work: SetWork, newId: string): Co
     secretId,
     version,
     sealed: ring.sealValue({ clusterId, secretId, version, value, random: deps.random }),
-    digest: digestOf(ring, { secretId, value, current: current?.digest }),
+    digest: ring.digestValue({ secretId, value }),
+    compared: comparedOf(ring, { secretId, value, keyId: current?.keyId ?? 0 }),
     labels: request.labels,
     description: request.description,
     createOnly: request.createOnly,
@@ -128,27 +141,15 @@ function sealedBody(deps: ControlDependencies, work: SetWork, newId: string): Co
   };
 }
 
-/**
- * Digests compare under one version of the ring only. A value that was set under an older one gets
- * the digest of that version when it is the same value, so that apply sees that nothing changed.
- */
-function digestOf(
+/** The digest that tells whether the value is the current one; `keyId` 0: there is none. */
+function comparedOf(
   ring: ControlRing,
-  place: {
-    readonly secretId: string;
-    readonly value: SecretBytes;
-    readonly current: Uint8Array | undefined;
-  },
-): Uint8Array {
-  const { secretId, value, current } = place;
-  const newest = ring.digestValue({ secretId, value });
-  if (current === undefined || equalBytes(newest, current)) return newest;
-  for (const keyId of ring.versions) {
-    if (keyId === ring.currentKeyId) continue;
-    const digest = ring.digestValue({ secretId, value, keyId });
-    if (equalBytes(digest, current)) return digest;
-  }
-  return newest;
+  place: { readonly secretId: string; readonly value: SecretBytes; readonly keyId: number },
+): { readonly keyId: number; readonly digest: Uint8Array } | undefined {
+  const { keyId } = place;
+  // Retired a moment ago: apply says so, and the next try compares under the one that came after.
+  if (!ring.versions.includes(keyId)) return undefined;
+  return { keyId, digest: ring.digestValue(place) };
 }
 
 function answer(

@@ -162,6 +162,10 @@ describe('set', () => {
           random: control.deps.random,
         }),
         digest: control.ring.digestValue({ secretId: place.secretId, value }),
+        compared: {
+          keyId: 1,
+          digest: control.ring.digestValue({ secretId: place.secretId, value }),
+        },
         labels: {},
         description: '',
         createOnly: false,
@@ -198,6 +202,54 @@ describe('set', () => {
     };
     await control.set('c', 'x').catch(() => undefined);
     expect(opened.map((value) => value.isWiped)).toEqual([true, true, true, true]);
+  });
+
+  /** The ring moves on, as far as new values are concerned; the old version is there still. */
+  function rotateRing(): void {
+    const keyId = 2;
+    control.apply({ kind: 'ring.rotate' });
+    control.apply({ kind: 'ring.offer', keyId, commitment: new Uint8Array(32) });
+    const holds = { membership: undefined, ringGeneration: 2 } as const;
+    control.apply({ kind: 'node.membership', id: CALL.selfNodeId, ...holds });
+    control.apply({ kind: 'ring.activate', keyId });
+    control.ring = control.ring.rotate(control.deps.random);
+  }
+
+  test('answers a repeated key as the first time when the ring was rotated in between', async () => {
+    const first = await control.set('a', 'x', { idempotencyKey: 'key' });
+    rotateRing();
+    expect(await control.set('a', 'x', { idempotencyKey: 'key' })).toEqual(first);
+    await expect(control.set('a', 'y', { idempotencyKey: 'key' })).rejects.toEqual(
+      code('CV_IDEMPOTENCY_REUSED'),
+    );
+    // Under a version that is gone nothing can be compared but the rest of the request.
+    control.ring = control.ring.retireAllBut({ keyId: 2, generation: 3 });
+    expect(await control.set('a', 'x', { idempotencyKey: 'key' })).toEqual(first);
+    await expect(
+      control.set('a', 'x', { idempotencyKey: 'key', description: 'other' }),
+    ).rejects.toEqual(code('CV_IDEMPOTENCY_REUSED'));
+    expect(control.state.secretByName('a')?.latestVersion).toBe(1);
+  });
+
+  test('an equal value is no new version while values move to a new version of the ring', async () => {
+    await control.set('a', 'same');
+    const value = SecretBytes.take(new TextEncoder().encode('same'));
+    const secretId = control.state.secretByName('a')?.id ?? '';
+    rotateRing();
+    control.beforeApply = () => {
+      control.beforeApply = undefined;
+      const digest = control.ring.digestValue({ secretId, value, keyId: 2 });
+      const moved = { secretId, version: 1, wrappedDek: new Uint8Array(90), digest };
+      control.apply({
+        kind: 'ring.rewrap',
+        keyId: 2,
+        versions: [moved],
+        rootKeySealed: undefined,
+      });
+    };
+    expect(await control.set('a', 'same')).toMatchObject({ version: 1, unchanged: true });
+    expect(await control.set('a', 'other')).toMatchObject({ version: 2 });
+    expect(await control.set('a', 'other')).toMatchObject({ version: 2, unchanged: true });
   });
 
   test('answers a repeated key as the first time, and refuses it for another value', async () => {

@@ -129,6 +129,7 @@ export class Workload {
       version,
       sealed: ring.sealValue(place),
       digest: ring.digestValue({ secretId, value }),
+      compared: { keyId: ring.currentKeyId, digest: ring.digestValue({ secretId, value }) },
       labels: {},
       description: '',
       createOnly: false,

@@ -114,6 +114,7 @@ class Managers {
       version,
       sealed: ring.sealValue({ ...place, value, random }),
       digest: ring.digestValue({ secretId, value }),
+      compared: { keyId: ring.currentKeyId, digest: ring.digestValue({ secretId, value }) },
       labels: {},
       description: '',
       createOnly: false,

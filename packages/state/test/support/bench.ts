@@ -204,6 +204,7 @@ export class Bench {
         size: 64,
       },
       digest: valueBytes(seed, 32),
+      compared: { keyId: this.#keyOfCurrent(name), digest: valueBytes(seed, 32) },
       labels: {},
       description: '',
       createOnly: false,
@@ -211,6 +212,12 @@ export class Bench {
       objectVersion: 0,
       ...fields,
     };
+  }
+
+  #keyOfCurrent(name: string): number {
+    const known = this.state.secretByName(name);
+    const versions = known === undefined ? [] : this.state.secretVersions(known.id);
+    return versions.find(({ version }) => version === known?.currentVersion)?.keyId ?? 0;
   }
 
   set(name: string, seed: number): Record<string, string | number | boolean> {
