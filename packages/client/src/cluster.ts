@@ -66,8 +66,10 @@ interface WatchPlace {
 }
 
 function advance(place: WatchPlace, event: WatchEvent): void {
-  if (event.action === 'synced') place.isSynced = true;
-  if (event.index === place.index) place.countAtIndex += 1;
+  if (event.action === 'synced') {
+    // All of that entry is in what was told of the objects.
+    Object.assign(place, { index: event.index, countAtIndex: Infinity, isSynced: true });
+  } else if (event.index === place.index) place.countAtIndex += 1;
   else {
     place.index = event.index;
     place.countAtIndex = 1;

@@ -172,7 +172,7 @@ export class Manager {
       ownSerial: () => identityOf(this.#certificate()).serial,
       replicated: consensus.replicated,
       readIndex: () => consensus.host.readIndex(),
-      commit: (body) => consensus.commitAs({ kind: 'node', id: nodeId }, body),
+      commit: (body) => this.#commitOwn(nodeId, body),
       beat: (sessions) => consensus.beat(sessions),
     });
   }
@@ -183,6 +183,10 @@ export class Manager {
     return createControlApi({
       ...this.#options,
       state: () => this.state,
+      onReplaced: (callback) =>
+        consensus.replicated.listen(({ kind }) => {
+          if (kind === 'replaced') callback();
+        }),
       ring: () => this.#ring(),
       propose: async (command) => {
         const { by, request } = command;

@@ -1,7 +1,6 @@
 import { ConclaveError, isConclaveError, isId } from '@conclave/kernel';
 import type { CancelSignal } from '@conclave/kernel';
 import type { State, TaskRow } from '@conclave/state';
-import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
 import type {
   LogChunkInput,
@@ -13,6 +12,7 @@ import type {
 import type { CallContext } from './control/dependencies.js';
 import { invalid } from './control/invalid.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
+import { mergeSources } from './merge-sources.js';
 import type { Peers } from './peers.js';
 
 /** Tasks whose output one command reads at a time. */
@@ -40,8 +40,9 @@ export class ServiceLogs {
    */
   async *read(request: ServiceLogsRequest, call: CallContext): AsyncGenerator<LogChunkInput> {
     const tasks = this.#tasksOf(request);
-    const sources = tasks.map((task) => this.#readTask(task, request, call.signal));
-    yield* merged(sources, call.signal);
+    const open = (signal: AbortSignal): AsyncIterable<LogChunkInput>[] =>
+      tasks.map((task) => this.#readTask(task, request, signal));
+    yield* mergeSources(open, call.signal);
   }
 
   /** Output of one task whose host has its session on this manager. */
@@ -72,7 +73,7 @@ export class ServiceLogs {
   async *#readTask(
     task: TaskRow,
     request: ServiceLogsRequest,
-    signal: CancelSignal | undefined,
+    signal: AbortSignal,
   ): AsyncGenerator<LogChunkInput> {
     const named = { taskId: task.id, nodeId: task.nodeId };
     const query = { taskId: task.id, tailLines: request.tailLines, follow: request.follow };
@@ -95,7 +96,7 @@ export class ServiceLogs {
   #repliesOf(
     task: TaskRow,
     query: { taskId: string; tailLines: number; follow: boolean },
-    signal: CancelSignal | undefined,
+    signal: AbortSignal,
   ): AsyncIterable<LogReplyInput | LogReply> {
     const { selfNodeId, dispatcher, peers, state } = this.#options;
     const session = state().nodeById(task.nodeId)?.sessionId ?? '';
@@ -105,48 +106,6 @@ export class ServiceLogs {
     if (channel === undefined) {
       throw new ConclaveError('CV_PEER_UNREACHABLE', 'the node of the task has no session');
     }
-    return remoteLogs(channel, query, signal);
-  }
-}
-
-/** Output through another manager. A call that waits for output ends with `signal` only. */
-async function* remoteLogs(
-  channel: Channel,
-  query: LogRequestInput,
-  signal: CancelSignal | undefined,
-): AsyncGenerator<LogReply> {
-  const gone = new AbortController();
-  const onAbort = (): void => gone.abort();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  if (signal?.aborted === true) onAbort();
-  try {
-    yield* channel.serverStream(loadWire().Managers.TaskLogs, query, { signal: gone.signal });
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-  }
-}
-
-/** Items of all sources as they come; one item of each is asked for ahead. */
-async function* merged<T>(
-  sources: readonly AsyncGenerator<T>[],
-  signal: CallContext['signal'],
-): AsyncGenerator<T> {
-  type Step = { readonly from: number; readonly result: IteratorResult<T, unknown> };
-  const ask = async (from: number): Promise<Step> => ({
-    from,
-    result: await (sources[from] as AsyncGenerator<T>).next(),
-  });
-  const open = new Map(sources.map((_, from) => [from, ask(from)]));
-  try {
-    while (open.size > 0 && signal?.aborted !== true) {
-      const { from, result } = await Promise.race(open.values());
-      if (result.done === true) open.delete(from);
-      else {
-        yield result.value;
-        open.set(from, ask(from));
-      }
-    }
-  } finally {
-    for (const source of sources) void source.return(undefined);
+    return channel.serverStream(loadWire().Managers.TaskLogs, query, { signal });
   }
 }

@@ -25,6 +25,8 @@ export interface CallContext {
 /** What the control API works with. Writes need the leader; reads run on any manager. */
 export interface ControlDependencies {
   readonly state: () => State;
+  /** Calls when a snapshot has replaced the whole state. Returns the way to stop. */
+  readonly onReplaced: (callback: () => void) => () => void;
   /** @throws CV_NO_LEADER while this manager does not hold the ring */
   readonly ring: () => ControlRing;
   /**

@@ -8,17 +8,29 @@ export class EventQueue<Event> {
   #events: Event[] = [];
   #offset = 0;
   #isClosed = false;
-  #isOverfull = false;
+  #failure: ConclaveError | undefined;
   #wake: (() => void) | undefined;
 
   /** Adds events; too many at once mark the queue as overfull, which ends it. */
   push(events: readonly Event[]): void {
-    if (this.#isClosed || this.#isOverfull || events.length === 0) return;
+    if (this.#isClosed || this.#failure !== undefined || events.length === 0) return;
     if (this.#events.length - this.#offset + events.length > EVENT_QUEUE_MAX) {
-      this.#isOverfull = true;
-      this.#events = [];
-      this.#offset = 0;
-    } else for (const event of events) this.#events.push(event);
+      this.fail(
+        new ConclaveError('CV_QUEUE_FULL', 'the watch is slower than the changes', {
+          retryAfterMs: 1_000,
+        }),
+      );
+      return;
+    }
+    for (const event of events) this.#events.push(event);
+    this.#wake?.();
+  }
+
+  /** Ends the queue with an error; what waits in it is lost. */
+  fail(error: ConclaveError): void {
+    this.#failure ??= error;
+    this.#events = [];
+    this.#offset = 0;
     this.#wake?.();
   }
 
@@ -30,16 +42,12 @@ export class EventQueue<Event> {
 
   /**
    * The next event; waits for one; `undefined` once closed.
-   * @throws CV_QUEUE_FULL when the reader was too slow
+   * @throws CV_QUEUE_FULL when the reader was too slow, or what {@link fail} was told
    */
   async next(): Promise<Event | undefined> {
     for (;;) {
       if (this.#isClosed) return undefined;
-      if (this.#isOverfull) {
-        throw new ConclaveError('CV_QUEUE_FULL', 'the watch is slower than the changes', {
-          retryAfterMs: 1_000,
-        });
-      }
+      if (this.#failure !== undefined) throw this.#failure;
       const event = this.#take();
       if (event !== undefined) return event;
       await new Promise<void>((resolve) => {

@@ -60,16 +60,27 @@ function receiptShown(id: string, row: ReceiptRow | undefined): Shown {
   return { kind: 'receipt', id, name: row?.target ?? '', state: row?.outcome ?? '' };
 }
 
-/** One event per object of the state as it is now, then the mark that says so. */
-export function currentEvents(state: State, kinds: ReadonlySet<WatchKind>): WatchEventInput[] {
-  const index = state.appliedIndex;
-  const events: WatchEventInput[] = [];
+/**
+ * One event per object, then the mark of the index at which this began. Made as the reader takes
+ * them: an object that changes meanwhile may be told as it is then, and its change is told again.
+ */
+export function currentEvents(
+  state: State,
+  kinds: ReadonlySet<WatchKind>,
+): Iterable<WatchEventInput> {
+  return eventsAt(state.appliedIndex, state, kinds);
+}
+
+function* eventsAt(
+  index: number,
+  state: State,
+  kinds: ReadonlySet<WatchKind>,
+): Generator<WatchEventInput> {
   for (const row of currentRows(state)) {
     const shown = kinds.has(row.kind) ? shownOf(row) : undefined;
-    if (shown !== undefined) events.push({ index, action: 'current', ...shown });
+    if (shown !== undefined) yield { index, action: 'current', ...shown };
   }
-  events.push({ index, action: 'synced', kind: '', id: '', name: '', state: '' });
-  return events;
+  yield { index, action: 'synced', kind: '', id: '', name: '', state: '' };
 }
 
 type CurrentRow = Extract<Change, { kind: WatchKind }>;

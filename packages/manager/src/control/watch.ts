@@ -10,7 +10,8 @@ import type { WatchKind } from './watch-events.js';
 
 /**
  * Changes in log order: first, when asked for, every object as it is and a mark, then what comes.
- * A reader that is slower than the cluster is cut off and may resume behind its last event.
+ * A reader that is slower than the cluster is cut off and may resume behind its last event; one of
+ * a manager that a snapshot has brought up to date has to begin anew.
  * @throws CV_ARGUMENT_INVALID, CV_HISTORY_COMPACTED, CV_QUEUE_FULL
  */
 export async function* watchChanges(
@@ -28,6 +29,14 @@ export async function* watchChanges(
   // Listening begins in the same turn in which the past is read: nothing falls in between.
   const past = pastEvents(state, request, kinds);
   const unwatch = state.watch(follow);
+  const stopListening = deps.onReplaced(() => {
+    queue.fail(
+      new ConclaveError(
+        'CV_HISTORY_COMPACTED',
+        'this manager was brought up to date by a snapshot',
+      ),
+    );
+  });
   const end = (): void => {
     queue.close();
   };
@@ -42,6 +51,7 @@ export async function* watchChanges(
     }
   } finally {
     unwatch();
+    stopListening();
     call.signal?.removeEventListener('abort', end);
   }
 }

@@ -151,6 +151,15 @@ describe('watch', () => {
     await expect(watch({ afterIndex: index }).next()).rejects.toEqual(code('CV_HISTORY_COMPACTED'));
   });
 
+  test('says so when a snapshot has replaced what it told of', async () => {
+    const events = watch({});
+    const first = events.next();
+    await settle();
+    for (const listener of control.replacedListeners) listener();
+    await expect(first).rejects.toEqual(code('CV_HISTORY_COMPACTED'));
+    expect(control.replacedListeners.size).toBe(0);
+  });
+
   test('never carries a value or a digest', async () => {
     await control.set('a', 'value-of-this-test');
     const events = watch({ snapshot: true });

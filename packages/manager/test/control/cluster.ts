@@ -91,6 +91,8 @@ export class TestControl {
   issuedCount = 0;
   readonly cluster: ClusterHandlers;
   readonly deps: ControlDependencies;
+  /** Who wants to know when a snapshot replaces the state. */
+  readonly replacedListeners = new Set<() => void>();
   #index = 0;
   readonly #random = seededRandom(7);
 
@@ -98,6 +100,10 @@ export class TestControl {
     this.ring = KeyRing.create(this.#random);
     const deps: ControlDependencies = {
       state: () => this.state,
+      onReplaced: (callback) => {
+        this.replacedListeners.add(callback);
+        return () => this.replacedListeners.delete(callback);
+      },
       ring: () => this.ring,
       propose: (command) => this.#propose(command),
       readIndex: () => {
