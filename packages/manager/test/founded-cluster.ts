@@ -122,6 +122,7 @@ export class FoundedCluster {
         },
         awaitLeader: () => Promise.resolve(1),
         awaitApplied: () => Promise.resolve(),
+        pause: () => Promise.resolve(),
       },
       () => Promise.reject(new Error('there is no other manager')),
       this.time,

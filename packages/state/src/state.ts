@@ -92,7 +92,9 @@ export class State extends Queries {
       const result = applyCommand(scope);
       rememberRequest(scope, result);
       return result;
-    } catch {
+    } catch (error) {
+      // Out of stack or memory: of this process, not of the entry. Others may have carried it out.
+      if (error instanceof RangeError) throw error;
       return refused('CV_INTERNAL', 'internal error', { kind: scope.command.kind });
     }
   }

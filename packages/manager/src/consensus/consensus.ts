@@ -1,6 +1,6 @@
 import { ConclaveError, delay } from '@conclave/kernel';
 import type { Clock, Logger, Random, Timers } from '@conclave/kernel';
-import type { Actor, Command, CommandBody, CommandResult, State } from '@conclave/state';
+import type { Command, CommandBody, State } from '@conclave/state';
 import type { SnapshotStore } from '@conclave/store';
 import type { IdentitySource } from '@conclave/transport';
 import type { SessionsRequest, SessionsRequestInput } from '@conclave/wire';
@@ -44,7 +44,6 @@ export interface ConsensusOptions {
   readonly logger: Logger;
   readonly schedule: (run: () => void) => void;
   readonly limits?: Partial<NodeLimits>;
-  readonly timeScale?: number;
 }
 
 /** Milliseconds that taking a member out may take. */
@@ -65,6 +64,7 @@ export class Consensus {
   readonly #links: RaftLinks;
   readonly #leadership: Leadership;
   readonly #beats: BeatSender;
+  readonly #remote: RemoteProposals;
   readonly #end = new AbortController();
   readonly #unlisten: () => void;
   #host: RaftHost | undefined;
@@ -90,7 +90,7 @@ export class Consensus {
         this.receiveBeat(nodeId, { opened, alive, closed } as SessionsRequest),
       channelOf: (raftId) => this.peers.byRaftId(raftId),
     });
-    const remote = new RemoteProposals({
+    this.#remote = new RemoteProposals({
       channelOf: (raftId) => this.peers.byRaftId(raftId),
       schedule: options.schedule,
     });
@@ -100,8 +100,9 @@ export class Consensus {
         propose: (command, signal) => this.propose(command, signal),
         awaitLeader: (signal) => this.host.awaitLeader(signal),
         awaitApplied: (index) => this.host.awaitApplied(index),
+        pause: async (ms) => void (await delay(options.timers, ms, this.ended)),
       },
-      (leader, command, signal) => remote.propose(leader, command, signal),
+      (leader, command, signal) => this.#remote.propose(leader, command, signal),
       clock,
     );
     this.status = { current: () => raftStatus(this.host, nodeId, this.#links) };
@@ -118,6 +119,7 @@ export class Consensus {
       transport: this.#links,
       onRole: ({ leader }) => {
         this.#beats.follow(leader);
+        this.#remote.follow(leader);
         if (this.#host !== undefined) this.#leadership.follow(this.#host);
       },
     });
@@ -155,11 +157,6 @@ export class Consensus {
     // The bounded part of the disk is kept for what the cluster itself has to write.
     if (command.by.kind === 'admin') this.#options.checkRoom();
     return this.host.propose(command, signal);
-  }
-
-  /** Commits for `by`, from any manager; a refusal is an answer. */
-  async commitAs(by: Actor, body: CommandBody): Promise<CommandResult> {
-    return (await this.proposer.propose(by, body, { signal: this.ended })).result;
   }
 
   /** Tells the leader which sessions live here; answers those that are not valid any more. */

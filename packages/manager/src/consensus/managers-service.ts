@@ -85,6 +85,9 @@ export class ManagersService implements Handlers<Services['Managers']> {
     if (cluster === undefined || node?.manager === undefined) {
       throw new ConclaveError('CV_STATE_STALE', 'this manager does not know the caller yet');
     }
+    if (node.manager.membership === 'removing') {
+      throw new ConclaveError('CV_ROLE_FORBIDDEN', 'this manager is on its way out');
+    }
     const ring = this.#options.keys.requireRing();
     const encoded = ring.encode();
     try {

@@ -10,6 +10,8 @@ export interface ProposalPort {
   /** Raft id of the leader, after waiting for one. @throws CV_NO_LEADER */
   awaitLeader(signal?: AbortSignal): Promise<number>;
   awaitApplied(index: number): Promise<void>;
+  /** Resolves after `ms` milliseconds. */
+  pause(ms: number): Promise<void>;
 }
 
 /** Hands a command to another manager, which leads. */
@@ -21,6 +23,8 @@ export type RemotePropose = (
 
 /** Attempts after "certainly not done"; each waits for a leader first. */
 const ATTEMPTS_MAX = 4;
+/** Milliseconds before the second attempt, twice as long before each further one. */
+const PAUSE_MS = 100;
 
 export interface ProposeOptions {
   readonly request?: Command['request'];
@@ -65,6 +69,8 @@ export class Proposer {
         if (!isConclaveError(error) || error.code !== 'CV_NOT_LEADER' || attempt >= ATTEMPTS_MAX) {
           throw error;
         }
+        // Who leads may be known before it does: it has to apply what came before.
+        await this.#port.pause(PAUSE_MS * 2 ** (attempt - 1));
       }
     }
   }

@@ -24,8 +24,6 @@ export interface RaftHostOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly limits?: Partial<NodeLimits>;
-  /** Multiplies heartbeat and election times, 1..50. */
-  readonly timeScale?: number;
   readonly onRole: (change: RoleChange) => void;
   /** Runs once, soon, after the input that is already waiting. */
   readonly schedule: (run: () => void) => void;
@@ -85,7 +83,7 @@ export class RaftHost {
         },
       },
       random: (n) => random.below(Math.min(n, RANDOM_BELOW_MAX)),
-      tickMs: TICK_MS * (options.timeScale ?? 1),
+      tickMs: TICK_MS,
       schedule: options.schedule,
       onSnapshotStored: (snapshot) => options.replicated.snapshotStored(snapshot),
       onRoleChange: (change) => {
@@ -309,6 +307,7 @@ function rejected(reason: string): ConclaveError {
     case 'notMember':
     case 'forwardingDisabled':
     case 'superseded':
+    case 'stopped':
       return new ConclaveError('CV_NOT_LEADER', 'this manager is not the leader', {
         retryAfterMs: RETRY_AFTER_MS,
         details: { reason },

@@ -122,10 +122,10 @@ export class RaftLinks implements Transport {
     const { logger, onSnapshotSent, openSnapshot, channelOf, head } = this.#options;
     let status: 'finish' | 'failure' = 'failure';
     const content = openSnapshot(snapshot);
+    const channel = channelOf(raftId);
+    const call = channel?.clientStream(this.#raft.Snapshot, { timeoutMs: SNAPSHOT_MS_MAX });
     try {
-      const channel = channelOf(raftId);
-      if (channel === undefined) return;
-      const call = channel.clientStream(this.#raft.Snapshot, { timeoutMs: SNAPSHOT_MS_MAX });
+      if (call === undefined) return;
       const whole = new RunningHash();
       const { clusterId } = head();
       let chunk = 0;
@@ -146,6 +146,8 @@ export class RaftLinks implements Transport {
       status = 'finish';
       logger.info('snapshot.sent', { index: snapshot.metadata.index });
     } catch (error) {
+      // Also one of this side, reading its own file: the other must not wait for the rest.
+      call?.cancel();
       logger.warn('snapshot.send-failed', { error });
     } finally {
       content.release();

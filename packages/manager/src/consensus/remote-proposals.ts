@@ -86,6 +86,20 @@ export class RemoteProposals {
     });
   }
 
+  /**
+   * Takes note of who leads; 0: nobody. What was not sent yet to anybody else is certainly not done.
+   */
+  follow(leader: number): void {
+    for (const [raftId, lane] of this.#lanes) {
+      if (raftId === leader) continue;
+      for (const waiting of lane.waiting.splice(0)) {
+        waiting.settle(() => {
+          throw notLeader();
+        });
+      }
+    }
+  }
+
   #lane(leader: number): Lane {
     const known = this.#lanes.get(leader);
     if (known !== undefined) return known;
@@ -166,6 +180,9 @@ const cancelled = (): ConclaveError => new ConclaveError('CV_CANCELLED', 'the ca
 
 const full = (): ConclaveError =>
   new ConclaveError('CV_QUEUE_FULL', 'too many writes wait for the leader', { retryAfterMs: 300 });
+
+const notLeader = (): ConclaveError =>
+  new ConclaveError('CV_NOT_LEADER', 'another manager leads now');
 
 const unknownAddress = (): ConclaveError =>
   new ConclaveError('CV_NOT_LEADER', 'the address of the leader is not known yet');

@@ -127,7 +127,12 @@ export class ReplicatedState implements StateMachine {
   #applyOne(entry: Entry): CommandResult {
     // A committed entry that does not decode was written by a newer version: going on would
     // make this manager's state differ from the others'.
-    return this.#state.apply(entry.index, decodeCommand(entry.data));
+    const command = decodeCommand(entry.data);
+    const result = this.#state.apply(entry.index, command);
+    if (!result.ok && result.code === 'CV_INTERNAL') {
+      this.#logger.error('state.apply-failed', { index: entry.index, command: command.kind });
+    }
+    return result;
   }
 
   #watch(state: State): () => void {

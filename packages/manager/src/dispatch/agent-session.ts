@@ -229,14 +229,13 @@ export class AgentSession {
       resultsIn: this.#sequence,
       wanted,
       difference: difference ?? { tasks: [], tasksRemoved: [], versions: [], versionsRemoved: [] },
-      state,
+      state: context.state,
       ring: context.ring,
       sealer,
       isHeld: ({ secretId, version }) =>
         appliesTo === 0 && this.#held.has(`${secretId}@${version}`),
     });
     for (const assignments of chunks) await writer.write({ assignments });
-    context.onDelivered();
   }
 
   #sendLogRequest(logRequest: LogRequestInput): void {

@@ -15,7 +15,7 @@ export interface AssignmentOrder {
   /** The set that the agent has once it has applied this; names the users of each version. */
   readonly wanted: NodeAssignments;
   readonly difference: AssignmentDifference;
-  readonly state: State;
+  readonly state: () => State;
   readonly ring: () => KeyRing;
   readonly sealer: FrameSealer;
   /** Versions that the agent said it holds: named, not sent. */
@@ -30,7 +30,8 @@ const CHUNK_BYTES = 512 * 1024;
  * memory as a whole. Values are resealed for the session inside one call each.
  */
 export function* assignmentChunks(order: AssignmentOrder): Generator<AssignmentChunkInput> {
-  const { state, difference } = order;
+  const { difference } = order;
+  const state = order.state();
   const epoch = state.cluster()?.epoch ?? 0;
   const index = state.appliedIndex;
   const head = {
@@ -80,7 +81,9 @@ function partsOf(
 ): SecretPartInput[] {
   if (order.isHeld(name)) return [{ ...name, part: 0, parts: 0, held: true }];
   // State resolves a binding to a destroyed version as undeliverable, so it is never wanted.
-  const value = required(sealed, 'a wanted version');
+  // The newest seal: the key of an older one may be retired while the reader takes its time.
+  const newest = order.state().secretVersion(name.secretId, name.version)?.sealed;
+  const value = required(newest ?? sealed, 'a wanted version');
   const frames = order.sealer.sealValueParts({
     ring: order.ring(),
     clusterId: at.clusterId,

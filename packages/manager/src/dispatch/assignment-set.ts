@@ -29,11 +29,6 @@ export class AssignmentSet {
   readonly #tasks = new Map<string, string>();
   readonly #versions = new Map<string, VersionName>();
 
-  /** Versions sent and not withdrawn. */
-  get versionCount(): number {
-    return this.#versions.size;
-  }
-
   /** True when the session holds the version. */
   has(name: VersionName): boolean {
     return this.#versions.has(nameOf(name));

@@ -13,8 +13,6 @@ export interface DispatchContext {
   readonly taskReports: ReportQueue<TaskReport>;
   readonly receipts: ReportQueue<Omit<ReceiptRow, 'index'> & { readonly nodeId: string }>;
   readonly sessionInfo: (nodeId: string) => SessionInfoInput;
-  /** Called after each assignment that was sent. */
-  readonly onDelivered: () => void;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;

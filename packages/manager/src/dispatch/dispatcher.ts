@@ -71,7 +71,6 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
         toBody: (receipts) => ({ kind: 'receipts.report', receipts }),
       }),
       sessionInfo: (nodeId) => this.#sessionInfo(nodeId),
-      onDelivered: () => undefined,
       clock,
       timers,
       logger,

@@ -80,7 +80,8 @@ export class JoinService implements Handlers<Services['Join']> {
     const manager = managerFields(request, role);
     if (manager !== undefined) await this.#demandReachable(manager.clusterAddress);
     const ring = this.#options.keys.requireRing();
-    const issued = await this.#options.issuer.issue(cluster, ring, {
+    // Read anew: a rotation of the keys may have gone on while the host was dialled.
+    const issued = await this.#options.issuer.issue(this.#cluster(), ring, {
       nodeId,
       role,
       spkiDer: request.publicKey,

@@ -76,7 +76,12 @@ export class KeySlots {
   /** Adds a slot. @throws CV_LIMIT_EXCEEDED */
   async add(localKey: SecretBytes, draft: SlotDraft): Promise<Slot> {
     const slot = this.#seal(localKey, draft);
-    await this.#replace((slots) => [...slots, slot]);
+    await this.#replace((slots) => {
+      const others = [...slots, slot].filter(({ kind }) => kind !== 'recovery').length;
+      // While the recovery key is replaced there are two of it: room for both is kept.
+      if (others > limits.KEY_SLOT_COUNT_MAX - 2) throw tooMany();
+      return [...slots, slot];
+    });
     return slot;
   }
 
@@ -147,12 +152,7 @@ export class KeySlots {
   #replace(change: (slots: readonly Slot[]) => readonly Slot[]): Promise<void> {
     const next = this.#last.then(async () => {
       const slots = change(this.#slots);
-      if (slots.length > limits.KEY_SLOT_COUNT_MAX) {
-        throw new ConclaveError(
-          'CV_LIMIT_EXCEEDED',
-          `more than ${limits.KEY_SLOT_COUNT_MAX} slots`,
-        );
-      }
+      if (slots.length > limits.KEY_SLOT_COUNT_MAX) throw tooMany();
       await this.#vault.write(FILE, encodeSlots(slots));
       this.#slots = slots;
     });
@@ -160,6 +160,12 @@ export class KeySlots {
     return next;
   }
 }
+
+const tooMany = (): ConclaveError =>
+  new ConclaveError(
+    'CV_LIMIT_EXCEEDED',
+    `more than ${limits.KEY_SLOT_COUNT_MAX} slots, of which two are for recovery keys`,
+  );
 
 /** The slot of a recovery key, which only its owner opens. */
 export function recoveryDraft(row: RecoveryRow): SlotDraft {

@@ -1,5 +1,5 @@
 import type { TaskRow } from '@conclave/state';
-import { isFailure } from './task-kinds.js';
+import { isFailure, stateSinceMs } from './task-kinds.js';
 
 /** Failures of a service on a node, within the window, that make the node a last resort. */
 export const NODE_FAILURES_MAX = 5;
@@ -19,7 +19,7 @@ export class FailureMemory {
   note(task: TaskRow): void {
     if (!isFailure(task) || task.nodeId === '') return;
     const pair = `${task.serviceId}/${task.nodeId}`;
-    const times = [...(this.#times.get(pair) ?? []), task.stateAtMs].slice(-NODE_FAILURES_MAX);
+    const times = [...(this.#times.get(pair) ?? []), stateSinceMs(task)].slice(-NODE_FAILURES_MAX);
     // Set anew, so that the pair is the youngest of the map's order.
     this.#times.delete(pair);
     this.#times.set(pair, times);

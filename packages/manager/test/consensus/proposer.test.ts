@@ -15,6 +15,7 @@ let leads: boolean;
 let outcomes: (ErrorCode | CommandResult)[];
 let seen: { readonly where: string; readonly command: Command }[];
 let applied: number[];
+let pauses: number[];
 let proposer: Proposer;
 
 function attempt(where: string, command: Command): Promise<ProposedResult> {
@@ -31,6 +32,7 @@ beforeEach(() => {
   outcomes = [DONE];
   seen = [];
   applied = [];
+  pauses = [];
   proposer = new Proposer(
     {
       isLeader: () => leads,
@@ -38,6 +40,10 @@ beforeEach(() => {
       awaitLeader: () => Promise.resolve(9),
       awaitApplied: (index) => {
         applied.push(index);
+        return Promise.resolve();
+      },
+      pause: (ms) => {
+        pauses.push(ms);
         return Promise.resolve();
       },
     },
@@ -69,6 +75,8 @@ describe('a proposal', () => {
     outcomes = ['CV_NOT_LEADER', 'CV_NOT_LEADER', DONE];
     expect((await proposer.propose(BY, BODY)).result).toBe(DONE);
     expect(seen).toHaveLength(3);
+    // A new leader needs a moment to take up its duties.
+    expect(pauses).toEqual([100, 200]);
   });
 
   test('may find in the meantime that this manager leads', async () => {

@@ -77,6 +77,25 @@ describe('commands on their way to the leader', () => {
     expect(await Promise.all(outcomes)).toEqual([4, 'CV_NOT_LEADER', 6]);
   });
 
+  test('that were not sent are certainly not done when somebody else leads', async () => {
+    const bench = new Bench();
+    const sent = ['a', 'b'].map((id) => bench.propose(id));
+    await bench.pass();
+    const second = bench.propose('c');
+    await bench.pass();
+    const waiting = bench.propose('d');
+    await bench.pass();
+    expect(bench.calls.map(({ ids }) => ids)).toEqual([['a', 'b'], ['c']]);
+    bench.remote.follow(LEADER);
+    const kept = await Promise.race([waiting, Promise.resolve('waits')]);
+    expect(kept).toBe('waits');
+    bench.remote.follow(0);
+    expect(await waiting).toBe('CV_NOT_LEADER');
+    bench.calls[0]?.answer([done(4), done(5)]);
+    bench.calls[1]?.answer([done(6)]);
+    expect(await Promise.all([...sent, second])).toEqual([4, 5, 6]);
+  });
+
   test('gather while two calls are open', async () => {
     const bench = new Bench();
     const outcomes: Promise<unknown>[] = [];
