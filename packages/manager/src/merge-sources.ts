@@ -31,7 +31,7 @@ class Merge<T extends object> {
   readonly #items: T[] = [];
   readonly #writers: (() => void)[] = [];
   #sourceCount = 0;
-  #failure: unknown;
+  #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
   get stopped(): AbortSignal {
@@ -41,7 +41,7 @@ class Merge<T extends object> {
   add(source: AsyncIterable<T>): void {
     this.#sourceCount += 1;
     void this.#pump(source)
-      .catch((error: unknown) => {
+      .catch((error: Error) => {
         this.#failure ??= error;
       })
       .finally(() => {

@@ -20,6 +20,7 @@ async function* silent(signal: AbortSignal, ended: string[]): AsyncGenerator<Ite
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
   ended.push('silent');
+  yield { text: 'too late' };
 }
 
 async function take(items: AsyncGenerator<Item>, count: number): Promise<string[]> {
