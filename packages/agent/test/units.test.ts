@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   existsSync,
@@ -8,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
 
@@ -18,11 +20,14 @@ import fc from 'fast-check';
 
 import { lendDescriptors } from '../src/executors/process/lend-descriptors.js';
 import { OutputLog } from '../src/executors/process/output-log.js';
-import { parseStat } from '../src/executors/process/process-table.js';
+import { identify, parseStat } from '../src/executors/process/process-table.js';
+import { RunningTask } from '../src/executors/process/running-task.js';
 import { parseSignal, signalOfStatus } from '../src/executors/process/signals.js';
+import { TaskNotes } from '../src/executors/process/task-notes.js';
 import { parseUser, TaskUsers } from '../src/executors/process/task-user.js';
 import type { TaskUsersOptions } from '../src/executors/process/task-user.js';
 import { FileRecords } from '../src/index.js';
+import { OUTPUT_CUT_MS } from '../src/limits.js';
 import type { TaskRecord } from '../src/index.js';
 import { HeldValues } from '../src/tasks/held-values.js';
 import { ReportOutbox } from '../src/tasks/report-outbox.js';
@@ -230,6 +235,68 @@ describe('the process table', () => {
       undefined,
       undefined,
     ]);
+  });
+});
+
+describe('a running task', () => {
+  /** Counts its cuts; each one fails. */
+  class FullOutput extends OutputLog {
+    cuts = 0;
+
+    override rotate(): void {
+      this.cuts += 1;
+      throw new Error('no space left on device');
+    }
+  }
+
+  function look(outputFolder: string) {
+    const path = folder();
+    const time = new ManualTime();
+    const output = new FullOutput(`${path}/out`);
+    const self = identify(process.pid);
+    if (self === undefined) throw new Error('this process lives');
+    const task = new RunningTask({
+      taskId: 't',
+      timers: time,
+      logger: SILENT_LOGGER,
+      notes: new TaskNotes(path),
+      supervisor: self,
+      main: self,
+      marks: { user: undefined, isViewMount: () => false },
+      outputs: [output],
+      outputFolder,
+    });
+    return { path, time, output, task };
+  }
+
+  test('is polled where the host gives no watch, and no cut that fails ends the agent', () => {
+    const { path, time, output, task } = look('/no/such/folder');
+    time.advance(3_000);
+    expect(output.cuts).toBe(3);
+    task.close();
+    time.advance(3_000);
+    task.cutOutput();
+    expect(output.cuts).toBe(4);
+    rmSync(path, { recursive: true });
+  });
+
+  test('has its output cut at once, and then only after a pause however often it prints', async () => {
+    const outputFolder = folder();
+    const { path, time, output, task } = look(outputFolder);
+    // Hears of an event after the task has.
+    const watcher = watch(outputFolder, { persistent: false });
+    for (let round = 1; round <= 3; round += 1) {
+      for (let count = 0; count < 10; count += 1) {
+        const seen = once(watcher, 'change');
+        appendFileSync(`${outputFolder}/stdout`, 'x');
+        await seen;
+      }
+      expect(output.cuts).toBe(round);
+      time.advance(OUTPUT_CUT_MS);
+    }
+    watcher.close();
+    task.close();
+    for (const place of [path, outputFolder]) rmSync(place, { recursive: true });
   });
 });
 
