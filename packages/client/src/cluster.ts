@@ -1,6 +1,13 @@
 import { ConclaveError, delay, isConclaveError } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
-import type { ClusterInfo, ClusterStatus, Committed, RingStatus, WatchEvent } from '@conclave/wire';
+import type {
+  ClusterInfo,
+  ClusterStatus,
+  Committed,
+  RingStatus,
+  RootStatus,
+  WatchEvent,
+} from '@conclave/wire';
 import { read, readDeadline, readStream, write } from './calls.js';
 import type { CallOptions, ClientContext, WriteOptions } from './context.js';
 
@@ -17,9 +24,9 @@ export interface WatchOptions extends CallOptions {
   readonly hasSnapshot?: boolean | undefined;
 }
 
-/** What `cluster.waitForRing` tells meanwhile. */
-export interface RingWaitOptions extends CallOptions {
-  readonly onProgress?: ((ring: RingStatus) => void) | undefined;
+/** What waiting for a rotation of the key ring or of the root tells meanwhile. */
+export interface RotationWaitOptions<Status> extends CallOptions {
+  readonly onProgress?: ((status: Status) => void) | undefined;
   /** Log index of what began the rotation: a manager that has not applied it does not count. */
   readonly afterIndex?: number | undefined;
 }
@@ -35,7 +42,14 @@ export interface ClusterApi {
    */
   rotateRing(options?: WriteOptions): Promise<Committed>;
   /** Resolves when no rotation of the key ring is on its way; `signal` gives up. */
-  waitForRing(options?: RingWaitOptions): Promise<RingStatus>;
+  waitForRing(options?: RotationWaitOptions<RingStatus>): Promise<RingStatus>;
+  /**
+   * Begins a rotation of the root certificate, which then goes on by itself.
+   * @throws CV_ROTATION_RUNNING while the key ring is rotated
+   */
+  rotateRoot(options?: WriteOptions): Promise<Committed>;
+  /** Resolves when no rotation of the root is on its way; `signal` gives up. */
+  waitForRoot(options?: RotationWaitOptions<RootStatus>): Promise<RootStatus>;
   /**
    * Changes in log order, without end. A lost connection is made again and goes on behind the last
    * event, so none is missing and none comes twice.
@@ -44,15 +58,21 @@ export interface ClusterApi {
 }
 
 /** Milliseconds between two looks at a rotation. */
-const RING_LOOK_MS = 300;
+const ROTATION_LOOK_MS = 300;
 
-async function waitForRing(context: ClientContext, options: RingWaitOptions): Promise<RingStatus> {
+async function waitForRotation<Status extends { readonly phase: string }>(
+  context: ClientContext,
+  options: RotationWaitOptions<Status>,
+  part: (status: ClusterStatus) => Status | null,
+): Promise<Status> {
   const method = loadWire().Cluster.GetStatus;
   for (;;) {
-    const { appliedIndex, ring } = await read(context, { method, request: {} }, options);
-    if (ring?.phase === '' && appliedIndex >= (options.afterIndex ?? 0)) return ring;
-    if (ring !== null) options.onProgress?.(ring);
-    if ((await delay(context.timers, RING_LOOK_MS, options.signal)) === 'aborted') {
+    const status = await read(context, { method, request: {} }, options);
+    const rotated = part(status);
+    const isSeen = status.appliedIndex >= (options.afterIndex ?? 0);
+    if (rotated?.phase === '' && isSeen) return rotated;
+    if (rotated !== null) options.onProgress?.(rotated);
+    if ((await delay(context.timers, ROTATION_LOOK_MS, options.signal)) === 'aborted') {
       throw new ConclaveError('CV_CANCELLED', 'the wait was given up; the rotation goes on');
     }
   }
@@ -137,7 +157,12 @@ export function createClusterApi(context: ClientContext): ClusterApi {
       const request = (key: string) => ({ idempotencyKey: key });
       return write(context, { method: wire.RotateRing, request }, options);
     },
-    waitForRing: (options = {}) => waitForRing(context, options),
+    waitForRing: (options = {}) => waitForRotation(context, options, ({ ring }) => ring),
+    rotateRoot: (options = {}) => {
+      const request = (key: string) => ({ idempotencyKey: key });
+      return write(context, { method: wire.RotateRoot, request }, options);
+    },
+    waitForRoot: (options = {}) => waitForRotation(context, options, ({ root }) => root),
     watch: (options = {}) => watch(context, options),
   };
 }

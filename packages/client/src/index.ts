@@ -2,7 +2,7 @@ export { decodeRequest, encodeRequest, REQUEST_LENGTH_MAX } from './admin-reques
 export type { AdminsApi, AdminSpec, CreatedAdmin, ProvenKey } from './admins.js';
 export { createClient } from './client.js';
 export type { ConclaveClient } from './client.js';
-export type { ClusterApi, RingWaitOptions, WatchKind, WatchOptions } from './cluster.js';
+export type { ClusterApi, RotationWaitOptions, WatchKind, WatchOptions } from './cluster.js';
 export { channelPort } from './channel-port.js';
 export { isOutcomeOpen } from './retry.js';
 export { connectLocal, connectRemote } from './connect.js';
@@ -49,6 +49,7 @@ export type {
   Node,
   OnChange,
   RingStatus,
+  RootStatus,
   Problem,
   Recovery,
   RecoveryPublicKey,

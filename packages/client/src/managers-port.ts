@@ -50,6 +50,18 @@ function unreachable(address: string, cause: unknown): ConclaveError {
   });
 }
 
+/** When no manager has the root of the context, it was most likely replaced. */
+function asRootMatter(error: unknown): unknown {
+  if (!isConclaveError(error) || error.code !== 'CV_CA_MISMATCH') return error;
+  return new ConclaveError(error.code, error.message, {
+    hint:
+      'If the root of the cluster was rotated, this administrator has ended: remove the context, ' +
+      'and on a manager run `conclave admin create NAME` again.',
+    details: error.details,
+    cause: error,
+  });
+}
+
 /**
  * A way to whichever manager answers, beginning anywhere, so that administrators spread. Stays with
  * one until it fails, then tries each of the others once. A stream moves before its first item only.
@@ -109,7 +121,7 @@ class ManagersPort implements RpcPort {
         this.#leave(address);
       }
     }
-    throw failure;
+    throw asRootMatter(failure);
   }
 
   /**

@@ -120,7 +120,8 @@ export async function foundMember(
     role: 'manager',
     raftId,
     certificateDer: founding.certificate,
-    rootDer: founding.rootCertificate,
+    rootsDer: [founding.rootCertificate],
+    crossDer: new Uint8Array(0),
     managers: [],
   };
   const stored = await storeKeys(around, identity, {

@@ -15,7 +15,10 @@ const SCHEMA = z.object({
   role: z.enum(['manager', 'worker']),
   raftId: z.number().int().min(0),
   certificate: base64,
-  root: base64,
+  /** The one in force first. */
+  roots: z.array(base64).min(1),
+  /** Empty: none. */
+  cross: z.union([base64, z.literal('')]),
   managers: z.array(
     z.object({
       nodeId: z.string(),
@@ -42,7 +45,10 @@ export interface MemberIdentity {
   /** 0 for a worker. */
   readonly raftId: number;
   readonly certificateDer: Uint8Array;
-  readonly rootDer: Uint8Array;
+  /** Roots that it trusts, the one in force first. */
+  readonly rootsDer: readonly Uint8Array[];
+  /** The key of the newer of two roots, certified by the older one; empty: there is one root. */
+  readonly crossDer: Uint8Array;
   readonly managers: readonly RememberedManager[];
 }
 
@@ -75,7 +81,8 @@ export class IdentityFile {
         role: stored.role,
         raftId: stored.raftId,
         certificateDer: fromBase64(stored.certificate),
-        rootDer: fromBase64(stored.root),
+        rootsDer: stored.roots.map(fromBase64),
+        crossDer: fromBase64(stored.cross),
         managers: stored.managers.map((manager) => ({
           ...manager,
           signingPublicKey: fromBase64(manager.signingPublicKey),
@@ -108,7 +115,8 @@ export class IdentityFile {
       role: identity.role,
       raftId: identity.raftId,
       certificate: toBase64(identity.certificateDer),
-      root: toBase64(identity.rootDer),
+      roots: identity.rootsDer.map(toBase64),
+      cross: toBase64(identity.crossDer),
       managers: identity.managers.map((manager) => ({
         ...manager,
         signingPublicKey: toBase64(manager.signingPublicKey),

@@ -60,7 +60,7 @@ export async function joinCluster(
   try {
     return await joinThrough(channel, token, host, around);
   } catch (error) {
-    throw asAddressMatter(asClockMatter(error));
+    throw asRootMatter(asAddressMatter(asClockMatter(error)));
   } finally {
     channel.close();
   }
@@ -73,6 +73,17 @@ function asAddressMatter(error: unknown): unknown {
     hint:
       'Check host and port: it must be the join address of a manager, which ' +
       '`conclave token create` prints (port 7421 if not chosen otherwise).',
+    cause: error,
+  });
+}
+
+/** A token names the root of the time at which it was made. */
+function asRootMatter(error: unknown): unknown {
+  if (!isConclaveError(error) || error.code !== 'CV_CA_MISMATCH') return error;
+  return new ConclaveError(error.code, error.message, {
+    hint:
+      'Check the address. If the root of the cluster was rotated since the token was made, make ' +
+      'another one on a manager: conclave token create worker|manager.',
     cause: error,
   });
 }
@@ -207,7 +218,8 @@ export function checkAnswer(
     role,
     raftId: answer.raftId,
     certificateDer,
-    rootDer,
+    rootsDer: [rootDer],
+    crossDer: new Uint8Array(0),
     managers: answer.managers.map((manager) => ({
       nodeId: manager.nodeId,
       raftId: manager.raftId,

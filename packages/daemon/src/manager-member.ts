@@ -5,17 +5,18 @@ import type { ControlApi, Founding, KeySlots } from '@conclave/manager';
 import type { SecretBytes } from '@conclave/sealed';
 import { LevelStore } from '@conclave/store';
 import { listenCluster, listenJoin, SERVED_BY } from '@conclave/transport';
-import type { Listener, ReplaceableIdentity } from '@conclave/transport';
+import type { IdentitySource, Listener } from '@conclave/transport';
 import { closeAll } from './close-all.js';
 import { dial, holdPorts } from './dial.js';
 import { DiskRoom } from './disk-room.js';
 import type { MemberIdentity } from './identity-file.js';
+import { MemberRecord } from './member-record.js';
 import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
+import { RootFollower } from './root-follower.js';
 import { SlotAdmin } from './slot-admin.js';
-import { identitySource, tlsIdentityOf } from './tls-identity.js';
 
 /** Where the keys of the log lie, sealed. */
 const EPOCH_FILE = 'keys/epochs.sealed';
@@ -28,10 +29,11 @@ export class ManagerMember implements Member {
   readonly #store: LevelStore;
   readonly #keys: ManagerKeys;
   readonly slots: SlotAdmin;
-  readonly #identity: ReplaceableIdentity;
+  readonly #record: MemberRecord;
   readonly #listeners: Listener[] = [];
   readonly #renewal: Renewal;
-  #member: MemberIdentity;
+  readonly #roots: RootFollower;
+  #unfollowRoots: () => void = () => undefined;
 
   private constructor(parts: {
     around: Surroundings;
@@ -39,20 +41,25 @@ export class ManagerMember implements Member {
     store: LevelStore;
     keys: ManagerKeys;
     slots: KeySlots;
-    identity: ReplaceableIdentity;
-    member: MemberIdentity;
+    record: MemberRecord;
   }) {
     this.#around = parts.around;
     this.#manager = parts.manager;
     this.#store = parts.store;
     this.#keys = parts.keys;
     this.slots = new SlotAdmin(parts.slots, parts.keys.localKey, parts.around);
-    this.#identity = parts.identity;
-    this.#member = parts.member;
+    this.#record = parts.record;
     this.#renewal = new Renewal({
       ...parts.around,
-      certificate: () => this.#member.certificateDer,
+      certificate: () => this.#record.current.certificateDer,
       renew: (signal) => this.#renew(signal),
+    });
+    this.#roots = new RootFollower({
+      ...parts.around,
+      record: parts.record,
+      isCommitted: true,
+      renew: () => this.#renewal.now(),
+      confirm: (step) => this.#manager.confirmRoots(step),
     });
   }
 
@@ -80,22 +87,22 @@ export class ManagerMember implements Member {
     const opened: { keys?: ManagerKeys; store?: LevelStore; manager?: Manager } = {};
     try {
       const { keys, store } = await openStored(around, { member, localKey }, opened);
-      const identity = identitySource(
-        member,
-        keys.tlsKey.use((pem) => Uint8Array.from(pem)),
-      );
+      const privateKeyPem = keys.tlsKey.use((pem) => Uint8Array.from(pem));
+      const record = new MemberRecord(around.identityFile, member, privateKeyPem);
       const manager = await startManager(around, member, {
         keys,
         slots,
         store,
-        identity,
+        identity: record.identity,
         founding: secrets.founding,
       });
       opened.manager = manager;
-      const self = new ManagerMember({ around, manager, store, keys, slots, identity, member });
+      const self = new ManagerMember({ around, manager, store, keys, slots, record });
       await held.close();
       await self.#listen();
       self.#renewal.start();
+      self.#roots.start();
+      self.#unfollowRoots = manager.followRoots((demand) => self.#roots.follow(demand));
       return self;
     } catch (error) {
       const { manager, store, keys } = opened;
@@ -154,7 +161,7 @@ export class ManagerMember implements Member {
     }
     await this.#manager.handOver();
     try {
-      await this.#manager.removeMember(this.#member.nodeId);
+      await this.#manager.removeMember(this.#record.current.nodeId);
     } catch (error) {
       if (!force) throw error;
     }
@@ -162,6 +169,8 @@ export class ManagerMember implements Member {
 
   async stop(): Promise<void> {
     await closeAll(
+      () => this.#unfollowRoots(),
+      () => this.#roots.stop(),
       () => this.#renewal.stop(),
       () => this.#manager.handOver(),
       () => Promise.all(this.#listeners.map((listener) => listener.close())),
@@ -173,10 +182,10 @@ export class ManagerMember implements Member {
 
   async #listen(): Promise<void> {
     const { config, clock, timers, logger } = this.#around;
-    const { clusterId, nodeId } = this.#member;
+    const { clusterId, nodeId } = this.#record.current;
     const shared = {
       host: config.listenHost,
-      identity: this.#identity,
+      identity: this.#record.identity,
       clock,
       timers,
       logger,
@@ -209,14 +218,12 @@ export class ManagerMember implements Member {
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
-    const { privateKeyPem } = this.#identity.current();
+    const { privateKeyPem } = this.#record.identity.current();
     const issued = await this.#manager.renewCertificate(spkiOfKey(privateKeyPem), {
       overlapMs: CERTIFICATE_OVERLAP_MS,
       signal,
     });
-    this.#member = { ...this.#member, certificateDer: issued.der };
-    await this.#around.identityFile.write(this.#member);
-    this.#identity.replace(tlsIdentityOf(this.#member, privateKeyPem));
+    await this.#record.update({ certificateDer: issued.der });
   }
 }
 
@@ -251,7 +258,7 @@ function startManager(
     readonly keys: ManagerKeys;
     readonly slots: KeySlots;
     readonly store: LevelStore;
-    readonly identity: ReplaceableIdentity;
+    readonly identity: IdentitySource;
     readonly founding: Founding['body'] | undefined;
   },
 ): Promise<Manager> {

@@ -1,11 +1,14 @@
 import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
-import { identityOf } from '@conclave/pki';
+import { CERTIFICATE_SKEW_MS, identityOf } from '@conclave/pki';
 
 /** The part of a certificate's life in which it is renewed: a moment between these shares. */
 const SHARE_MIN = 0.5;
 const SHARE_MAX = 0.75;
-/** Milliseconds until the next attempt after a failure. */
-const RETRY_MS = 60_000;
+/** The wait until the next attempt after a failure, as a share of the life. */
+const RETRY_SHARE = 1 / 50;
+/** The shortest and the longest such wait in milliseconds. */
+const RETRY_MS_MIN = 1_000;
+const RETRY_MS_MAX = 60_000;
 /** Timers run at most this long; longer waits look again. */
 const WAIT_MS_MAX = 12 * 3_600_000;
 
@@ -25,7 +28,7 @@ export class Renewal {
   readonly #options: RenewalOptions;
   readonly #stop = new AbortController();
   #timer: TimerHandle | undefined;
-  #underWay: Promise<void> = Promise.resolve();
+  #underWay: Promise<void> | undefined;
 
   constructor(options: RenewalOptions) {
     this.#options = options;
@@ -40,36 +43,54 @@ export class Renewal {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#timer?.cancel();
+    await this.#underWay?.catch(() => undefined);
+  }
+
+  /** Renews at once; resolves when the new certificate is in force. One attempt serves all who ask. */
+  async now(): Promise<void> {
+    const { logger, renew } = this.#options;
+    this.#underWay ??= renew(this.#stop.signal).finally(() => {
+      this.#underWay = undefined;
+    });
     await this.#underWay;
+    logger.info('certificate.renewed', {});
+    if (!this.#stop.signal.aborted) this.#plan();
+  }
+
+  /** Milliseconds since 1970 at which its life began, and how long it is. */
+  #life(): { readonly beginMs: number; readonly lengthMs: number } {
+    const { notBeforeMs, notAfterMs } = identityOf(this.#options.certificate());
+    // The time by which it is valid earlier is for clocks that lag, and no part of its life.
+    const beginMs = notBeforeMs + CERTIFICATE_SKEW_MS;
+    return { beginMs, lengthMs: notAfterMs - beginMs };
   }
 
   #plan(): void {
-    const { certificate, clock, random } = this.#options;
-    const { notBeforeMs, notAfterMs } = identityOf(certificate());
+    const { clock, random } = this.#options;
+    const { beginMs, lengthMs } = this.#life();
     const share = SHARE_MIN + ((SHARE_MAX - SHARE_MIN) * random.below(1_000)) / 1_000;
-    const dueMs = notBeforeMs + (notAfterMs - notBeforeMs) * share;
+    const dueMs = beginMs + lengthMs * share;
     this.#wait(dueMs - clock.now(), dueMs);
   }
 
   #wait(delayMs: number, dueMs: number): void {
     const wait = Math.max(0, Math.min(delayMs, WAIT_MS_MAX));
+    this.#timer?.cancel();
     this.#timer = this.#options.timers.after(wait, () => {
       const leftMs = dueMs - this.#options.clock.now();
       if (leftMs > 0) this.#wait(leftMs, dueMs);
-      else this.#underWay = this.#renew(dueMs);
+      else void this.#renew(dueMs);
     });
   }
 
   async #renew(dueMs: number): Promise<void> {
-    const { renew, logger } = this.#options;
     try {
-      await renew(this.#stop.signal);
-      logger.info('certificate.renewed', {});
-      if (!this.#stop.signal.aborted) this.#plan();
+      await this.now();
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      logger.warn('certificate.renewal-failed', { error });
-      this.#wait(RETRY_MS, dueMs);
+      this.#options.logger.warn('certificate.renewal-failed', { error });
+      const retryMs = this.#life().lengthMs * RETRY_SHARE;
+      this.#wait(Math.max(RETRY_MS_MIN, Math.min(retryMs, RETRY_MS_MAX)), dueMs);
     }
   }
 }

@@ -1,22 +1,30 @@
 import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
-import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
+import { ConclaveError, equalBytes, isConclaveError, required } from '@conclave/kernel';
 import { Agent, FileRecords, ProcessExecutor, transportDialer } from '@conclave/agent';
 import type { ManagerPlace, Standing } from '@conclave/agent';
 import { MountedTaskFiles, openMemoryAreas, SystemMountHost } from '@conclave/memfs';
 import type { MemoryAreas } from '@conclave/memfs';
-import { encodeRenewTranscript, identityOf, proveKey, verifyChain } from '@conclave/pki';
+import {
+  encodeRenewTranscript,
+  identityOf,
+  isIssuedBy,
+  proveKey,
+  verifyChain,
+} from '@conclave/pki';
 import { openChannel } from '@conclave/transport';
-import type { Channel, ReplaceableIdentity } from '@conclave/transport';
+import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
+import type { Roots } from '@conclave/wire';
 import { closeAll } from './close-all.js';
 import type { MemberIdentity } from './identity-file.js';
+import { MemberRecord } from './member-record.js';
 import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
-import { identitySource, tlsIdentityOf } from './tls-identity.js';
+import { RootFollower } from './root-follower.js';
 
 /** Milliseconds for one call to a manager. */
 const CALL_MS = 10_000;
@@ -40,29 +48,30 @@ export class WorkerMember implements Member {
   readonly slots = undefined;
   readonly #around: Surroundings;
   readonly #areas: MemoryAreas;
-  readonly #identity: ReplaceableIdentity;
+  readonly #record: MemberRecord;
   readonly #renewal: Renewal;
+  readonly #roots: RootFollower;
   #agent: Agent;
-  #member: MemberIdentity;
   #isLeaving = false;
 
-  private constructor(parts: {
-    around: Surroundings;
-    areas: MemoryAreas;
-    identity: ReplaceableIdentity;
-    member: MemberIdentity;
-  }) {
-    const { around, areas, identity, member } = parts;
+  private constructor(parts: { around: Surroundings; areas: MemoryAreas; record: MemberRecord }) {
+    const { around, areas, record } = parts;
     this.#around = around;
-    this.#identity = identity;
-    this.#member = member;
+    this.#record = record;
     this.#areas = areas;
-    this.#agent = this.#createAgent();
     this.#renewal = new Renewal({
       ...around,
-      certificate: () => this.#member.certificateDer,
+      certificate: () => record.current.certificateDer,
       renew: (signal) => this.#renew(signal),
     });
+    this.#roots = new RootFollower({
+      ...around,
+      record,
+      isCommitted: false,
+      renew: () => this.#renewal.now(),
+      confirm: (step) => this.#confirmRoots(step),
+    });
+    this.#agent = this.#createAgent();
   }
 
   /** Proves the memory, adopts what an earlier run left, then looks for a manager. */
@@ -72,8 +81,8 @@ export class WorkerMember implements Member {
     privateKeyPem: Uint8Array,
   ): Promise<WorkerMember> {
     const areas = await openAreas(around);
-    const identity = identitySource(member, privateKeyPem);
-    const self = new WorkerMember({ around, areas, identity, member });
+    const record = new MemberRecord(around.identityFile, member, privateKeyPem);
+    const self = new WorkerMember({ around, areas, record });
     try {
       await self.#agent.start();
     } catch (error) {
@@ -81,6 +90,7 @@ export class WorkerMember implements Member {
       throw error;
     }
     self.#renewal.start();
+    self.#roots.start();
     return self;
   }
 
@@ -143,6 +153,7 @@ export class WorkerMember implements Member {
 
   async stop(): Promise<void> {
     await closeAll(
+      () => this.#roots.stop(),
       () => this.#renewal.stop(),
       () => (this.#isLeaving ? undefined : this.#agent.stop({ keepTasks: true })),
     );
@@ -168,9 +179,10 @@ export class WorkerMember implements Member {
       logger,
       allowedUsers: this.#around.config.allowedTaskUsers,
     });
+    const { clusterId, managers, nodeId } = this.#record.current;
     return new Agent({
-      clusterId: this.#member.clusterId,
-      nodeId: this.#member.nodeId,
+      clusterId,
+      nodeId,
       bootId: readBootId(),
       description: {
         hostname,
@@ -179,15 +191,19 @@ export class WorkerMember implements Member {
         executors: [executor.runtime],
       },
       dialer: transportDialer({
-        identity: this.#identity,
-        clusterId: this.#member.clusterId,
+        identity: this.#record.identity,
+        clusterId,
         serialOf: (der) => identityOf(der).serial,
         clock,
         timers,
       }),
-      managers: this.#member.managers,
-      saveManagers: (managers) => this.#saveManagers(managers),
-      onRemoved: () => void this.#renewal.stop(),
+      managers,
+      saveManagers: (list) => this.#saveManagers(list),
+      onInfo: ({ roots }) => this.#followRoots(roots),
+      onRemoved: () => {
+        this.#roots.stop();
+        void this.#renewal.stop();
+      },
       files,
       executors: [executor],
       records: this.#createRecords(),
@@ -199,26 +215,40 @@ export class WorkerMember implements Member {
   }
 
   #createRecords(): FileRecords {
-    const { clusterId, nodeId } = this.#member;
+    const { clusterId, nodeId } = this.#record.current;
     const folder = join(this.#areas.runDir, 'records');
     return new FileRecords({ folder, bootId: readBootId(), clusterId, nodeId });
   }
 
   #saveManagers(managers: readonly ManagerPlace[]): void {
-    this.#member = {
-      ...this.#member,
-      managers: managers.map((manager) => ({ ...manager, raftId: 0 })),
-    };
     if (this.#isLeaving) return;
-    this.#around.identityFile.write(this.#member).catch((error: unknown) => {
+    const known = managers.map((manager) => ({ ...manager, raftId: 0 }));
+    this.#record.update({ managers: known }).catch((error: unknown) => {
       this.#around.logger.warn('identity.not-saved', { error });
     });
   }
 
+  #followRoots(roots: Roots | null): void {
+    if (roots === null) return;
+    const { certificates, crossCertificate, reached, step } = roots;
+    this.#roots.follow({
+      step,
+      reached,
+      // They outlive the message whose buffer they are views of.
+      certificates: certificates.map((der) => Uint8Array.from(der)),
+      cross: Uint8Array.from(crossCertificate),
+    });
+  }
+
+  async #confirmRoots(step: number): Promise<void> {
+    await this.#callAny((channel) =>
+      channel.unary(loadWire().Identity.ConfirmRoots, { step }, { timeoutMs: CALL_MS }),
+    );
+  }
+
   async #renew(signal: AbortSignal): Promise<void> {
-    const { identityFile } = this.#around;
-    const { clusterId, nodeId, certificateDer } = this.#member;
-    const { privateKeyPem } = this.#identity.current();
+    const { clusterId, nodeId, certificateDer } = this.#record.current;
+    const { privateKeyPem } = this.#record.identity.current();
     const publicKey = spkiOfKey(privateKeyPem);
     const { serial } = identityOf(certificateDer);
     const transcript = encodeRenewTranscript({ clusterId, id: nodeId, serial, publicKey });
@@ -231,18 +261,23 @@ export class WorkerMember implements Member {
     );
     const certificateNew = Uint8Array.from(certificate);
     this.#checkRenewed(certificateNew);
-    this.#member = { ...this.#member, certificateDer: certificateNew };
-    await identityFile.write(this.#member);
-    this.#identity.replace(tlsIdentityOf(this.#member, privateKeyPem));
+    await this.#record.update({ certificateDer: certificateNew });
     this.#agent.reconnect();
   }
 
   /** What is stored is what the next start depends on. */
   #checkRenewed(certificateDer: Uint8Array): void {
-    const { rootDer, nodeId, clusterId } = this.#member;
+    const { rootsDer, nodeId, clusterId, certificateDer: own } = this.#record.current;
     const now = this.#around.clock.now();
-    const named = verifyChain({ leafDer: certificateDer, rootDer, now, usage: 'client' });
-    const { spkiHash } = identityOf(this.#member.certificateDer);
+    const rootDer = rootsDer.find((root) => isIssuedBy(certificateDer, root)) ?? rootsDer[0];
+    const leafDer = certificateDer;
+    const named = verifyChain({
+      leafDer,
+      rootDer: required(rootDer, 'root'),
+      now,
+      usage: 'client',
+    });
+    const { spkiHash } = identityOf(own);
     const isOurs = named.id === nodeId && named.clusterId === clusterId;
     if (isOurs && equalBytes(named.spkiHash, spkiHash)) return;
     throw new ConclaveError('CV_PROTOCOL', 'the renewed certificate names somebody else');
@@ -251,12 +286,12 @@ export class WorkerMember implements Member {
   /** Makes a call to the first manager that answers. */
   async #callAny<T>(call: (channel: Channel) => Promise<T>): Promise<T> {
     const { clock, timers } = this.#around;
-    const { clusterId, managers } = this.#member;
+    const { clusterId, managers } = this.#record.current;
     let failure: unknown = new ConclaveError('CV_PEER_UNREACHABLE', 'no manager is known');
     for (const { nodeId, address } of managers) {
       const channel = openChannel({
         address,
-        identity: this.#identity,
+        identity: this.#record.identity,
         expect: { clusterId, nodeId },
         clock,
         timers,

@@ -88,7 +88,8 @@ describe('hostile bytes instead of', () => {
       role: 'worker',
       raftId: 0,
       certificateDer: Uint8Array.of(1, 2),
-      rootDer: Uint8Array.of(3),
+      rootsDer: [Uint8Array.of(3)],
+      crossDer: Uint8Array.of(),
       managers: [{ nodeId: 'm', raftId: 1, address: 'a:1', signingPublicKey: Uint8Array.of(4) }],
     });
     const [[name, valid] = ['', new Uint8Array(0)]] = [...files];

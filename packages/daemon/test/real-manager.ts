@@ -253,7 +253,8 @@ async function found(around: Surroundings): Promise<Found> {
     role: 'manager',
     raftId: 1,
     certificateDer: founding.certificate,
-    rootDer: founding.rootCertificate,
+    rootsDer: [founding.rootCertificate],
+    crossDer: new Uint8Array(0),
     managers: [],
   };
   return { founding, identity, privateKeyPem, localKey, slots };

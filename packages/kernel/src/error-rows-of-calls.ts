@@ -201,7 +201,7 @@ export const CALL_ERRORS = {
   CV_ROTATION_RUNNING: {
     kind: 'conflict',
     status: 'FAILED_PRECONDITION',
-    when: 'A rotation of the key ring is on its way already.',
+    when: 'A rotation of the key ring is on its way already, or one of the root is.',
     next: 'See with `conclave status` how far it is and what it waits for; it goes on by itself.',
   },
   CV_SECRET_IN_USE: {

@@ -3,8 +3,11 @@ import { limits } from '@conclave/kernel';
 import { createRoot } from '@conclave/pki';
 import { KeyRing, SecretBytes } from '@conclave/sealed';
 import type { CertificateRow, ClusterRow, CommandBody, RecoveryRow } from '@conclave/state';
-import { Issuer, ROOT_SERIAL } from './identity/issuer.js';
+import { Issuer, rootSerial } from './identity/issuer.js';
 import type { FreshKeys } from './keys/manager-keys.js';
+
+/** Number of the root that a cluster begins with. */
+const FIRST_ROOT = 1;
 
 /** What the first manager says of itself. */
 export interface FounderDescription {
@@ -66,7 +69,7 @@ async function createClusterRow(
 ): Promise<Omit<ClusterRow, 'objectVersion'>> {
   const root = await createRoot({ clusterId, now, random });
   const key = SecretBytes.take(root.privateKeyPkcs8);
-  const rootKeySealed = ring.sealCaKey({ clusterId, serial: ROOT_SERIAL, key, random });
+  const rootKeySealed = ring.sealCaKey({ clusterId, serial: rootSerial(FIRST_ROOT), key, random });
   key.wipe();
   return {
     id: clusterId,
@@ -75,6 +78,9 @@ async function createClusterRow(
     rootCertificate: root.certificateDer,
     rootKeySealed,
     rootKeyId: ring.currentKeyId,
+    rootGeneration: FIRST_ROOT,
+    rootStep: 0,
+    rootRotation: undefined,
     ringGeneration: ring.generation,
     ringKeyId: ring.currentKeyId,
     ringRotatedAtMs: now,
@@ -86,6 +92,7 @@ async function createClusterRow(
       secretValueBytesMax: limits.SECRET_VALUE_BYTES_DEFAULT,
       heartbeatPeriodMs: limits.HEARTBEAT_PERIOD_MS,
       raftTimeScale: 1,
+      certificates: limits.CERTIFICATES_DEFAULT,
     },
   };
 }
@@ -120,6 +127,7 @@ function founderNode(
       ringGeneration: generation,
     },
     sessionId: '',
+    rootStep: 0,
     sessionCount: 0,
     tokenId: '',
     createdAtMs: now,

@@ -6,6 +6,7 @@ import { Membership } from './consensus/membership.js';
 import type { MembershipPort } from './consensus/membership.js';
 import { RingRotation } from './keys/ring-rotation.js';
 import type { RingHolder } from './keys/ring-rotation.js';
+import { RootRotation } from './keys/root-rotation.js';
 import { Liveness } from './scheduling/liveness.js';
 import { Scheduler } from './scheduling/scheduler.js';
 
@@ -30,6 +31,7 @@ export class LeaderDuties {
   readonly #liveness: Liveness;
   readonly #membership: Membership;
   readonly #rotation: RingRotation;
+  readonly #rootRotation: RootRotation;
   readonly #unwatch: () => void;
 
   constructor(options: LeaderDutiesOptions) {
@@ -37,15 +39,19 @@ export class LeaderDuties {
     this.#liveness = new Liveness(options);
     this.#membership = new Membership(options.membership, options.timers, options.logger);
     this.#rotation = new RingRotation(options);
+    this.#rootRotation = new RootRotation(options);
     this.#unwatch = options.state.watch(({ changes }) => {
       const isNode = changes.some(({ kind }) => kind === 'node');
       if (isNode) this.#membership.wake();
-      if (isNode || changes.some(({ kind }) => kind === 'cluster')) this.#rotation.wake();
+      if (!isNode && changes.every(({ kind }) => kind !== 'cluster')) return;
+      this.#rotation.wake();
+      this.#rootRotation.wake();
     });
     this.#liveness.start();
     this.#scheduler.start();
     this.#membership.start();
     this.#rotation.start();
+    this.#rootRotation.start();
   }
 
   /** What a manager says of its sessions; answers those that are not valid any more. */
@@ -80,6 +86,7 @@ export class LeaderDuties {
     this.#liveness.stop();
     this.#membership.stop();
     this.#rotation.stop();
+    this.#rootRotation.stop();
   }
 }
 

@@ -2,7 +2,7 @@ import { ConclaveError } from '@conclave/kernel';
 import { identityOf, rootPin } from '@conclave/pki';
 import { hash } from '@conclave/sealed';
 import type { KeyRing } from '@conclave/sealed';
-import type { CommandBody, State } from '@conclave/state';
+import type { Change, CommandBody, State } from '@conclave/state';
 import { serve } from '@conclave/transport';
 import type { Authority, ServedService } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -22,6 +22,8 @@ import { JoinService } from './identity/join-service.js';
 import type { ManagerKeys } from './keys/manager-keys.js';
 import { RecoveryFollower } from './keys/recovery-follower.js';
 import { RingKeeper } from './keys/ring-keeper.js';
+import { rootDemandOf } from './keys/root-demand.js';
+import type { RootDemand } from './keys/root-demand.js';
 import type { KeySlots } from './keys/slots.js';
 import { ServiceLogs } from './service-logs.js';
 
@@ -142,6 +144,29 @@ export class Manager {
     return issued;
   }
 
+  /**
+   * Tells which roots this manager is to trust: once there is state, and after each change. Returns
+   * the way to stop.
+   */
+  followRoots(listener: (demand: RootDemand) => void): () => void {
+    const tell = (): void => {
+      const demand = rootDemandOf(this.state, this.#options.nodeId);
+      if (demand !== undefined) listener(demand);
+    };
+    tell();
+    return this.#consensus.replicated.listen((event) => {
+      const isAbout = event.kind === 'replaced' || event.batch.changes.some(isClusterChange);
+      if (isAbout) tell();
+    });
+  }
+
+  /** Says that this manager has taken a step of the roots, with the certificate that it uses. */
+  confirmRoots(step: number): Promise<void> {
+    const { nodeId: id } = this.#options;
+    const { serial } = identityOf(this.#certificate());
+    return this.#commitOwn(id, { kind: 'node.root', id, step, serial });
+  }
+
   /** Takes a manager out of the quorum. @throws CV_LAST_MANAGER, CV_DEADLINE */
   removeMember(nodeId: string): Promise<void> {
     return this.#consensus.removeMember(nodeId);
@@ -178,7 +203,6 @@ export class Manager {
   }
 
   #createControl(): ControlApi {
-    const { identity } = this.#options;
     const consensus = this.#consensus;
     return createControlApi({
       ...this.#options,
@@ -193,7 +217,7 @@ export class Manager {
         return (await consensus.proposer.propose(by, command, { request })).result;
       },
       readIndex: async () => void (await consensus.host.readIndex()),
-      rootPin: () => rootPin(identity.current().rootsDer[0] ?? new Uint8Array(0)),
+      rootPin: () => rootPin(clusterOf(this.state).rootCertificate),
       removeMember: (id) => consensus.removeMember(id),
       issue: (subject) => this.#issuer.issue(clusterOf(this.state), this.#ring(), subject),
       status: consensus.status,
@@ -275,4 +299,8 @@ export class Manager {
     const { ended, proposer } = this.#consensus;
     await proposer.commit({ kind: 'node', id: nodeId }, body, { signal: ended });
   }
+}
+
+function isClusterChange({ kind }: Change): boolean {
+  return kind === 'cluster';
 }

@@ -10,7 +10,7 @@ import type { Random } from '@conclave/kernel';
 
 import { checkLabel } from './names.js';
 import type { CertificateRole } from './names.js';
-import { leafExtensions, rootExtensions } from './profile.js';
+import { issuedBy, leafExtensions, rootExtensions } from './profile.js';
 import { readPublicKey, spkiHashOf } from './public-key.js';
 import { readRoot } from './root.js';
 
@@ -43,6 +43,17 @@ export interface CreatedRoot {
   readonly privateKeyPkcs8: Uint8Array;
   /** SHA-256 of the public key info, as it stands in join tokens. */
   readonly pin: Uint8Array;
+}
+
+/** Arguments of {@link crossSign}. */
+export interface CrossSignRequest {
+  /** The root that signs. */
+  readonly byDer: Uint8Array;
+  /** Its private key, PKCS #8; not wiped here. */
+  readonly byPrivateKey: Uint8Array;
+  /** The root whose key is certified. */
+  readonly rootDer: Uint8Array;
+  readonly random: Random;
 }
 
 /** Whom a certificate names. */
@@ -91,6 +102,30 @@ export async function createRoot({ clusterId, now, random }: RootRequest): Promi
     rootPrivateKey: privateKeyPkcs8,
   });
   return { certificateDer, privateKeyPkcs8, pin: spkiHashOf(spkiDer) };
+}
+
+/**
+ * The key of one root, certified by another root of the same cluster and for no longer than both
+ * are valid: who trusts the other one may follow to this one.
+ * @throws CV_UNAUTHENTICATED when one of them is not a root
+ * @throws CV_ARGUMENT_INVALID when they are of two clusters
+ */
+export async function crossSign(request: CrossSignRequest): Promise<Uint8Array> {
+  const by = readRoot(request.byDer);
+  const root = readRoot(request.rootDer);
+  const { clusterId, spkiDer } = root;
+  if (by.clusterId !== clusterId) throw invalid('root certificate belongs to another cluster');
+  return signCertificate({
+    subject: rootName(clusterId),
+    issuer: rootName(clusterId),
+    serial: request.random.bytes(SERIAL_BYTES),
+    notBefore: Math.max(root.notBeforeMs, by.notBeforeMs),
+    notAfter: Math.min(root.notAfterMs, by.notAfterMs),
+    spkiDer,
+    curve: ROOT_CURVE,
+    extensions: [...rootExtensions(clusterId, spkiDer), issuedBy(by.spkiDer)],
+    rootPrivateKey: request.byPrivateKey,
+  });
 }
 
 /**

@@ -59,8 +59,13 @@ export function leafExtensions(profile: LeafProfile): Extension[] {
     ),
     new SubjectAlternativeNameExtension(isManager ? [uri, dns] : [uri]),
     new SubjectKeyIdentifierExtension(keyIdentifier(profile.spkiDer)),
-    new AuthorityKeyIdentifierExtension(keyIdentifier(profile.rootSpkiDer)),
+    issuedBy(profile.rootSpkiDer),
   ];
+}
+
+/** Names the key that signs: all roots of a cluster have the same subject. */
+export function issuedBy(spkiDer: Uint8Array): Extension {
+  return new AuthorityKeyIdentifierExtension(keyIdentifier(spkiDer));
 }
 
 /** RFC 7093 section 2 method 4: a truncated SHA-256 of the public key info. */

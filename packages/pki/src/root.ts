@@ -1,5 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 
+import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
+
 import { notAccepted, readCertificate, spkiOf } from './certificate.js';
 import { isCertificateLabel } from './names.js';
 import { spkiHashOf } from './public-key.js';
@@ -20,14 +22,32 @@ const SUBJECT = /^O=([^\n]+)\nCN=root$/;
  * @throws CV_UNAUTHENTICATED when it is not one
  */
 export function readRoot(rootDer: Uint8Array): RootCertificate {
+  const root = readIssuer(rootDer);
+  if (root.certificate.verify(root.certificate.publicKey)) return root;
+  throw notAccepted('certificate is not a root of a cluster');
+}
+
+/**
+ * Reads the key of a root that another root of its cluster has certified, and checks that it did.
+ * @throws CV_UNAUTHENTICATED when it is anything else
+ * @throws CV_CA_MISMATCH when another root certified it
+ */
+export function readCrossSigned(crossDer: Uint8Array, by: RootCertificate): RootCertificate {
+  const cross = readIssuer(crossDer);
+  if (cross.clusterId === by.clusterId && cross.certificate.verify(by.certificate.publicKey)) {
+    return cross;
+  }
+  throw new ConclaveError('CV_CA_MISMATCH', 'the root was certified by another root');
+}
+
+function readIssuer(rootDer: Uint8Array): RootCertificate {
   const certificate = readCertificate(rootDer);
   const clusterId = SUBJECT.exec(certificate.subject)?.[1] ?? '';
   const isRoot =
     isCertificateLabel(clusterId) &&
     certificate.ca &&
     certificate.issuer === certificate.subject &&
-    certificate.publicKey.asymmetricKeyDetails?.namedCurve === 'secp384r1' &&
-    certificate.verify(certificate.publicKey);
+    certificate.publicKey.asymmetricKeyDetails?.namedCurve === 'secp384r1';
   if (!isRoot) throw notAccepted('certificate is not a root of a cluster');
   return {
     certificate,
@@ -44,4 +64,21 @@ export function readRoot(rootDer: Uint8Array): RootCertificate {
  */
 export function rootPin(rootDer: Uint8Array): Uint8Array {
   return spkiHashOf(readRoot(rootDer).spkiDer);
+}
+
+/** True when `crossDer` certifies the key of `rootDer` under `byDer`. False for anything else. */
+export function isCrossSigned(
+  crossDer: Uint8Array,
+  byDer: Uint8Array,
+  rootDer: Uint8Array,
+): boolean {
+  try {
+    return equalBytes(
+      readCrossSigned(crossDer, readRoot(byDer)).spkiDer,
+      readRoot(rootDer).spkiDer,
+    );
+  } catch (error) {
+    if (isConclaveError(error)) return false;
+    throw error;
+  }
 }

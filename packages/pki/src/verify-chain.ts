@@ -3,13 +3,15 @@ import { ConclaveError } from '@conclave/kernel';
 import { notAccepted, readCertificate } from './certificate.js';
 import { readIdentity } from './identity.js';
 import type { CertificateIdentity } from './identity.js';
-import { readRoot } from './root.js';
+import { readCrossSigned, readRoot } from './root.js';
 
 /** Arguments of {@link verifyChain}. */
 export interface ChainRequest {
   readonly leafDer: Uint8Array;
   /** The trusted root; the caller has compared its pin. */
   readonly rootDer: Uint8Array;
+  /** The key of a newer root, certified by the trusted one: who issued the leaf. Default: none. */
+  readonly crossDer?: Uint8Array | undefined;
   /** Milliseconds since 1970 UTC. */
   readonly now: number;
   /** `server` accepts managers only. */
@@ -26,10 +28,11 @@ export interface ChainRequest {
  * @throws CV_UNAUTHENTICATED when a certificate breaks the profile or may not be used so
  */
 export function verifyChain(request: ChainRequest): CertificateIdentity {
-  const { now, usage, expiredGraceMs = 0 } = request;
+  const { crossDer, now, usage, expiredGraceMs = 0 } = request;
   const root = readRoot(request.rootDer);
+  const issuer = crossDer === undefined ? root : readCrossSigned(crossDer, root);
   const leaf = readCertificate(request.leafDer);
-  if (!leaf.checkIssued(root.certificate) || !leaf.verify(root.certificate.publicKey)) {
+  if (!leaf.checkIssued(issuer.certificate) || !leaf.verify(issuer.certificate.publicKey)) {
     throw new ConclaveError('CV_CA_MISMATCH', 'certificate was issued by another root');
   }
   const identity = readIdentity(leaf);
@@ -37,12 +40,20 @@ export function verifyChain(request: ChainRequest): CertificateIdentity {
     throw new ConclaveError('CV_CA_MISMATCH', 'certificate was issued for another cluster');
   }
   checkTime('root certificate', root, now);
+  checkTime('root certificate', issuer, now);
   const notAfterMs = identity.notAfterMs + expiredGraceMs;
   checkTime('certificate', { notBeforeMs: identity.notBeforeMs, notAfterMs }, now);
   if (usage === 'server' && identity.role !== 'manager') {
     throw notAccepted('certificate is not that of a manager');
   }
   return identity;
+}
+
+/** True when the root, or the certified key of one, issued the leaf. Its time does not matter. */
+export function isIssuedBy(leafDer: Uint8Array, issuerDer: Uint8Array): boolean {
+  const leaf = readCertificate(leafDer);
+  const issuer = readCertificate(issuerDer);
+  return leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
 }
 
 function checkTime(

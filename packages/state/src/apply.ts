@@ -12,6 +12,14 @@ import {
   retireVersions,
   rewrapVersions,
 } from './ring.js';
+import {
+  activateRoot,
+  beginRootRotation,
+  dropRoot,
+  finishRootRotation,
+  noteRoot,
+  offerRoot,
+} from './root.js';
 import type { CommandResult } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import {
@@ -47,6 +55,11 @@ const HANDLERS: Handlers = {
   'ring.rewrap': rewrapVersions,
   'ring.retire': retireVersions,
   'ring.finish': finishRotation,
+  'root.rotate': beginRootRotation,
+  'root.offer': offerRoot,
+  'root.activate': activateRoot,
+  'root.drop': dropRoot,
+  'root.finish': finishRootRotation,
   'secret.set': setSecret,
   'secret.update': updateSecret,
   'secret.rollback': rollbackSecret,
@@ -63,6 +76,7 @@ const HANDLERS: Handlers = {
   'node.join': joinNode,
   'node.update': updateNode,
   'node.renew': renewNode,
+  'node.root': noteRoot,
   'nodes.observe': observeNodes,
   'node.membership': setMembership,
   'node.addresses': setAddresses,

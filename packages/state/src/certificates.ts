@@ -9,8 +9,11 @@ const invalid = (rule: string): CommandResult =>
 export function refuseCertificate(
   tables: Tables,
   ownerId: string,
-  { publicKeyHash, serial }: CertificateRow,
+  { publicKeyHash, root, serial }: CertificateRow,
 ): CommandResult | undefined {
+  if (root !== (tables.clusterRow()?.rootGeneration ?? root)) {
+    return refused('CV_STATE_STALE', 'the root certificate was replaced meanwhile');
+  }
   const { adminsByPublicKey, adminsBySerial, nodesByPublicKey, nodesBySerial } = tables.indexes;
   const isOther = (owner: string): boolean => owner !== ownerId;
   for (const index of [nodesByPublicKey, adminsByPublicKey]) {

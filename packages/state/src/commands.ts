@@ -7,6 +7,7 @@ import type {
   NodeRow,
   ReceiptRow,
   RecoveryRow,
+  RootRow,
   SealedValueRow,
   ServiceSpec,
   TaskState,
@@ -49,6 +50,17 @@ export type CommandBody =
     }
   | { readonly kind: 'ring.retire'; readonly keyId: number }
   | { readonly kind: 'ring.finish'; readonly keyId: number }
+  // --- the root certificate, in the order of a rotation; only the first is asked for by a person
+  | { readonly kind: 'root.rotate' }
+  | {
+      readonly kind: 'root.offer';
+      readonly next: RootRow;
+      /** Its key, certified by the root in force. */
+      readonly crossCertificate: Uint8Array;
+    }
+  | { readonly kind: 'root.activate'; readonly step: number }
+  | { readonly kind: 'root.drop'; readonly step: number }
+  | { readonly kind: 'root.finish'; readonly step: number }
   // --- the recovery key: staged, sealed to by every manager, confirmed by its owner
   | { readonly kind: 'recovery.stage'; readonly recovery: Omit<RecoveryRow, 'generation'> }
   | { readonly kind: 'recovery.sealed'; readonly id: string; readonly generation: number }
@@ -153,6 +165,14 @@ export type CommandBody =
       readonly usedSerial: string;
       readonly certificate: CertificateRow;
       readonly previousUntilMs: number;
+    }
+  | {
+      readonly kind: 'node.root';
+      readonly id: string;
+      /** The node trusts what this step of the roots asks for. */
+      readonly step: number;
+      /** Serial of the certificate with which it says so: the one that it uses. */
+      readonly serial: string;
     }
   | { readonly kind: 'nodes.observe'; readonly nodes: readonly NodeObservation[] }
   | {

@@ -13,6 +13,7 @@ import type {
   TokenRow,
 } from './rows.js';
 import { countOtherKeys, managersWithoutRing } from './ring.js';
+import { nodesBehindRoot } from './root.js';
 import type { GroupIndex, Table } from './table.js';
 import { rowsOf } from './tables.js';
 import type { Tables } from './tables.js';
@@ -184,6 +185,11 @@ export class Queries {
   /** Hostnames of the managers that do not hold this generation of the key ring yet. */
   managersWithoutRing(generation: number): string[] {
     return managersWithoutRing(this.#tables, generation).map(({ hostname }) => hostname);
+  }
+
+  /** Hostnames of the nodes that have not taken this step of the roots yet. */
+  nodesBehindRoot(step: number): string[] {
+    return nodesBehindRoot(this.#tables, step).map(({ hostname }) => hostname);
   }
 
   /** Live versions of secrets under another version of the key ring; walks over all secrets. */

@@ -59,6 +59,9 @@ export function beginRotation(scope: Scope, command: CommandOf<'ring.rotate'>): 
   if (cluster.ringRotation !== undefined) {
     return refused('CV_ROTATION_RUNNING', 'the key ring is being rotated already');
   }
+  if (cluster.rootRotation !== undefined) {
+    return refused('CV_ROTATION_RUNNING', 'the root certificate is being replaced');
+  }
   const rotation: RingRotationRow = {
     phase: 'offering',
     keyId: 0,

@@ -4,6 +4,7 @@ import type {
   AdminRow,
   BindingSpec,
   CertificateRow,
+  CertificateSettings,
   ClusterRow,
   ClusterSettings,
   CommandResult,
@@ -16,6 +17,8 @@ import type {
   RequestRow,
   RestartSpec,
   RingRotationRow,
+  RootRotationRow,
+  RootRow,
   SealedValueRow,
   ServiceRow,
   ServiceSpec,
@@ -55,6 +58,11 @@ export const settings: Parser<ClusterSettings> = fields<ClusterSettings>({
   secretValueBytesMax: count,
   heartbeatPeriodMs: count,
   raftTimeScale: count,
+  certificates: fields<CertificateSettings>({
+    managerLifeMs: count,
+    workerLifeMs: count,
+    recoveryMs: count,
+  }),
 });
 
 /** The fields of a {@link RecoveryRow}. */
@@ -66,6 +74,13 @@ export const recoveryFields: Fields<RecoveryRow> = {
 };
 const recovery: Parser<RecoveryRow> = fields<RecoveryRow>(recoveryFields);
 
+/** A {@link RootRow}. */
+export const root: Parser<RootRow> = fields<RootRow>({
+  certificate: bytes,
+  keySealed: bytes,
+  keyId: count,
+});
+
 /** The fields of a {@link ClusterRow}. */
 export const clusterFields: Fields<ClusterRow> = {
   id: text,
@@ -74,6 +89,19 @@ export const clusterFields: Fields<ClusterRow> = {
   rootCertificate: bytes,
   rootKeySealed: bytes,
   rootKeyId: count,
+  rootGeneration: count,
+  rootStep: count,
+  rootRotation: optional(
+    fields<RootRotationRow>({
+      phase: oneOf('making', 'spreading', 'renewing', 'dropping'),
+      next: optional(root),
+      previousCertificate: bytes,
+      crossCertificate: bytes,
+      isRepeated: flag,
+      startedAtMs: count,
+      startedBy: actor,
+    }),
+  ),
   ringGeneration: count,
   ringKeyId: count,
   ringRotatedAtMs: count,
@@ -191,6 +219,7 @@ export const certificate: Parser<CertificateRow> = fields<CertificateRow>({
   serial: text,
   notAfterMs: count,
   publicKeyHash: text,
+  root: count,
 });
 
 /** The fields of a {@link NodeRow}. */
@@ -220,6 +249,7 @@ export const nodeFields: Fields<NodeRow> = {
       ringGeneration: count,
     }),
   ),
+  rootStep: count,
   sessionId: text,
   sessionCount: count,
   tokenId: text,

@@ -23,6 +23,12 @@ export interface ClusterRow {
   readonly rootKeySealed: Uint8Array;
   /** Version of the key ring that seals it. */
   readonly rootKeyId: number;
+  /** Number of the root: 1, 2, ... */
+  readonly rootGeneration: number;
+  /** Grows with every change of the roots that nodes have to follow, and say that they did. */
+  readonly rootStep: number;
+  /** Undefined: the root is not being replaced. */
+  readonly rootRotation: RootRotationRow | undefined;
   readonly ringGeneration: number;
   /** Version of the key ring that everything new is sealed under. */
   readonly ringKeyId: number;
@@ -60,6 +66,38 @@ export interface RingRotationRow {
   readonly startedBy: Actor;
 }
 
+/**
+ * A change to another root certificate, from phase to phase. Every node follows each step and says
+ * so before the next one is taken, so that no two of them ever trust nothing in common.
+ */
+export interface RootRotationRow {
+  readonly phase:
+    | 'making' // the leader makes a root
+    | 'spreading' // all nodes come to trust it besides the one in force
+    | 'renewing' // it is in force: all nodes get certificates under it, and use them
+    | 'dropping'; // nobody uses the root before: all nodes stop trusting it
+  /** While it spreads. */
+  readonly next: RootRow | undefined;
+  /** The root before, while certificates under it are in use; else empty. */
+  readonly previousCertificate: Uint8Array;
+  /** The key of the newer root, certified by the older one, while both are trusted; else empty. */
+  readonly crossCertificate: Uint8Array;
+  /** Another rotation was asked for, too late for this one to answer it. */
+  readonly isRepeated: boolean;
+  readonly startedAtMs: number;
+  readonly startedBy: Actor;
+}
+
+/** A root certificate that is not in force yet. */
+export interface RootRow {
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** Its signing key (PKCS 8), sealed under the key ring. */
+  readonly keySealed: Uint8Array;
+  /** Version of the key ring that seals it. */
+  readonly keyId: number;
+}
+
 /** The public half of a recovery key. */
 export interface RecoveryRow {
   /** Grows with every recovery key, from 1. */
@@ -78,6 +116,15 @@ export interface ClusterSettings {
   readonly heartbeatPeriodMs: number;
   /** Multiplies the Raft timing, 1..50. */
   readonly raftTimeScale: number;
+  readonly certificates: CertificateSettings;
+}
+
+/** How long certificates of nodes live. All in milliseconds. */
+export interface CertificateSettings {
+  readonly managerLifeMs: number;
+  readonly workerLifeMs: number;
+  /** For how long after its end a certificate still gets its holder the next one. */
+  readonly recoveryMs: number;
 }
 
 export interface SecretRow {
@@ -261,6 +308,8 @@ export interface NodeRow {
   readonly previousCertificate: CertificateRow | undefined;
   readonly previousUntilMs: number;
   readonly manager: ManagerRow | undefined;
+  /** Step of the roots of the cluster that it said it has taken. */
+  readonly rootStep: number;
   /** Identity of the live session; empty: none. */
   readonly sessionId: string;
   readonly sessionCount: number;
@@ -275,6 +324,8 @@ export interface CertificateRow {
   readonly notAfterMs: number;
   /** SHA-256 of the public key info, lower-case hex. */
   readonly publicKeyHash: string;
+  /** Number of the root that issued it. */
+  readonly root: number;
 }
 
 export interface ManagerRow {

@@ -16,7 +16,7 @@ const renew = (id: string, usedSerial: string, serial: string): CommandBody => (
   kind: 'admin.renew',
   id,
   usedSerial,
-  certificate: { serial, notAfterMs: bench.atMs + 1_000, publicKeyHash: `key-${id}` },
+  certificate: { serial, notAfterMs: bench.atMs + 1_000, publicKeyHash: `key-${id}`, root: 1 },
   previousUntilMs: bench.atMs + 10,
 });
 const revoke = (id: string): CommandBody => ({ kind: 'admin.revoke', id });
@@ -31,7 +31,7 @@ describe('administrators', () => {
     bench.no('CV_ARGUMENT_INVALID', create('b', { certificate }));
     bench.no(
       'CV_ARGUMENT_INVALID',
-      create('b', { certificate: { ...certificate, publicKeyHash: 'other' } }),
+      create('b', { certificate: { ...certificate, publicKeyHash: 'other', root: 1 } }),
     );
     bench.node('n');
     bench.no('CV_ARGUMENT_INVALID', create('b', { certificate: nodeFields('n').certificate }));

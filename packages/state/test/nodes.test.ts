@@ -19,6 +19,9 @@ const cluster: CommandBody = {
     rootCertificate: Uint8Array.of(1, 2),
     rootKeySealed: Uint8Array.of(3),
     rootKeyId: 1,
+    rootGeneration: 1,
+    rootStep: 0,
+    rootRotation: undefined,
     ringGeneration: 1,
     ringKeyId: 1,
     ringRotatedAtMs: 0,
@@ -26,7 +29,12 @@ const cluster: CommandBody = {
     recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
     stagedRecovery: undefined,
     stagedRecoveryBy: [],
-    settings: { secretValueBytesMax: 1024, heartbeatPeriodMs: 1500, raftTimeScale: 1 },
+    settings: {
+      secretValueBytesMax: 1024,
+      heartbeatPeriodMs: 1500,
+      raftTimeScale: 1,
+      certificates: limits.CERTIFICATES_DEFAULT,
+    },
   },
   node: {
     ...nodeFields('m1', { state: 'READY', manager: managerFields(1) }),
@@ -61,7 +69,9 @@ describe('the cluster', () => {
   });
 
   test('has settings once it is there', () => {
-    const settings = { secretValueBytesMax: 2048, heartbeatPeriodMs: 3000, raftTimeScale: 2 };
+    const certificates = limits.CERTIFICATES_DEFAULT;
+    const times = { heartbeatPeriodMs: 3000, raftTimeScale: 2 };
+    const settings = { secretValueBytesMax: 2048, ...times, certificates };
     const bench = new Bench();
     bench.no('CV_NOT_INITIALIZED', { kind: 'cluster.settings', settings });
     bench.ok(cluster);
@@ -106,9 +116,9 @@ describe('joining', () => {
     const bench = clusterBench();
     bench.ok(join('w1', 'tw'));
     bench.no('CV_ARGUMENT_INVALID', join('w1', 'tw'));
-    const certificate = { serial: 'fresh', notAfterMs: 1, publicKeyHash: 'key-w1' };
+    const certificate = { serial: 'fresh', notAfterMs: 1, publicKeyHash: 'key-w1', root: 1 };
     bench.no('CV_ARGUMENT_INVALID', join('w2', 'tw', { certificate }));
-    const sameSerial = { serial: 'cert-w1', notAfterMs: 1, publicKeyHash: 'fresh' };
+    const sameSerial = { serial: 'cert-w1', notAfterMs: 1, publicKeyHash: 'fresh', root: 1 };
     bench.no('CV_ARGUMENT_INVALID', join('w2', 'tw', { certificate: sameSerial }));
   });
 
@@ -186,7 +196,7 @@ describe('a node', () => {
     const bench = clusterBench();
     bench.ok(join('w1', 'tw'));
     expect(bench.state.nodeBySerial('cert-w1')?.id).toBe('w1');
-    const certificate = { serial: 'second', notAfterMs: START_MS, publicKeyHash: 'key-2' };
+    const certificate = { serial: 'second', notAfterMs: START_MS, publicKeyHash: 'key-2', root: 1 };
     const renew = {
       kind: 'node.renew',
       id: 'w1',
@@ -206,7 +216,7 @@ describe('a node', () => {
     bench.no('CV_NODE_NOT_FOUND', { ...renew, id: 'nobody' });
     const taken = { ...certificate, serial: 'cert-m1' };
     bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: taken });
-    const takenKey = { serial: 'new', notAfterMs: 1, publicKeyHash: 'key-m1' };
+    const takenKey = { serial: 'new', notAfterMs: 1, publicKeyHash: 'key-m1', root: 1 };
     bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: takenKey });
   });
 
@@ -214,7 +224,7 @@ describe('a node', () => {
     const bench = clusterBench();
     bench.ok(join('w1', 'tw'));
     const renew = (serial: string, usedSerial: string): void => {
-      const certificate = { serial, notAfterMs: START_MS, publicKeyHash: 'key-2' };
+      const certificate = { serial, notAfterMs: START_MS, publicKeyHash: 'key-2', root: 1 };
       bench.ok({ kind: 'node.renew', id: 'w1', usedSerial, certificate, previousUntilMs: 77 });
     };
     renew('lost', 'cert-w1');

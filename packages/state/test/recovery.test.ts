@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { limits } from '@conclave/kernel';
 import type { CommandBody, RecoveryRow } from '../src/index.js';
 import { Bench, managerFields, nodeFields, START_MS, tokenFields } from './support/bench.js';
 
@@ -29,6 +30,9 @@ beforeEach(() => {
       rootCertificate: Uint8Array.of(1),
       rootKeySealed: Uint8Array.of(2),
       rootKeyId: 1,
+      rootGeneration: 1,
+      rootStep: 0,
+      rootRotation: undefined,
       ringGeneration: 1,
       ringKeyId: 1,
       ringRotatedAtMs: 0,
@@ -36,7 +40,12 @@ beforeEach(() => {
       recovery: { generation: 1, ...recovery(1) },
       stagedRecovery: undefined,
       stagedRecoveryBy: [],
-      settings: { secretValueBytesMax: 1024, heartbeatPeriodMs: 1500, raftTimeScale: 1 },
+      settings: {
+        secretValueBytesMax: 1024,
+        heartbeatPeriodMs: 1500,
+        raftTimeScale: 1,
+        certificates: limits.CERTIFICATES_DEFAULT,
+      },
     },
     node: {
       ...nodeFields('m1', { hostname: 'one', manager: managerFields(1) }),

@@ -91,6 +91,7 @@ export const SAFE_FIELDS: ReadonlySet<string> = new Set([
   'size',
   'slot',
   'state',
+  'step',
   'stream',
   'swap',
   'target',

@@ -29,22 +29,38 @@ function leafOf(socket: TLSSocket): Uint8Array {
   return new Uint8Array(der);
 }
 
-/** What the first root says that issued the certificate, else the failure under the last one. */
+/**
+ * What the first root says that issued the certificate, or certified the root that did, else the
+ * failure under the last one.
+ */
 function verifyUnderRoots(
-  leafDer: Uint8Array,
+  {
+    leafDer,
+    crossDer,
+  }: { readonly leafDer: Uint8Array; readonly crossDer: Uint8Array | undefined },
   rootsDer: readonly Uint8Array[],
   now: number,
 ): CertificateIdentity {
   let failure: unknown = mismatch('there is no root to trust');
-  for (const rootDer of rootsDer) {
+  const direct = rootsDer.map((rootDer) => ({ rootDer }));
+  const crossed = crossDer === undefined ? [] : rootsDer.map((rootDer) => ({ rootDer, crossDer }));
+  for (const way of [...direct, ...crossed]) {
     try {
-      return verifyChain({ leafDer, rootDer, now, usage: 'server' });
+      return verifyChain({ ...way, leafDer, now, usage: 'server' });
     } catch (error) {
       if (!isConclaveError(error) || error.code !== 'CV_CA_MISMATCH') throw error;
       failure = error;
     }
   }
   throw failure;
+}
+
+/** What the peer sent behind its own certificate, when that is not its root itself. */
+function crossOf(socket: TLSSocket): Uint8Array | undefined {
+  const leaf = socket.getPeerCertificate(true);
+  const issuer = leaf.issuerCertificate as DetailedPeerCertificate | undefined;
+  const isSelfSigned = issuer?.issuerCertificate === issuer;
+  return issuer === undefined || isSelfSigned ? undefined : new Uint8Array(issuer.raw);
 }
 
 function checkExpected(identity: CertificateIdentity, expect: ExpectedManager): void {
@@ -84,7 +100,8 @@ export function memberHandshake(
     },
     verify: (socket) => {
       const { rootsDer } = source.current();
-      const identity = verifyUnderRoots(leafOf(socket), rootsDer, clock.now());
+      const presented = { leafDer: leafOf(socket), crossDer: crossOf(socket) };
+      const identity = verifyUnderRoots(presented, rootsDer, clock.now());
       checkExpected(identity, expect);
       if (!socket.authorized) {
         throw mismatch(

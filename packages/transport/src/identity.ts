@@ -70,10 +70,12 @@ export function secureContextOptions(
 ): SecureContextOptions {
   const roots = identity.rootsDer.map((der) => toPem('CERTIFICATE', der));
   const chain = identity.certificatesDer.map((der) => toPem('CERTIFICATE', der));
+  // A link to an older root is for members; who joins compares the roots themselves.
+  const shown = presents === 'chain' ? chain : [...chain.slice(0, 1), ...roots];
   const { buffer, byteOffset, byteLength } = identity.privateKeyPem;
   return {
     ...tlsRange(),
-    cert: Buffer.concat(presents === 'chain' ? chain : [...chain, ...roots]),
+    cert: Buffer.concat(shown),
     key: Buffer.from(buffer, byteOffset, byteLength),
     ca: roots.map((pem) => Buffer.from(pem)),
   };

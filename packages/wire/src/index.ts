@@ -39,6 +39,14 @@ export type {
   ConfirmRecoveryRequestInput,
 } from './generated/conclave/v1/ConfirmRecoveryRequest.js';
 export type {
+  ConfirmRootsRequest,
+  ConfirmRootsRequestInput,
+} from './generated/conclave/v1/ConfirmRootsRequest.js';
+export type {
+  ConfirmRootsResponse,
+  ConfirmRootsResponseInput,
+} from './generated/conclave/v1/ConfirmRootsResponse.js';
+export type {
   CreateAdminRequest,
   CreateAdminRequestInput,
 } from './generated/conclave/v1/CreateAdminRequest.js';
@@ -247,10 +255,16 @@ export type {
   RollbackSecretRequest,
   RollbackSecretRequestInput,
 } from './generated/conclave/v1/RollbackSecretRequest.js';
+export type { RootStatus, RootStatusInput } from './generated/conclave/v1/RootStatus.js';
+export type { Roots, RootsInput } from './generated/conclave/v1/Roots.js';
 export type {
   RotateRingRequest,
   RotateRingRequestInput,
 } from './generated/conclave/v1/RotateRingRequest.js';
+export type {
+  RotateRootRequest,
+  RotateRootRequestInput,
+} from './generated/conclave/v1/RotateRootRequest.js';
 export type {
   ScaleServiceRequest,
   ScaleServiceRequestInput,

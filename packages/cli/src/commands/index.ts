@@ -7,6 +7,7 @@ import { MEMBERSHIP_COMMANDS } from './membership.js';
 import { NODE_COMMANDS } from './node.js';
 import { COMPLETION_COMMAND, DAEMON_COMMAND, VERSION_COMMAND } from './other.js';
 import { ROTATE_RING_COMMAND } from './ring.js';
+import { ROTATE_ROOT_COMMAND } from './root.js';
 import { SECRET_MANAGE_COMMANDS } from './secret-manage.js';
 import { SECRET_CHANGE_COMMANDS } from './secret.js';
 import { SERVICE_CHANGE_COMMANDS } from './service-change.js';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...ADMIN_COMMANDS,
   ...CONTEXT_COMMANDS,
   ROTATE_RING_COMMAND,
+  ROTATE_ROOT_COMMAND,
   STATUS_COMMAND,
   EVENTS_COMMAND,
   COMPLETION_COMMAND,

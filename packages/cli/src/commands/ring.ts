@@ -19,12 +19,15 @@ export function ringText({ keyId, phase, remaining, waitingFor }: RingStatus): s
   }
 }
 
-/** Tells a person who waits how far it is, once for each change. */
-function progressLines(call: Call): (ring: RingStatus) => void {
+/** Tells a person who waits for a rotation how far it is, once for each change. */
+export function progressLines<Status>(
+  call: Call,
+  textOf: (status: Status) => string,
+): (status: Status) => void {
   const { stderr } = call.io;
   let shown = '';
-  return (ring) => {
-    const text = ringText(ring);
+  return (status) => {
+    const text = textOf(status);
     if (stderr.isTerminal && text !== shown) void stderr.write(`${text}\n`).catch(() => undefined);
     shown = text;
   };
@@ -57,7 +60,7 @@ export const ROTATE_RING_COMMAND: CommandSpec = {
       return;
     }
     const { signal } = call.tools;
-    const onProgress = progressLines(call);
+    const onProgress = progressLines(call, ringText);
     const { keyId, phase } = await client.cluster.waitForRing({
       signal,
       onProgress,

@@ -5,6 +5,7 @@ import { formatTable } from '../output/table.js';
 import { age, oneLine, time } from '../output/text.js';
 import { formatYaml } from '../output/yaml.js';
 import { ringText } from './ring.js';
+import { rootText } from './root.js';
 import { plural } from './shared.js';
 
 /** Something that needs a person. */
@@ -101,6 +102,7 @@ function clusterRows(cluster: ClusterStatus): string[][] {
     ['nodes', `${cluster.nodesReady} ready, ${cluster.nodesDown} down`],
     ['objects', `${plural(cluster.secrets, 'secret')}, ${plural(cluster.services, 'service')}`],
     ...(cluster.ring === null ? [] : [['key ring', ringText(cluster.ring)]]),
+    ...(cluster.root === null ? [] : [['root', rootText(cluster.root)]]),
     ['tasks', `${cluster.tasksRunning} running, ${cluster.tasksPending} pending`],
   ];
 }

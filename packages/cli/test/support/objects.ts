@@ -199,5 +199,6 @@ export const clusterOf = (part: Partial<ClusterStatus> = {}): ClusterStatus => (
     remaining: 0,
     waitingFor: [],
   },
+  root: { generation: 1, phase: '', startedAtMs: 0, waitingFor: [] },
   ...part,
 });

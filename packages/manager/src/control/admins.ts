@@ -19,6 +19,7 @@ import { commit, demandCaller, textOf } from './commit.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
 import { checkCount, invalid, wholeNumber } from './invalid.js';
+import { trustedRoots } from '../keys/root-demand.js';
 import { adminOf, clusterOf, idForRemoval } from './lookups.js';
 import { readState } from './reading.js';
 
@@ -124,7 +125,7 @@ async function tryCreate(
     response: {
       admin: adminMessage(admin),
       certificate: issued.der,
-      rootCertificates: [cluster.rootCertificate],
+      rootCertificates: trustedRoots(cluster),
       clusterId: cluster.id,
       addresses: [...state.nodes()]
         .map((node) => node.manager?.clusterAddress ?? '')

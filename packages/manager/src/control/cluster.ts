@@ -9,6 +9,7 @@ import type {
   GetRecoveryRequest,
   ManagerStatusInput,
   RotateRingRequest,
+  RotateRootRequest,
   RecoveryInput,
   StageRecoveryRequest,
   StageRecoveryResponseInput,
@@ -21,6 +22,7 @@ import { clusterOf } from './lookups.js';
 import { problemsOf } from './problems.js';
 import { confirmRecovery, getRecovery, stageRecovery } from './recovery.js';
 import { ringStatus, rotateRing } from './ring.js';
+import { rootStatus, rotateRoot } from './root.js';
 import { watchChanges } from './watch.js';
 
 /** The handlers of the service `Cluster`. */
@@ -29,6 +31,7 @@ export interface ClusterHandlers {
   /** Answers from what this manager knows, also without a quorum. */
   getStatus(request: GetClusterStatusRequest, call: CallContext): Promise<ClusterStatusInput>;
   rotateRing(request: RotateRingRequest, call: CallContext): Promise<CommittedInput>;
+  rotateRoot(request: RotateRootRequest, call: CallContext): Promise<CommittedInput>;
   watch(request: WatchRequest, call: CallContext): AsyncGenerator<WatchEventInput, void>;
   getRecovery(request: GetRecoveryRequest, call: CallContext): Promise<RecoveryInput>;
   stageRecovery(
@@ -44,6 +47,7 @@ export function createClusterHandlers(deps: ControlDependencies): ClusterHandler
     getInfo: async () => await Promise.resolve(clusterInfo(deps)),
     getStatus: async () => await Promise.resolve(clusterStatus(deps)),
     rotateRing: (request, call) => rotateRing(deps, request, call),
+    rotateRoot: (request, call) => rotateRoot(deps, request, call),
     watch: (request, call) => watchChanges(deps, request, call),
     getRecovery: () => getRecovery(deps),
     stageRecovery: (request, call) => stageRecovery(deps, request, call),
@@ -80,6 +84,7 @@ function clusterStatus(deps: ControlDependencies): ClusterStatusInput {
     hasQuorum: consensus.hasQuorum,
     servedBy: consensus.nodeId,
     ring: ringStatus(state),
+    root: rootStatus(state),
   };
 }
 

@@ -15,6 +15,8 @@ import type {
 } from '@conclave/wire';
 import type { ReplicatedState } from '../consensus/replicated-state.js';
 import type { ManagerKeys } from '../keys/manager-keys.js';
+import { rootDemandOf } from '../keys/root-demand.js';
+import type { RootDemand } from '../keys/root-demand.js';
 import { heartbeatPeriodMs } from '../scheduling/heartbeat-period.js';
 import { AgentSession } from './agent-session.js';
 import type { DispatchContext } from './dispatch-context.js';
@@ -227,7 +229,6 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
 
   #sessionInfo(nodeId: string): SessionInfoInput {
     const { state } = this.#options.replicated;
-    const cluster = state.cluster();
     const managers = [...state.nodes()].flatMap(({ id, manager }) =>
       manager === undefined || manager.membership === 'removing'
         ? []
@@ -243,22 +244,23 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
       heartbeatPeriodMs: this.#heartbeatPeriodMs(),
       managers,
       availability: state.nodeById(nodeId)?.availability ?? 'active',
-      rootCertificates: cluster === undefined ? [] : [cluster.rootCertificate],
+      roots: rootsMessage(rootDemandOf(state, nodeId)),
     };
   }
 
   #onBatch(batch: ChangeBatch): void {
     const { state } = this.#options.replicated;
     const touched = new Set<string>();
-    let managersChanged = false;
+    let concernsAll = false;
     for (const change of batch.changes) {
       for (const nodeId of nodesOf(change, state)) touched.add(nodeId);
+      if (change.kind === 'cluster') concernsAll ||= isRootChange(change);
       if (change.kind !== 'node') continue;
       this.#onNode(change);
-      managersChanged ||= isManagerChange(change);
+      concernsAll ||= isManagerChange(change);
     }
     for (const nodeId of touched) this.#sessions.get(nodeId)?.touch();
-    if (managersChanged) this.#tellAll();
+    if (concernsAll) this.#tellAll();
   }
 
   /** A snapshot of the leader stands in for entries that nobody saw here. */
@@ -309,6 +311,17 @@ function isManagerChange({ before, after }: Extract<Change, { kind: 'node' }>): 
   const left = before?.manager;
   const right = after?.manager;
   return left?.clusterAddress !== right?.clusterAddress || left?.membership !== right?.membership;
+}
+
+/** The same when they are to trust other roots. */
+function isRootChange({ before, after }: Extract<Change, { kind: 'cluster' }>): boolean {
+  return before?.rootStep !== after?.rootStep;
+}
+
+function rootsMessage(demand: RootDemand | undefined): SessionInfoInput['roots'] {
+  if (demand === undefined) return undefined;
+  const { certificates, cross, reached, step } = demand;
+  return { step, reached, certificates: [...certificates], crossCertificate: cross };
 }
 
 /** The nodes whose assignment a change may alter. */

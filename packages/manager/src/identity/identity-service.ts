@@ -5,6 +5,8 @@ import type { CertificateIdentity } from '@conclave/pki';
 import type { State } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
+  ConfirmRootsRequest,
+  ConfirmRootsResponseInput,
   LeaveResponseInput,
   RenewRequest,
   RenewResponseInput,
@@ -12,6 +14,7 @@ import type {
 } from '@conclave/wire';
 import type { Proposer } from '../consensus/proposer.js';
 import type { ManagerKeys } from '../keys/manager-keys.js';
+import { trustedRoots } from '../keys/root-demand.js';
 import { CERTIFICATE_OVERLAP_MS } from './issuer.js';
 import type { IssueHolder, Issuer } from './issuer.js';
 
@@ -63,7 +66,22 @@ export class IdentityService implements Handlers<Services['Identity']> {
     } as const;
     await proposer.commit({ kind, id }, body, { signal: call.signal });
     logger.info(`${kind}.renewed`, kind === 'node' ? { nodeId: id } : { adminId: id });
-    return { certificate: issued.der, rootCertificates: [cluster.rootCertificate] };
+    return { certificate: issued.der, rootCertificates: trustedRoots(cluster) };
+  }
+
+  /**
+   * Notes that the caller has taken a step of the roots, and which certificate it uses: that of this
+   * connection, whatever it says.
+   * @throws CV_STATE_STALE when another step is asked for by now
+   */
+  async confirmRoots(
+    call: CallContext,
+    { step }: ConfirmRootsRequest,
+  ): Promise<ConfirmRootsResponseInput> {
+    const { id, serial } = callerOf(call);
+    const body = { kind: 'node.root', id, step, serial } as const;
+    await this.#options.proposer.commit({ kind: 'node', id }, body, { signal: call.signal });
+    return {};
   }
 
   /** A worker takes itself out; its identity ends with the same entry. */

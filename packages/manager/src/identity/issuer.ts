@@ -5,13 +5,6 @@ import type { CertificateSubject } from '@conclave/pki';
 import type { KeyRing } from '@conclave/sealed';
 import type { CertificateRow, ClusterRow } from '@conclave/state';
 
-const HOUR_MS = 3_600_000;
-/** Milliseconds that a certificate lives, by role; renewed between half and three quarters. */
-export const CERTIFICATE_LIFE_MS: Readonly<Record<'manager' | 'worker', number>> = {
-  manager: 7 * 24 * HOUR_MS,
-  worker: 24 * HOUR_MS,
-};
-
 /** Milliseconds that a replaced certificate stays accepted. */
 export const CERTIFICATE_OVERLAP_MS: number = 10 * 60_000;
 
@@ -34,8 +27,10 @@ function nameOf(subject: IssueHolder): CertificateSubject {
   return { kind: 'node', role: subject.role, id: subject.nodeId };
 }
 
-function lifeMsOf(subject: IssueHolder): number {
-  return 'adminId' in subject ? subject.ttlMs : CERTIFICATE_LIFE_MS[subject.role];
+function lifeMsOf(subject: IssueHolder, { settings }: ClusterRow): number {
+  if ('adminId' in subject) return subject.ttlMs;
+  const { managerLifeMs, workerLifeMs } = settings.certificates;
+  return subject.role === 'manager' ? managerLifeMs : workerLifeMs;
 }
 
 /** Signs certificates of nodes and administrators; unwraps the root's key for the time of one signature. */
@@ -60,7 +55,7 @@ export class Issuer {
     const now = this.#clock.now();
     const rootKey = ring.openCaKey({
       clusterId: cluster.id,
-      serial: ROOT_SERIAL,
+      serial: rootSerial(cluster.rootGeneration),
       envelope: cluster.rootKeySealed,
     });
     try {
@@ -74,21 +69,23 @@ export class Issuer {
           spkiDer: subject.spkiDer,
           serial: this.#random.bytes(SERIAL_BYTES),
           notBefore: now,
-          notAfter: now + lifeMsOf(subject),
+          notAfter: now + lifeMsOf(subject, cluster),
         }),
       );
-      return { der, row: certificateRow(der) };
+      return { der, row: certificateRow(der, cluster.rootGeneration) };
     } finally {
       rootKey.wipe();
     }
   }
 }
 
-/** Names the root's key inside its envelope; grows when the root is rotated. */
-export const ROOT_SERIAL = '1';
+/** Names the key of a root inside its envelope. */
+export function rootSerial(generation: number): string {
+  return String(generation);
+}
 
-/** The row that a certificate is recorded as. */
-export function certificateRow(der: Uint8Array): CertificateRow {
+/** The row that a certificate is recorded as, issued by the root of this number. */
+export function certificateRow(der: Uint8Array, root: number): CertificateRow {
   const { serial, notAfterMs, spkiHash } = identityOf(der);
-  return { serial, notAfterMs, publicKeyHash: toHex(spkiHash) };
+  return { serial, notAfterMs, publicKeyHash: toHex(spkiHash), root };
 }

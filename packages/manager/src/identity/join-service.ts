@@ -186,6 +186,7 @@ export class JoinService implements Handlers<Services['Join']> {
       previousCertificate: undefined,
       previousUntilMs: 0,
       sessionId: '',
+      rootStep: 0,
       sessionCount: 0,
       createdAtMs: now,
     };

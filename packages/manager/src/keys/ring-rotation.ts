@@ -8,7 +8,7 @@ import type {
   RingRotationRow,
   State,
 } from '@conclave/state';
-import { ROOT_SERIAL } from '../identity/issuer.js';
+import { rootSerial } from '../identity/issuer.js';
 import { StepLoop } from '../step-loop.js';
 import { ringDemandOf } from './ring-demand.js';
 
@@ -163,7 +163,7 @@ export class RingRotation {
   #rootKeyUnder(cluster: ClusterRow, keyId: number): Uint8Array {
     const { random } = this.#options;
     const ring = this.#currentRing();
-    const place = { clusterId: cluster.id, serial: ROOT_SERIAL };
+    const place = { clusterId: cluster.id, serial: rootSerial(cluster.rootGeneration) };
     const key = ring.openCaKey({ ...place, envelope: cluster.rootKeySealed });
     try {
       ring.selectCurrent(keyId);

@@ -82,7 +82,7 @@ class Bench {
       node: {
         ...row,
         id,
-        certificate: { serial: name, notAfterMs: 2e12, publicKeyHash: name },
+        certificate: { serial: name, notAfterMs: 2e12, publicKeyHash: name, root: 1 },
         manager: { ...manager, raftId, membership: 'joining', ringGeneration: 0 },
       },
     });

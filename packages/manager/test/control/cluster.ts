@@ -1,4 +1,4 @@
-import { createId, SILENT_LOGGER, toHex } from '@conclave/kernel';
+import { createId, SILENT_LOGGER, toHex, limits } from '@conclave/kernel';
 import { hash, KeyRing, openSealed, SecretBytes, sealIntake } from '@conclave/sealed';
 import { decodeCommand, encodeCommand, State } from '@conclave/state';
 import type { Command, CommandBody, CommandResult, NodeRow } from '@conclave/state';
@@ -126,7 +126,7 @@ export class TestControl {
         const serial = String(this.issuedCount).padStart(32, '0');
         const publicKeyHash = toHex(hash(spkiDer));
         const notAfterMs = this.time.now() + 1_000;
-        const row = { serial, publicKeyHash, notAfterMs };
+        const row = { serial, publicKeyHash, notAfterMs, root: 1 };
         return Promise.resolve({ der: Uint8Array.of(7, this.issuedCount), row });
       },
       status: {
@@ -307,6 +307,9 @@ export class TestControl {
         rootCertificate: Uint8Array.of(1, 2),
         rootKeySealed: Uint8Array.of(3),
         rootKeyId: 1,
+        rootGeneration: 1,
+        rootStep: 0,
+        rootRotation: undefined,
         ringGeneration: 1,
         ringKeyId: 1,
         ringRotatedAtMs: 0,
@@ -318,6 +321,7 @@ export class TestControl {
           secretValueBytesMax: VALUE_BYTES_MAX,
           heartbeatPeriodMs: 1_500,
           raftTimeScale: 1,
+          certificates: limits.CERTIFICATES_DEFAULT,
         },
       },
       node: {
@@ -372,11 +376,13 @@ function nodeFields(
       serial: `serial-${id}`,
       notAfterMs: nowMs + 86_400_000,
       publicKeyHash: `key-${id}`,
+      root: 1,
     },
     previousCertificate: undefined,
     previousUntilMs: 0,
     manager: undefined,
     sessionId: '',
+    rootStep: 0,
     sessionCount: 0,
     createdAtMs: nowMs,
   };

@@ -38,7 +38,7 @@ const renewal = (id: string, from: string, to: string): CommandBody => ({
   kind: 'node.renew',
   id,
   usedSerial: from,
-  certificate: { serial: to, notAfterMs: 2e12, publicKeyHash: `key of ${id}` },
+  certificate: { serial: to, notAfterMs: 2e12, publicKeyHash: `key of ${id}`, root: 1 },
   previousUntilMs: cluster.time.now() + 600_000,
 });
 
@@ -149,7 +149,7 @@ describe('administrators', () => {
       kind: 'admin.renew',
       id: 'ann',
       usedSerial: 'serial-ann',
-      certificate: { serial: 'next', notAfterMs: 2e12, publicKeyHash: 'key of ann' },
+      certificate: { serial: 'next', notAfterMs: 2e12, publicKeyHash: 'key of ann', root: 1 },
       previousUntilMs: cluster.time.now() + 600_000,
     });
     expect(admin('ann', 'next')?.isSerialCurrent).toBe(true);

@@ -40,7 +40,7 @@ beforeEach(async () => {
   if (row === undefined) throw new Error('there is no cluster');
   const subject = { nodeId: worker, role: 'worker' as const, spkiDer: key.spkiDer };
   certificate = (await issuer.issue(row, keys.requireRing(), subject)).der;
-  cluster.addWorker('one', { certificate: certificateRow(certificate) });
+  cluster.addWorker('one', { certificate: certificateRow(certificate, 1) });
 });
 
 const serialOf = (der: Uint8Array): string => identityOf(der).serial;
@@ -90,7 +90,7 @@ describe('a renewal', () => {
   test('may bring a new key whose possession is proven', async () => {
     const fresh = generateNodeKey();
     const next = await renew(certificate, fresh);
-    expect(cluster.state.nodeById(worker)?.certificate).toEqual(certificateRow(next));
+    expect(cluster.state.nodeById(worker)?.certificate).toEqual(certificateRow(next, 1));
   });
 
   test('whose answer was lost can be asked for again with the certificate that is left', async () => {
@@ -155,7 +155,7 @@ describe('an administrator', () => {
     own = generateNodeKey();
     const subject = { adminId: id, ttlMs: 5_000, spkiDer: own.spkiDer };
     held = (await issuer.issue(row, cluster.keys.requireRing(), subject)).der;
-    const fields = { ttlMs: 5_000, certificate: certificateRow(held) };
+    const fields = { ttlMs: 5_000, certificate: certificateRow(held, 1) };
     cluster.addAdmin(id, ['viewer'], fields);
   });
   const ask = (): ReturnType<typeof service.renew> =>
@@ -170,7 +170,7 @@ describe('an administrator', () => {
     expect(cluster.state.adminById(id)).toEqual({
       ...before,
       certificate: expect.objectContaining({ serial: next.serial }) as unknown,
-      previousCertificate: certificateRow(held),
+      previousCertificate: certificateRow(held, 1),
       previousUntilMs: cluster.time.now() + CERTIFICATE_OVERLAP_MS,
       objectVersion: expect.any(Number) as unknown,
     });

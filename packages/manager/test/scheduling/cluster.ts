@@ -1,4 +1,4 @@
-import { createId, SILENT_LOGGER } from '@conclave/kernel';
+import { createId, SILENT_LOGGER, limits } from '@conclave/kernel';
 import type { Random } from '@conclave/kernel';
 import { decodeCommand, encodeCommand, State } from '@conclave/state';
 import type {
@@ -126,6 +126,9 @@ export class TestCluster {
         rootCertificate: new Uint8Array(1),
         rootKeySealed: new Uint8Array(1),
         rootKeyId: 1,
+        rootGeneration: 1,
+        rootStep: 0,
+        rootRotation: undefined,
         ringGeneration: 1,
         ringKeyId: 1,
         ringRotatedAtMs: 0,
@@ -133,7 +136,12 @@ export class TestCluster {
         recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
         stagedRecovery: undefined,
         stagedRecoveryBy: [],
-        settings: { secretValueBytesMax: 1024, heartbeatPeriodMs: 1_500, raftTimeScale: 1 },
+        settings: {
+          secretValueBytesMax: 1024,
+          heartbeatPeriodMs: 1_500,
+          raftTimeScale: 1,
+          certificates: limits.CERTIFICATES_DEFAULT,
+        },
       },
       node: {
         ...nodeFields('m1', this.time.now()),
@@ -302,11 +310,17 @@ function nodeFields(
     platformOs: 'linux',
     daemonVersion: '0.1.0',
     executors: [],
-    certificate: { serial: `serial-${id}`, notAfterMs: nowMs + 1, publicKeyHash: `key-${id}` },
+    certificate: {
+      serial: `serial-${id}`,
+      notAfterMs: nowMs + 1,
+      publicKeyHash: `key-${id}`,
+      root: 1,
+    },
     previousCertificate: undefined,
     previousUntilMs: 0,
     manager: undefined,
     sessionId: '',
+    rootStep: 0,
     sessionCount: 0,
     createdAtMs: nowMs,
   };

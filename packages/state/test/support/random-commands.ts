@@ -1,3 +1,4 @@
+import { limits } from '@conclave/kernel';
 import fc from 'fast-check';
 import type {
   BindingSpec,
@@ -237,7 +238,12 @@ function adminBody(bench: Bench, { a, b, c, flag }: Outline): CommandBody {
   const id = `admin-${a % 3}`;
   if (c === 0) return { kind: 'admin.revoke', id };
   const notAfterMs = bench.atMs + (flag ? 1_000 : 3);
-  const certificate = { serial: `admin-${b}-${c}`, notAfterMs, publicKeyHash: `admin-key-${b}` };
+  const certificate = {
+    serial: `admin-${b}-${c}`,
+    notAfterMs,
+    publicKeyHash: `admin-key-${b}`,
+    root: 1,
+  };
   if (c < 4) {
     const usedSerial = bench.state.adminById(id)?.certificate.serial ?? 'none';
     return { kind: 'admin.renew', id, usedSerial, certificate, previousUntilMs: bench.atMs + 2 };
@@ -255,6 +261,7 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
         serial: `serial-${bench.log.length}`,
         notAfterMs: 1,
         publicKeyHash: flag ? `key-${bench.log.length}` : `key-${b}`,
+        root: 1,
       };
       const manager = c === 0 ? managerFields(b) : undefined;
       const tokenId = c === 0 ? 'token-1' : 'token-0';
@@ -279,7 +286,9 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
     case 'admin':
       return adminBody(bench, outline);
     case 'settings': {
-      const settings = { secretValueBytesMax: a, heartbeatPeriodMs: b, raftTimeScale: c };
+      const certificates = limits.CERTIFICATES_DEFAULT;
+      const times = { heartbeatPeriodMs: b, raftTimeScale: c };
+      const settings = { secretValueBytesMax: a, ...times, certificates };
       return flag ? recoveryBody(bench, { a, b }) : { kind: 'cluster.settings', settings };
     }
     case 'ring':
@@ -357,7 +366,12 @@ function nodeUpdate(
     return { kind: 'node.membership', id, membership, ringGeneration };
   }
   if (b < 4) {
-    const certificate = { serial: `renewed-${b}-${c}`, notAfterMs: 1, publicKeyHash: `key-${c}` };
+    const certificate = {
+      serial: `renewed-${b}-${c}`,
+      notAfterMs: 1,
+      publicKeyHash: `key-${c}`,
+      root: 1,
+    };
     const usedSerial = flag ? `cert-${id}` : `renewed-${b}-${(c + 1) % 8}`;
     return { kind: 'node.renew', id, usedSerial, certificate, previousUntilMs: 5 };
   }

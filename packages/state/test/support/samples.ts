@@ -1,3 +1,4 @@
+import { limits } from '@conclave/kernel';
 import type { Command, CommandBody } from '../../src/index.js';
 import {
   adminFields,
@@ -10,7 +11,7 @@ import {
   tokenFields,
 } from './bench.js';
 
-const certificate = { serial: 'ab', notAfterMs: 9, publicKeyHash: 'cd' };
+const certificate = { serial: 'ab', notAfterMs: 9, publicKeyHash: 'cd', root: 1 };
 const session = {
   id: 'session',
   hostname: 'host',
@@ -30,7 +31,12 @@ const receipt = {
 } as const;
 
 function clusterBodies(): CommandBody[] {
-  const settings = { secretValueBytesMax: 1024, heartbeatPeriodMs: 1500, raftTimeScale: 1 };
+  const settings = {
+    secretValueBytesMax: 1024,
+    heartbeatPeriodMs: 1500,
+    raftTimeScale: 1,
+    certificates: limits.CERTIFICATES_DEFAULT,
+  };
   return [
     {
       kind: 'cluster.create',
@@ -41,6 +47,9 @@ function clusterBodies(): CommandBody[] {
         rootCertificate: Uint8Array.of(1, 2, 3),
         rootKeySealed: Uint8Array.of(4, 5),
         rootKeyId: 1,
+        rootGeneration: 1,
+        rootStep: 0,
+        rootRotation: undefined,
         ringGeneration: 1,
         ringKeyId: 1,
         ringRotatedAtMs: 0,

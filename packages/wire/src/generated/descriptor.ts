@@ -109,6 +109,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'hasQuorum', id: 14, type: 'bool', label: 'one' },
     { name: 'servedBy', id: 15, type: 'string', label: 'one' },
     { name: 'ring', id: 16, type: 'RingStatus', label: 'one' },
+    { name: 'root', id: 17, type: 'RootStatus', label: 'one' },
   ],
   Committed: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
@@ -117,6 +118,11 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'generation', id: 1, type: 'uint64', label: 'one' },
     { name: 'answer', id: 2, type: 'bytes', label: 'one' },
     { name: 'idempotencyKey', id: 3, type: 'string', label: 'one' },
+  ],
+  ConfirmRootsRequest: [
+    { name: 'step', id: 1, type: 'uint32', label: 'one' },
+  ],
+  ConfirmRootsResponse: [
   ],
   CreateAdminRequest: [
     { name: 'name', id: 1, type: 'string', label: 'one' },
@@ -525,7 +531,22 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'version', id: 2, type: 'uint32', label: 'one' },
     { name: 'idempotencyKey', id: 3, type: 'string', label: 'one' },
   ],
+  RootStatus: [
+    { name: 'generation', id: 1, type: 'uint32', label: 'one' },
+    { name: 'phase', id: 2, type: 'string', label: 'one' },
+    { name: 'startedAtMs', id: 3, type: 'uint64', label: 'one' },
+    { name: 'waitingFor', id: 4, type: 'string', label: 'repeated' },
+  ],
+  Roots: [
+    { name: 'step', id: 1, type: 'uint32', label: 'one' },
+    { name: 'reached', id: 2, type: 'uint32', label: 'one' },
+    { name: 'certificates', id: 3, type: 'bytes', label: 'repeated' },
+    { name: 'crossCertificate', id: 4, type: 'bytes', label: 'one' },
+  ],
   RotateRingRequest: [
+    { name: 'idempotencyKey', id: 1, type: 'string', label: 'one' },
+  ],
+  RotateRootRequest: [
     { name: 'idempotencyKey', id: 1, type: 'string', label: 'one' },
   ],
   ScaleServiceRequest: [
@@ -640,7 +661,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'heartbeatPeriodMs', id: 1, type: 'uint32', label: 'one' },
     { name: 'managers', id: 2, type: 'ManagerAddress', label: 'repeated' },
     { name: 'availability', id: 3, type: 'string', label: 'one' },
-    { name: 'rootCertificates', id: 4, type: 'bytes', label: 'repeated' },
+    { name: 'roots', id: 4, type: 'Roots', label: 'one' },
   ],
   SessionName: [
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },
@@ -833,6 +854,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     GetInfo: { kind: 'unary', request: 'GetClusterInfoRequest', response: 'ClusterInfo' },
     GetStatus: { kind: 'unary', request: 'GetClusterStatusRequest', response: 'ClusterStatus' },
     RotateRing: { kind: 'unary', request: 'RotateRingRequest', response: 'Committed' },
+    RotateRoot: { kind: 'unary', request: 'RotateRootRequest', response: 'Committed' },
     Watch: { kind: 'server-stream', request: 'WatchRequest', response: 'WatchEvent' },
     GetRecovery: { kind: 'unary', request: 'GetRecoveryRequest', response: 'Recovery' },
     StageRecovery: { kind: 'unary', request: 'StageRecoveryRequest', response: 'StageRecoveryResponse' },
@@ -843,6 +865,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
   },
   Identity: {
     Renew: { kind: 'unary', request: 'RenewRequest', response: 'RenewResponse' },
+    ConfirmRoots: { kind: 'unary', request: 'ConfirmRootsRequest', response: 'ConfirmRootsResponse' },
     Leave: { kind: 'unary', request: 'LeaveRequest', response: 'LeaveResponse' },
   },
   Join: {

@@ -10,6 +10,8 @@ import type { ClusterInfo, ClusterInfoInput } from './conclave/v1/ClusterInfo.js
 import type { ClusterStatus, ClusterStatusInput } from './conclave/v1/ClusterStatus.js';
 import type { Committed, CommittedInput } from './conclave/v1/Committed.js';
 import type { ConfirmRecoveryRequest, ConfirmRecoveryRequestInput } from './conclave/v1/ConfirmRecoveryRequest.js';
+import type { ConfirmRootsRequest, ConfirmRootsRequestInput } from './conclave/v1/ConfirmRootsRequest.js';
+import type { ConfirmRootsResponse, ConfirmRootsResponseInput } from './conclave/v1/ConfirmRootsResponse.js';
 import type { CreateAdminRequest, CreateAdminRequestInput } from './conclave/v1/CreateAdminRequest.js';
 import type { CreateAdminResponse, CreateAdminResponseInput } from './conclave/v1/CreateAdminResponse.js';
 import type { CreateServiceRequest, CreateServiceRequestInput } from './conclave/v1/CreateServiceRequest.js';
@@ -70,6 +72,7 @@ import type { RevokeAdminRequest, RevokeAdminRequestInput } from './conclave/v1/
 import type { RevokeTokenRequest, RevokeTokenRequestInput } from './conclave/v1/RevokeTokenRequest.js';
 import type { RollbackSecretRequest, RollbackSecretRequestInput } from './conclave/v1/RollbackSecretRequest.js';
 import type { RotateRingRequest, RotateRingRequestInput } from './conclave/v1/RotateRingRequest.js';
+import type { RotateRootRequest, RotateRootRequestInput } from './conclave/v1/RotateRootRequest.js';
 import type { ScaleServiceRequest, ScaleServiceRequestInput } from './conclave/v1/ScaleServiceRequest.js';
 import type { Secret, SecretInput } from './conclave/v1/Secret.js';
 import type { SecretEvent, SecretEventInput } from './conclave/v1/SecretEvent.js';
@@ -111,6 +114,7 @@ export interface Services {
     GetInfo: Method<'unary', GetClusterInfoRequestInput, GetClusterInfoRequest, ClusterInfoInput, ClusterInfo>;
     GetStatus: Method<'unary', GetClusterStatusRequestInput, GetClusterStatusRequest, ClusterStatusInput, ClusterStatus>;
     RotateRing: Method<'unary', RotateRingRequestInput, RotateRingRequest, CommittedInput, Committed>;
+    RotateRoot: Method<'unary', RotateRootRequestInput, RotateRootRequest, CommittedInput, Committed>;
     Watch: Method<'server-stream', WatchRequestInput, WatchRequest, WatchEventInput, WatchEvent>;
     GetRecovery: Method<'unary', GetRecoveryRequestInput, GetRecoveryRequest, RecoveryInput, Recovery>;
     StageRecovery: Method<'unary', StageRecoveryRequestInput, StageRecoveryRequest, StageRecoveryResponseInput, StageRecoveryResponse>;
@@ -121,6 +125,7 @@ export interface Services {
   };
   Identity: {
     Renew: Method<'unary', RenewRequestInput, RenewRequest, RenewResponseInput, RenewResponse>;
+    ConfirmRoots: Method<'unary', ConfirmRootsRequestInput, ConfirmRootsRequest, ConfirmRootsResponseInput, ConfirmRootsResponse>;
     Leave: Method<'unary', LeaveRequestInput, LeaveRequest, LeaveResponseInput, LeaveResponse>;
   };
   Join: {

@@ -3,6 +3,7 @@
 import type { ManagerStatusInput as _conclave_v1_ManagerStatusInput, ManagerStatus as _conclave_v1_ManagerStatus } from '../../conclave/v1/ManagerStatus.js';
 import type { ProblemInput as _conclave_v1_ProblemInput, Problem as _conclave_v1_Problem } from '../../conclave/v1/Problem.js';
 import type { RingStatusInput as _conclave_v1_RingStatusInput, RingStatus as _conclave_v1_RingStatus } from '../../conclave/v1/RingStatus.js';
+import type { RootStatusInput as _conclave_v1_RootStatusInput, RootStatus as _conclave_v1_RootStatus } from '../../conclave/v1/RootStatus.js';
 
 export interface ClusterStatusInput {
   'clusterId'?: (string) | undefined;
@@ -21,6 +22,7 @@ export interface ClusterStatusInput {
   'hasQuorum'?: (boolean) | undefined;
   'servedBy'?: (string) | undefined;
   'ring'?: (_conclave_v1_RingStatusInput | null) | undefined;
+  'root'?: (_conclave_v1_RootStatusInput | null) | undefined;
 }
 
 export interface ClusterStatus {
@@ -40,4 +42,5 @@ export interface ClusterStatus {
   'hasQuorum': (boolean);
   'servedBy': (string);
   'ring': (_conclave_v1_RingStatus | null);
+  'root': (_conclave_v1_RootStatus | null);
 }

@@ -1,0 +1,189 @@
+import type {
+  CertificateRow,
+  ClusterRow,
+  CommandResult,
+  NodeRow,
+  RootRotationRow,
+} from './rows.js';
+import type { CommandOf, Scope } from './scope.js';
+import { done, refused } from './scope.js';
+import type { Tables } from './tables.js';
+
+type Phase = RootRotationRow['phase'];
+
+const NONE = new Uint8Array(0);
+
+const notCreated = (): CommandResult =>
+  refused('CV_NOT_INITIALIZED', 'the cluster does not exist yet');
+const overtaken = (): CommandResult =>
+  refused('CV_STATE_STALE', 'the rotation of the root has gone on meanwhile');
+const early = (): CommandResult =>
+  refused('CV_STATE_STALE', 'not every node has taken this step of the rotation');
+
+/** The nodes that have not taken this step of the roots yet, whatever keeps them. */
+export function nodesBehindRoot(tables: Tables, step: number): NodeRow[] {
+  return [...tables.nodes.values()].filter(
+    ({ manager, rootStep }) => manager?.membership !== 'removing' && rootStep < step,
+  );
+}
+
+/** The cluster and its rotation, when it is in this phase and, with a step, at this one. */
+function rotationIn(
+  { tables }: Scope,
+  phase: Phase,
+  step?: number,
+): { readonly cluster: ClusterRow; readonly rotation: RootRotationRow } | undefined {
+  const cluster = tables.clusterRow();
+  const rotation = cluster?.rootRotation;
+  if (cluster === undefined || rotation?.phase !== phase) return undefined;
+  return step === undefined || step === cluster.rootStep ? { cluster, rotation } : undefined;
+}
+
+function write(scope: Scope, cluster: ClusterRow, change: Partial<ClusterRow>): CommandResult {
+  const { journal, tables, index } = scope;
+  journal.put(tables.cluster, { ...cluster, ...change, objectVersion: index });
+  return done(scope, { id: cluster.id });
+}
+
+function beginning({ atMs, by }: Scope['command']): RootRotationRow {
+  return {
+    phase: 'making',
+    next: undefined,
+    previousCertificate: NONE,
+    crossCertificate: NONE,
+    isRepeated: false,
+    startedAtMs: atMs,
+    startedBy: by,
+  };
+}
+
+/**
+ * Asks for another root. While one is on its way that is not in force yet, it is given up for a
+ * later one; behind that point another rotation follows this one.
+ */
+export function beginRootRotation(scope: Scope): CommandResult {
+  const cluster = scope.tables.clusterRow();
+  if (cluster === undefined) return notCreated();
+  const { ringRotation, rootRotation } = cluster;
+  if (ringRotation !== undefined) {
+    return refused('CV_ROTATION_RUNNING', 'the key ring is being rotated');
+  }
+  const isInForce = rootRotation?.phase === 'renewing' || rootRotation?.phase === 'dropping';
+  const next = isInForce ? { ...rootRotation, isRepeated: true } : beginning(scope.command);
+  return write(scope, cluster, { rootRotation: next });
+}
+
+/** The root that a leader has made: all nodes are to trust it from here on. */
+export function offerRoot(scope: Scope, command: CommandOf<'root.offer'>): CommandResult {
+  const found = rotationIn(scope, 'making');
+  if (found === undefined) return overtaken();
+  const { cluster, rotation } = found;
+  const { next, crossCertificate } = command;
+  if (next.keyId !== cluster.ringKeyId) return overtaken();
+  return write(scope, cluster, {
+    rootStep: cluster.rootStep + 1,
+    rootRotation: { ...rotation, phase: 'spreading', next, crossCertificate },
+  });
+}
+
+/**
+ * Every node trusts the new root: it is in force, and the key of the one before is gone. Join tokens
+ * that are out name the root before and end here.
+ */
+export function activateRoot(scope: Scope, command: CommandOf<'root.activate'>): CommandResult {
+  const found = rotationIn(scope, 'spreading', command.step);
+  const next = found?.rotation.next;
+  if (found === undefined || next === undefined) return overtaken();
+  const { cluster, rotation } = found;
+  if (nodesBehindRoot(scope.tables, cluster.rootStep).length > 0) return early();
+  endTokens(scope);
+  return write(scope, cluster, {
+    rootCertificate: next.certificate,
+    rootKeySealed: next.keySealed,
+    rootKeyId: next.keyId,
+    rootGeneration: cluster.rootGeneration + 1,
+    rootStep: cluster.rootStep + 1,
+    rootRotation: {
+      ...rotation,
+      phase: 'renewing',
+      next: undefined,
+      previousCertificate: cluster.rootCertificate,
+    },
+  });
+}
+
+function endTokens({ tables, journal, index }: Scope): void {
+  for (const token of tables.tokens.values()) {
+    if (token.isRevoked) continue;
+    journal.put(tables.tokens, { ...token, isRevoked: true, objectVersion: index });
+  }
+}
+
+/** Every node uses a certificate under the root in force: those under the one before end. */
+export function dropRoot(scope: Scope, command: CommandOf<'root.drop'>): CommandResult {
+  const found = rotationIn(scope, 'renewing', command.step);
+  if (found === undefined) return overtaken();
+  const { cluster, rotation } = found;
+  if (nodesBehindRoot(scope.tables, cluster.rootStep).length > 0) return early();
+  endOldCertificates(scope, cluster.rootGeneration);
+  return write(scope, cluster, {
+    rootStep: cluster.rootStep + 1,
+    rootRotation: {
+      ...rotation,
+      phase: 'dropping',
+      previousCertificate: NONE,
+      crossCertificate: NONE,
+    },
+  });
+}
+
+function endOldCertificates({ tables, journal, index }: Scope, generation: number): void {
+  const isOld = (certificate: CertificateRow | undefined): boolean =>
+    certificate !== undefined && certificate.root < generation;
+  for (const node of tables.nodes.values()) {
+    if (!isOld(node.previousCertificate)) continue;
+    const change = { previousCertificate: undefined, previousUntilMs: 0, objectVersion: index };
+    journal.put(tables.nodes, { ...node, ...change });
+  }
+  for (const admin of tables.admins.values()) {
+    const change = { previousCertificate: undefined, previousUntilMs: 0, objectVersion: index };
+    // Who has no certificate under the new root cannot come back to get one.
+    if (isOld(admin.certificate)) {
+      if (!admin.isRevoked) journal.put(tables.admins, { ...admin, ...change, isRevoked: true });
+    } else if (isOld(admin.previousCertificate)) {
+      journal.put(tables.admins, { ...admin, ...change });
+    }
+  }
+}
+
+/** No node trusts the root before any more. Begins anew when that was asked for meanwhile. */
+export function finishRootRotation(scope: Scope, command: CommandOf<'root.finish'>): CommandResult {
+  const found = rotationIn(scope, 'dropping', command.step);
+  if (found === undefined) return overtaken();
+  const { cluster, rotation } = found;
+  if (nodesBehindRoot(scope.tables, cluster.rootStep).length > 0) return early();
+  const next = rotation.isRepeated ? beginning(scope.command) : undefined;
+  return write(scope, cluster, { rootRotation: next });
+}
+
+/**
+ * A node says that it trusts what the newest step asks for. But for the step that only spreads a
+ * root, it has to say so with a certificate under the root in force, which shows that it has it.
+ */
+export function noteRoot(scope: Scope, command: CommandOf<'node.root'>): CommandResult {
+  const { tables, journal, index } = scope;
+  const { id, step, serial } = command;
+  const cluster = tables.clusterRow();
+  const row = tables.nodes.get(id);
+  if (cluster === undefined) return notCreated();
+  if (row === undefined) return refused('CV_NODE_NOT_FOUND', 'no node has this id');
+  if (step !== cluster.rootStep) return overtaken();
+  if (row.rootStep === step) return done(scope, { id, unchanged: true });
+  const { certificate } = row;
+  const isRenewed = certificate.serial === serial && certificate.root === cluster.rootGeneration;
+  if (cluster.rootRotation?.phase !== 'spreading' && !isRenewed) {
+    return refused('CV_STATE_STALE', 'the node uses a certificate under the root before', { id });
+  }
+  journal.put(tables.nodes, { ...row, rootStep: step, objectVersion: index });
+  return done(scope, { id, unchanged: false });
+}
