@@ -304,6 +304,7 @@ describe('status', () => {
         'nodes         3 ready, 0 down',
         'objects       1 secret, 1 service',
         'key ring      version 1',
+        'root          number 1',
         'tasks         3 running, 0 pending',
         'this host     host-0, manager, ready',
         'node          node0',

@@ -217,6 +217,7 @@ export const taskFields: Omit<Fields<TaskRow>, 'spec'> = {
 /** A {@link CertificateRow}. */
 export const certificate: Parser<CertificateRow> = fields<CertificateRow>({
   serial: text,
+  notBeforeMs: count,
   notAfterMs: count,
   publicKeyHash: text,
   root: count,

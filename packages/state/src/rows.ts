@@ -1,15 +1,14 @@
 import type { AdminRole } from '@conclave/kernel';
+import type { Actor } from './actor.js';
+import type { RecoveryRow, RingRotationRow, RootRotationRow } from './rotation-rows.js';
+
+export type { Actor } from './actor.js';
+export type { RecoveryRow, RingRotationRow, RootRotationRow, RootRow } from './rotation-rows.js';
 
 /**
  * The rows of the replicated tables. Plain data: every field comes from a log entry, so that every
  * manager holds the same bytes at the same applied index.
  */
-
-/** Who did something. */
-export interface Actor {
-  readonly kind: 'admin' | 'node' | 'system';
-  readonly id: string;
-}
 
 /** The cluster itself: one row. */
 export interface ClusterRow {
@@ -44,69 +43,6 @@ export interface ClusterRow {
   readonly stagedRecoveryBy: readonly string[];
   readonly settings: ClusterSettings;
   readonly objectVersion: number;
-}
-
-/**
- * A change of the key ring to a new version, from phase to phase. Only the last one takes something
- * away; each may be begun again by another leader.
- */
-export interface RingRotationRow {
-  readonly phase:
-    | 'offering' // the leader makes a version
-    | 'spreading' // all managers get it; nothing is sealed under it yet
-    | 'rewrapping' // new values are sealed under it, and what is there is moved to it
-    | 'retiring'; // nothing refers to another version: all managers drop the others
-  /** The new version; 0 while offering. */
-  readonly keyId: number;
-  /** What the new version is told by, so that no two managers mean different keys; else empty. */
-  readonly commitment: Uint8Array;
-  /** Of the ring that a manager must hold for the next phase; 0 while offering. */
-  readonly generation: number;
-  readonly startedAtMs: number;
-  readonly startedBy: Actor;
-}
-
-/**
- * A change to another root certificate, from phase to phase. Every node follows each step and says
- * so before the next one is taken, so that no two of them ever trust nothing in common.
- */
-export interface RootRotationRow {
-  readonly phase:
-    | 'making' // the leader makes a root
-    | 'spreading' // all nodes come to trust it besides the one in force
-    | 'renewing' // it is in force: all nodes get certificates under it, and use them
-    | 'dropping'; // nobody uses the root before: all nodes stop trusting it
-  /** While it spreads. */
-  readonly next: RootRow | undefined;
-  /** The root before, while certificates under it are in use; else empty. */
-  readonly previousCertificate: Uint8Array;
-  /** The key of the newer root, certified by the older one, while both are trusted; else empty. */
-  readonly crossCertificate: Uint8Array;
-  /** Another rotation was asked for, too late for this one to answer it. */
-  readonly isRepeated: boolean;
-  readonly startedAtMs: number;
-  readonly startedBy: Actor;
-}
-
-/** A root certificate that is not in force yet. */
-export interface RootRow {
-  /** DER. */
-  readonly certificate: Uint8Array;
-  /** Its signing key (PKCS 8), sealed under the key ring. */
-  readonly keySealed: Uint8Array;
-  /** Version of the key ring that seals it. */
-  readonly keyId: number;
-}
-
-/** The public half of a recovery key. */
-export interface RecoveryRow {
-  /** Grows with every recovery key, from 1. */
-  readonly generation: number;
-  readonly publicKey: Uint8Array;
-  /** Shares that make the key; 0: it is whole. */
-  readonly threshold: number;
-  /** One hash per share, so that a wrong one can be named. */
-  readonly shareHashes: readonly Uint8Array[];
 }
 
 export interface ClusterSettings {
@@ -321,6 +257,7 @@ export interface NodeRow {
 export interface CertificateRow {
   /** Lower-case hex. */
   readonly serial: string;
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
   /** SHA-256 of the public key info, lower-case hex. */
   readonly publicKeyHash: string;

@@ -16,7 +16,13 @@ const renew = (id: string, usedSerial: string, serial: string): CommandBody => (
   kind: 'admin.renew',
   id,
   usedSerial,
-  certificate: { serial, notAfterMs: bench.atMs + 1_000, publicKeyHash: `key-${id}`, root: 1 },
+  certificate: {
+    serial,
+    notAfterMs: bench.atMs + 1_000,
+    publicKeyHash: `key-${id}`,
+    root: 1,
+    notBeforeMs: 0,
+  },
   previousUntilMs: bench.atMs + 10,
 });
 const revoke = (id: string): CommandBody => ({ kind: 'admin.revoke', id });
@@ -31,7 +37,9 @@ describe('administrators', () => {
     bench.no('CV_ARGUMENT_INVALID', create('b', { certificate }));
     bench.no(
       'CV_ARGUMENT_INVALID',
-      create('b', { certificate: { ...certificate, publicKeyHash: 'other', root: 1 } }),
+      create('b', {
+        certificate: { ...certificate, publicKeyHash: 'other', root: 1, notBeforeMs: 0 },
+      }),
     );
     bench.node('n');
     bench.no('CV_ARGUMENT_INVALID', create('b', { certificate: nodeFields('n').certificate }));

@@ -116,9 +116,21 @@ describe('joining', () => {
     const bench = clusterBench();
     bench.ok(join('w1', 'tw'));
     bench.no('CV_ARGUMENT_INVALID', join('w1', 'tw'));
-    const certificate = { serial: 'fresh', notAfterMs: 1, publicKeyHash: 'key-w1', root: 1 };
+    const certificate = {
+      serial: 'fresh',
+      notAfterMs: 1,
+      publicKeyHash: 'key-w1',
+      root: 1,
+      notBeforeMs: 0,
+    };
     bench.no('CV_ARGUMENT_INVALID', join('w2', 'tw', { certificate }));
-    const sameSerial = { serial: 'cert-w1', notAfterMs: 1, publicKeyHash: 'fresh', root: 1 };
+    const sameSerial = {
+      serial: 'cert-w1',
+      notAfterMs: 1,
+      publicKeyHash: 'fresh',
+      root: 1,
+      notBeforeMs: 0,
+    };
     bench.no('CV_ARGUMENT_INVALID', join('w2', 'tw', { certificate: sameSerial }));
   });
 
@@ -196,7 +208,13 @@ describe('a node', () => {
     const bench = clusterBench();
     bench.ok(join('w1', 'tw'));
     expect(bench.state.nodeBySerial('cert-w1')?.id).toBe('w1');
-    const certificate = { serial: 'second', notAfterMs: START_MS, publicKeyHash: 'key-2', root: 1 };
+    const certificate = {
+      serial: 'second',
+      notAfterMs: START_MS,
+      publicKeyHash: 'key-2',
+      root: 1,
+      notBeforeMs: 0,
+    };
     const renew = {
       kind: 'node.renew',
       id: 'w1',
@@ -216,7 +234,13 @@ describe('a node', () => {
     bench.no('CV_NODE_NOT_FOUND', { ...renew, id: 'nobody' });
     const taken = { ...certificate, serial: 'cert-m1' };
     bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: taken });
-    const takenKey = { serial: 'new', notAfterMs: 1, publicKeyHash: 'key-m1', root: 1 };
+    const takenKey = {
+      serial: 'new',
+      notAfterMs: 1,
+      publicKeyHash: 'key-m1',
+      root: 1,
+      notBeforeMs: 0,
+    };
     bench.no('CV_ARGUMENT_INVALID', { ...renew, certificate: takenKey });
   });
 
@@ -224,7 +248,13 @@ describe('a node', () => {
     const bench = clusterBench();
     bench.ok(join('w1', 'tw'));
     const renew = (serial: string, usedSerial: string): void => {
-      const certificate = { serial, notAfterMs: START_MS, publicKeyHash: 'key-2', root: 1 };
+      const certificate = {
+        serial,
+        notAfterMs: START_MS,
+        publicKeyHash: 'key-2',
+        root: 1,
+        notBeforeMs: 0,
+      };
       bench.ok({ kind: 'node.renew', id: 'w1', usedSerial, certificate, previousUntilMs: 77 });
     };
     renew('lost', 'cert-w1');

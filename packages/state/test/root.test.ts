@@ -35,7 +35,13 @@ const renew = (id: string, root: number): CommandBody => ({
   kind: 'node.renew',
   id,
   usedSerial: `cert-${id}`,
-  certificate: { serial: `new-${id}`, notAfterMs: 2e15, publicKeyHash: `key-${id}`, root },
+  certificate: {
+    serial: `new-${id}`,
+    notBeforeMs: 0,
+    notAfterMs: 2e15,
+    publicKeyHash: `key-${id}`,
+    root,
+  },
   previousUntilMs: 3e15,
 });
 
@@ -143,7 +149,13 @@ describe('a rotation of the root', () => {
     bench.ok(offer);
     for (const id of NODES) bench.ok(reached(id, 1));
     bench.ok({ kind: 'root.activate', step: 1 });
-    const certificate = { serial: 'next', notAfterMs: 2e15, publicKeyHash: 'key-next', root: 2 };
+    const certificate = {
+      serial: 'next',
+      notAfterMs: 2e15,
+      publicKeyHash: 'key-next',
+      root: 2,
+      notBeforeMs: 0,
+    };
     const usedSerial = bench.state.adminById('bob')?.certificate.serial ?? '';
     bench.ok({ kind: 'admin.renew', id: 'bob', usedSerial, certificate, previousUntilMs: 3e15 });
     for (const id of NODES) {

@@ -1,3 +1,4 @@
+import { toHex } from '@conclave/kernel';
 import type { Clock, Timers } from '@conclave/kernel';
 import type { CertificateIdentity } from '@conclave/pki';
 import type { AdminRow, Change, NodeRow } from '@conclave/state';
@@ -66,7 +67,7 @@ export class StateAuthority implements Authority {
       id: node.id,
       role: node.role,
       isActive: true,
-      isSerialCurrent: this.#accepts(node, identity.serial),
+      isSerialCurrent: this.#accepts(node, identity.serial) || isNewer(node, identity),
     };
   }
 
@@ -98,6 +99,18 @@ export class StateAuthority implements Authority {
     if (row.certificate.serial === serial) return true;
     return row.previousCertificate?.serial === serial && this.#clock.now() <= row.previousUntilMs;
   }
+}
+
+/**
+ * True for a certificate that a manager got for the same key after the one on record. What records
+ * it is in the log that comes over the very connection: who lags could not catch up, and managers
+ * who were all off until their certificates ended could not elect anybody. Only who holds the key
+ * of the root makes such a certificate, and a manager does.
+ */
+function isNewer(node: NodeRow, { notBeforeMs, spkiHash }: CertificateIdentity): boolean {
+  const { certificate, role } = node;
+  const isSameKey = toHex(spkiHash) === certificate.publicKeyHash;
+  return role === 'manager' && isSameKey && notBeforeMs > certificate.notBeforeMs;
 }
 
 /** True for what may cost somebody a call; a node that was only seen or labelled keeps its own. */

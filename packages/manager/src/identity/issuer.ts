@@ -86,6 +86,6 @@ export function rootSerial(generation: number): string {
 
 /** The row that a certificate is recorded as, issued by the root of this number. */
 export function certificateRow(der: Uint8Array, root: number): CertificateRow {
-  const { serial, notAfterMs, spkiHash } = identityOf(der);
-  return { serial, notAfterMs, publicKeyHash: toHex(spkiHash), root };
+  const { serial, notAfterMs, notBeforeMs, spkiHash } = identityOf(der);
+  return { serial, notBeforeMs, notAfterMs, publicKeyHash: toHex(spkiHash), root };
 }

@@ -82,7 +82,13 @@ class Bench {
       node: {
         ...row,
         id,
-        certificate: { serial: name, notAfterMs: 2e12, publicKeyHash: name, root: 1 },
+        certificate: {
+          serial: name,
+          notAfterMs: 2e12,
+          publicKeyHash: name,
+          root: 1,
+          notBeforeMs: 0,
+        },
         manager: { ...manager, raftId, membership: 'joining', ringGeneration: 0 },
       },
     });

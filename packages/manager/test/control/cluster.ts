@@ -126,7 +126,7 @@ export class TestControl {
         const serial = String(this.issuedCount).padStart(32, '0');
         const publicKeyHash = toHex(hash(spkiDer));
         const notAfterMs = this.time.now() + 1_000;
-        const row = { serial, publicKeyHash, notAfterMs, root: 1 };
+        const row = { serial, publicKeyHash, notAfterMs, root: 1, notBeforeMs: 0 };
         return Promise.resolve({ der: Uint8Array.of(7, this.issuedCount), row });
       },
       status: {
@@ -377,6 +377,7 @@ function nodeFields(
       notAfterMs: nowMs + 86_400_000,
       publicKeyHash: `key-${id}`,
       root: 1,
+      notBeforeMs: 0,
     },
     previousCertificate: undefined,
     previousUntilMs: 0,

@@ -38,7 +38,13 @@ const renewal = (id: string, from: string, to: string): CommandBody => ({
   kind: 'node.renew',
   id,
   usedSerial: from,
-  certificate: { serial: to, notAfterMs: 2e12, publicKeyHash: `key of ${id}`, root: 1 },
+  certificate: {
+    serial: to,
+    notAfterMs: 2e12,
+    publicKeyHash: `key of ${id}`,
+    root: 1,
+    notBeforeMs: 0,
+  },
   previousUntilMs: cluster.time.now() + 600_000,
 });
 
@@ -57,6 +63,30 @@ describe('before there is any state', () => {
     cluster.apply(cluster.founding.body);
     expect(isAccepted(FOUNDER_ID, 'any')).toBe(false);
     expect(isAccepted(FOUNDER_ID, cluster.founding.body.node.certificate.serial)).toBe(true);
+  });
+});
+
+describe('a manager that has renewed before this one has heard of it', () => {
+  beforeEach(() => void cluster.apply(cluster.founding.body));
+  const renewed = (id: string, change: object = {}): boolean => {
+    const { certificate } = cluster.state.nodeById(id) ?? {};
+    const notBeforeMs = (certificate?.notBeforeMs ?? 0) + 1_000;
+    const spkiHash = Uint8Array.from(Buffer.from(certificate?.publicKeyHash ?? '', 'hex'));
+    const shown = { ...holder(id, 'not heard of'), notBeforeMs, spkiHash, ...change };
+    return authority.currentIdentity(shown)?.isSerialCurrent === true;
+  };
+
+  test('is accepted with a newer certificate for the same key', () => {
+    expect(renewed(FOUNDER_ID)).toBe(true);
+  });
+
+  test('is not with another key, or one that is not newer; nor is a worker', () => {
+    const { certificate } = cluster.founding.body.node;
+    expect(renewed(FOUNDER_ID, { spkiHash: new Uint8Array(32) })).toBe(false);
+    expect(renewed(FOUNDER_ID, { notBeforeMs: certificate.notBeforeMs })).toBe(false);
+    const { publicKeyHash } = certificate;
+    const key = { ...certificate, serial: 's', publicKeyHash: publicKeyHash.replace(/^../, 'ff') };
+    expect(renewed(cluster.addWorker('one', { certificate: key }))).toBe(false);
   });
 });
 
@@ -149,7 +179,13 @@ describe('administrators', () => {
       kind: 'admin.renew',
       id: 'ann',
       usedSerial: 'serial-ann',
-      certificate: { serial: 'next', notAfterMs: 2e12, publicKeyHash: 'key of ann', root: 1 },
+      certificate: {
+        serial: 'next',
+        notAfterMs: 2e12,
+        publicKeyHash: 'key of ann',
+        root: 1,
+        notBeforeMs: 0,
+      },
       previousUntilMs: cluster.time.now() + 600_000,
     });
     expect(admin('ann', 'next')?.isSerialCurrent).toBe(true);

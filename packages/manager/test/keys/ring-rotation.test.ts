@@ -149,7 +149,13 @@ class Managers {
     const ends = { expiresAtMs: 2e12, usesLeft: 1, isRevoked: false, admittedNodes: [] };
     const by = { createdAtMs: 0, createdBy: { kind: 'admin', id: 'a' } } as const;
     cluster.apply({ kind: 'token.create', token: { ...token, ...ends, ...by } });
-    const certificate = { serial: nodeId, notAfterMs: 2e12, publicKeyHash: nodeId, root: 1 };
+    const certificate = {
+      serial: nodeId,
+      notAfterMs: 2e12,
+      publicKeyHash: nodeId,
+      root: 1,
+      notBeforeMs: 0,
+    };
     const manager = {
       ...founder.manager,
       raftId,

@@ -315,6 +315,7 @@ function nodeFields(
       notAfterMs: nowMs + 1,
       publicKeyHash: `key-${id}`,
       root: 1,
+      notBeforeMs: 0,
     },
     previousCertificate: undefined,
     previousUntilMs: 0,

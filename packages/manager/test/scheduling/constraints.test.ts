@@ -14,7 +14,7 @@ const NODE: NodeRow = {
   platformOs: 'linux',
   daemonVersion: '',
   executors: ['process'],
-  certificate: { serial: '', notAfterMs: 0, publicKeyHash: '', root: 1 },
+  certificate: { serial: '', notAfterMs: 0, publicKeyHash: '', root: 1, notBeforeMs: 0 },
   previousCertificate: undefined,
   previousUntilMs: 0,
   manager: undefined,

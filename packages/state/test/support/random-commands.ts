@@ -243,6 +243,7 @@ function adminBody(bench: Bench, { a, b, c, flag }: Outline): CommandBody {
     notAfterMs,
     publicKeyHash: `admin-key-${b}`,
     root: 1,
+    notBeforeMs: 0,
   };
   if (c < 4) {
     const usedSerial = bench.state.adminById(id)?.certificate.serial ?? 'none';
@@ -262,6 +263,7 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
         notAfterMs: 1,
         publicKeyHash: flag ? `key-${bench.log.length}` : `key-${b}`,
         root: 1,
+        notBeforeMs: 0,
       };
       const manager = c === 0 ? managerFields(b) : undefined;
       const tokenId = c === 0 ? 'token-1' : 'token-0';
@@ -371,6 +373,7 @@ function nodeUpdate(
       notAfterMs: 1,
       publicKeyHash: `key-${c}`,
       root: 1,
+      notBeforeMs: 0,
     };
     const usedSerial = flag ? `cert-${id}` : `renewed-${b}-${(c + 1) % 8}`;
     return { kind: 'node.renew', id, usedSerial, certificate, previousUntilMs: 5 };

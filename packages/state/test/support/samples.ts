@@ -11,7 +11,7 @@ import {
   tokenFields,
 } from './bench.js';
 
-const certificate = { serial: 'ab', notAfterMs: 9, publicKeyHash: 'cd', root: 1 };
+const certificate = { serial: 'ab', notAfterMs: 9, publicKeyHash: 'cd', root: 1, notBeforeMs: 0 };
 const session = {
   id: 'session',
   hostname: 'host',

@@ -1,0 +1,5 @@
+/** Who did something. */
+export interface Actor {
+  readonly kind: 'admin' | 'node' | 'system';
+  readonly id: string;
+}
