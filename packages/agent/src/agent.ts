@@ -1,6 +1,7 @@
 import { ConclaveError, toConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
 import type { Medium, TaskFiles } from '@conclave/memfs';
+import type { Roots } from '@conclave/wire';
 
 import type { Assignment, Position } from './assignment/assembler.js';
 import type { Executor, LogsOptions, OutputPiece } from './executors/executor.js';
@@ -32,6 +33,8 @@ export interface AgentOptions {
   readonly saveManagers: (managers: readonly ManagerPlace[]) => void;
   /** Called once most managers say that this node was removed; its tasks are being ended then. */
   readonly onRemoved?: () => void;
+  /** Called with the roots that each session says are to be trusted. */
+  readonly onRoots?: (roots: Roots) => void;
   readonly files: TaskFiles;
   /** By runtime. */
   readonly executors: readonly Executor[];
@@ -166,7 +169,10 @@ export class Agent {
       outbox: this.#outbox,
       openLogs: (send) => new LogService((taskId) => this.#reconciler.executorOf(taskId), send),
       onAssignment: (assignment) => this.#apply(assignment),
-      onInfo: ({ managers }) => this.#loop.book.update(managers),
+      onInfo: ({ managers, roots }) => {
+        this.#loop.book.update(managers);
+        if (roots !== null) this.#options.onRoots?.(roots);
+      },
       random,
       timers,
       logger,

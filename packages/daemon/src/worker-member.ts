@@ -199,7 +199,7 @@ export class WorkerMember implements Member {
       }),
       managers,
       saveManagers: (list) => this.#saveManagers(list),
-      onInfo: ({ roots }) => this.#followRoots(roots),
+      onRoots: (roots) => this.#followRoots(roots),
       onRemoved: () => {
         this.#roots.stop();
         void this.#renewal.stop();
@@ -228,9 +228,7 @@ export class WorkerMember implements Member {
     });
   }
 
-  #followRoots(roots: Roots | null): void {
-    if (roots === null) return;
-    const { certificates, crossCertificate, reached, step } = roots;
+  #followRoots({ certificates, crossCertificate, reached, step }: Roots): void {
     this.#roots.follow({
       step,
       reached,
