@@ -95,20 +95,14 @@ export const TOKEN_COUNT_MAX: number = 1_000;
 export const ADMIN_COUNT_MAX: number = 1_000;
 /** Milliseconds that a certificate of an administrator lives unless asked otherwise. */
 export const ADMIN_TTL_MS_DEFAULT: number = 12 * 3_600_000;
-/** Milliseconds that certificates of nodes live, and for which ended ones still get the next. */
+/** Milliseconds that certificates of nodes live unless the cluster setting says otherwise. */
 export const CERTIFICATES_DEFAULT: {
   readonly managerLifeMs: number;
   readonly workerLifeMs: number;
-  readonly recoveryMs: number;
 } = {
   managerLifeMs: 7 * 24 * 3_600_000,
   workerLifeMs: 24 * 3_600_000,
-  recoveryMs: 30 * 24 * 3_600_000,
 };
-/** The shortest life of a certificate that the cluster setting may ask for. */
-export const CERTIFICATE_LIFE_MS_MIN: number = 60_000;
-/** The longest life, and the longest time after it. */
-export const CERTIFICATE_LIFE_MS_MAX: number = 90 * 24 * 3_600_000;
 /** The longest that may be asked for: as long as that of a manager. */
 export const ADMIN_TTL_MS_MAX: number = 7 * 24 * 3_600_000;
 /** Patterns of secrets that an administrator may bind to services. */

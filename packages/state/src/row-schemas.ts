@@ -61,7 +61,6 @@ export const settings: Parser<ClusterSettings> = fields<ClusterSettings>({
   certificates: fields<CertificateSettings>({
     managerLifeMs: count,
     workerLifeMs: count,
-    recoveryMs: count,
   }),
 });
 

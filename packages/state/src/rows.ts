@@ -59,8 +59,6 @@ export interface ClusterSettings {
 export interface CertificateSettings {
   readonly managerLifeMs: number;
   readonly workerLifeMs: number;
-  /** For how long after its end a certificate still gets its holder the next one. */
-  readonly recoveryMs: number;
 }
 
 export interface SecretRow {
