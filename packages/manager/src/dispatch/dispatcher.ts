@@ -23,7 +23,7 @@ import type { DispatchContext } from './dispatch-context.js';
 import { Lease } from './lease.js';
 import type { LogQuery } from './log-relay.js';
 import { checkedHello } from './hello.js';
-import { HELLO_WAIT_MS } from './limits.js';
+import { HELLO_WAIT_MS, PERIOD_DRIFT_MAX } from './limits.js';
 import { ReportQueue } from './report-queue.js';
 import { SessionBeats } from './session-beats.js';
 
@@ -54,6 +54,8 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
   readonly #context: DispatchContext;
   readonly #unlisten: () => void;
   readonly #beats: SessionBeats;
+  /** What agents were told last, milliseconds; 0: nothing to all of them. */
+  #toldPeriodMs = 0;
   #isClosed = false;
 
   constructor(options: DispatcherOptions) {
@@ -252,15 +254,17 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     const { state } = this.#options.replicated;
     const touched = new Set<string>();
     let concernsAll = false;
+    let nodesChanged = false;
     for (const change of batch.changes) {
       for (const nodeId of nodesOf(change, state)) touched.add(nodeId);
       if (change.kind === 'cluster') concernsAll ||= isRootChange(change);
       if (change.kind !== 'node') continue;
       this.#onNode(change);
       concernsAll ||= isManagerChange(change);
+      nodesChanged ||= change.before === undefined || change.after === undefined;
     }
     for (const nodeId of touched) this.#sessions.get(nodeId)?.touch();
-    if (concernsAll) this.#tellAll();
+    if (concernsAll || (nodesChanged && this.#isPeriodOld())) this.#tellAll();
   }
 
   /** A snapshot of the leader stands in for entries that nobody saw here. */
@@ -269,7 +273,14 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     this.#tellAll();
   }
 
+  /** The leader counts by the new period: agents that beat by an old one would look silent. */
+  #isPeriodOld(): boolean {
+    const driftMs = Math.abs(this.#heartbeatPeriodMs() - this.#toldPeriodMs);
+    return driftMs > this.#toldPeriodMs * PERIOD_DRIFT_MAX;
+  }
+
   #tellAll(): void {
+    this.#toldPeriodMs = this.#heartbeatPeriodMs();
     for (const session of this.#sessions.values()) session.sendInfo().catch(() => undefined);
   }
 
@@ -301,7 +312,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
 
   #heartbeatPeriodMs(): number {
     const { state } = this.#options.replicated;
-    const agents = state.counts().nodes;
+    const agents = [...state.nodes()].filter(({ role }) => role === 'worker').length;
     return heartbeatPeriodMs(state.cluster()?.settings.heartbeatPeriodMs ?? 0, agents);
   }
 }

@@ -18,6 +18,8 @@ export const REPORTS_WAITING_MAX = 20_000;
 export const RETRY_MS = 250;
 /** Milliseconds between two lists of living sessions sent to the leader. */
 export const BEAT_MS = 500;
+/** Share by which the period that agents beat by may be off before all of them are told anew. */
+export const PERIOD_DRIFT_MAX = 0.05;
 /** Versions that an agent may say it holds. */
 export const HELD_MAX = 10_000;
 /** Assignments sent and not yet acknowledged by one agent. */

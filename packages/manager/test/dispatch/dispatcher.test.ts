@@ -500,6 +500,23 @@ describe('deliveries', () => {
     expect(infos[0]).toEqual([]);
     expect(infos[1]?.map(({ availability }) => availability)).toEqual(['drain']);
   });
+
+  test('all agents are told when the period has changed with their number', async () => {
+    const end = bench.connect(node);
+    await bench.pass();
+    const before = end.accept.info?.heartbeatPeriodMs ?? 0;
+    end.takeAll();
+    // Managers are not agents, and a few agents more make no difference.
+    for (let count = 0; count < 3; count += 1) bench.cluster.addWorker(`few ${count}`);
+    await bench.pass();
+    end.takeAll();
+    for (let count = 0; count < 150; count += 1) bench.cluster.addWorker(`many ${count}`);
+    await bench.pass();
+    const told = end.stream.received.flatMap(({ info }) => (info ? [info.heartbeatPeriodMs] : []));
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.length).toBeLessThan(4);
+    expect(told.at(-1)).toBeGreaterThan(before * 1.05);
+  });
 });
 
 test('closing ends every session and leaves no timer', async () => {
