@@ -8,7 +8,7 @@ import { parseOptions, usageError, wholeNumber } from './lib/options.mjs';
 
 const REGRESSIONS = join(root, 'test/simulation/regressions.json');
 /** Every n-th run also reads the log lines, which is slow. */
-const MARKS_EVERY = 16;
+const MARKS_EVERY = 8;
 /** Between two lines of progress where they cannot overwrite each other. */
 const PROGRESS_MS = 30_000;
 /** A mistake that every run meets is shown and kept only so often. */
@@ -22,9 +22,9 @@ const { values } = parseOptions({
   events: { type: 'string' },
   seconds: { type: 'string' },
   set: { type: 'string', multiple: true, default: [] },
-  coverage: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: true },
   shrink: { type: 'boolean', default: true },
+  script: { type: 'string' },
   help: { type: 'boolean' },
 });
 if (values.help === true) {
@@ -37,7 +37,8 @@ if (values.help === true) {
   --seconds N   stop after this time
   --events N    events per run before the faults end, default 10000
   --set P=V     fix a parameter, e.g. --set voters=3 --set faults.crash=0
-  --coverage    list the combinations of role, message and term that were never met
+  --script F    bare mode: write what fails (or the seed of --seed) to F as a script in the
+                conformance format, which test/transcript/raft can replay
   --no-shrink   leave a failing run as it is
   --no-keep     do not add it to test/simulation/regressions.json
 
@@ -54,6 +55,9 @@ const seconds = values.seconds === undefined ? Infinity : number('seconds');
 const oneSeed = values.seed === undefined ? undefined : number('seed');
 if (values.mode !== 'bare' && values.mode !== 'full') usageError('--mode is bare or full');
 if (seeds === 0) usageError('--seeds must be at least 1');
+if (values.script !== undefined && values.mode !== 'bare') {
+  usageError('--script is for bare mode: the format has nodes, no drivers');
+}
 
 ensureInstalled();
 step('compiling', join(root, 'node_modules/.bin/tsc'), ['-b', 'packages/raft-ts']);
@@ -114,8 +118,21 @@ async function report(result) {
     console.log(script.join('\n'));
     console.log(small.failure?.message);
   }
+  saveScript({ seed: result.seed, parameters: used, plan });
   console.log(`\nrepeat with: npm run sim -- --mode ${values.mode} --seed ${result.seed}`);
   if (values.keep) keep({ seed: result.seed, parameters: used, plan }, result.failure);
+}
+
+/** Writes a run as a script, if that was asked for. */
+function saveScript(scenario) {
+  if (values.script === undefined) return;
+  const { script, misfit } = simulator.writeScript(scenario);
+  if (script === undefined) {
+    console.log(`not written as a script, it does not fit the format: ${misfit}`);
+    return;
+  }
+  writeFileSync(values.script, script);
+  console.log(`written as a script: ${values.script}`);
 }
 
 function keep({ seed, parameters: used, plan }, failure) {
@@ -137,8 +154,12 @@ async function replay(seed) {
   console.log(`parameters ${JSON.stringify(result.parameters)}`);
   console.log(script.join('\n'));
   console.log(`${result.events} events, ${result.commit} entries committed`);
-  if (result.failure === undefined) console.log('all invariants held');
-  else await report(result);
+  if (result.failure === undefined) {
+    console.log('all invariants held');
+    saveScript(result);
+  } else {
+    await report(result);
+  }
   return result.failure === undefined ? 0 : 1;
 }
 
@@ -214,7 +235,7 @@ function showCoverage(coverage) {
   const { hit, missed, impossible } = coverage.cells();
   console.log(`role x message x term: ${hit} of ${hit + missed.length} cells that can be`);
   list('met, and taken for impossible', impossible);
-  if (values.coverage) list('never met', missed);
+  list('never met', missed);
 }
 
 process.exit(await (oneSeed === undefined ? runMany() : replay(oneSeed)));

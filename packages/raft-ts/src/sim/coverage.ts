@@ -53,10 +53,12 @@ const NOT_FOR_CANDIDATE: readonly MessageType[] = [
 
 function isImpossible(role: StateType, type: MessageType, relation: Relation): boolean {
   if (TERMLESS.includes(type)) return relation !== 'earlier';
-  if (relation === 'later') return ANSWERS.includes(type);
+  // A snapshot goes to somebody who has followed its leader, or who is new and does not campaign.
+  const isAfterAnswer = type === 'MsgSnap' && role !== 'StateFollower';
+  if (relation === 'later') return isAfterAnswer || ANSWERS.includes(type);
   if (relation === 'earlier') return false;
   if (role === 'StateLeader') return OF_LEADER.includes(type);
-  return role === 'StateCandidate' && NOT_FOR_CANDIDATE.includes(type);
+  return role === 'StateCandidate' && (isAfterAnswer || NOT_FOR_CANDIDATE.includes(type));
 }
 
 /** Combinations of role, message type and relation of the message's term to the member's. */

@@ -12,6 +12,15 @@ export interface DiskWrite {
   readonly entries: readonly Entry[];
   readonly mustSync: boolean;
   readonly responses: readonly Message[];
+  /** Asynchronous storage: the message that asks for it. */
+  readonly message: Message | undefined;
+}
+
+/** What was on its way to a disk and is there after a crash. */
+export interface CrashOutcome {
+  readonly survivors: readonly DiskWrite[];
+  /** Whether that is all there is: no part of a write, and no commit index was lost. */
+  readonly isExact: boolean;
 }
 
 const FIRST_STATE: HardState = { term: 0, vote: 0, commit: 0 };
@@ -103,18 +112,31 @@ export class SimDisk {
     this.storage.memory.append(entries);
   }
 
-  /** Forgets what is not durable, except what happened to reach the disk. */
-  crash(prng: Prng): void {
-    const survivors = this.#queue.length === 0 ? 0 : prng.below(this.#queue.length + 1);
-    for (let i = 0; i < survivors; i++) this.commit();
+  /**
+   * Forgets what is not durable, except what happened to reach the disk.
+   *
+   * @param prng decides what that is
+   * @param isTorn whether that may be a part of a write, and whether a commit index may be lost
+   */
+  crash(prng: Prng, isTorn: boolean): CrashOutcome {
+    const count = this.#queue.length === 0 ? 0 : prng.below(this.#queue.length + 1);
+    const survivors: DiskWrite[] = [];
+    for (let i = 0; i < count; i++) survivors.push(this.commit());
     const torn = this.#queue[0];
+    let isExact = true;
     // Entries come before the hard state that counts on them; a snapshot counts only as a whole.
-    if (torn !== undefined && torn.snapshot === undefined) {
-      this.storage.memory.append(torn.entries.slice(0, prng.below(torn.entries.length + 1)));
+    if (isTorn && torn !== undefined && torn.snapshot === undefined) {
+      const kept = prng.below(torn.entries.length + 1);
+      this.storage.memory.append(torn.entries.slice(0, kept));
+      isExact = kept === 0;
     }
-    if (this.#unsynced !== undefined && prng.chance(0.5)) this.hardState = this.#unsynced;
+    if (this.#unsynced !== undefined) {
+      if (!isTorn || prng.chance(0.5)) this.hardState = this.#unsynced;
+      else isExact = false;
+    }
     this.#unsynced = undefined;
     this.#queue.length = 0;
+    return { survivors, isExact };
   }
 
   /** Keeps a snapshot of the own state; the commit index is stored with it. */

@@ -13,6 +13,7 @@ export const EVENT = {
   patience: 10,
   report: 11,
   operator: 12,
+  answered: 13,
 } as const;
 
 /** Name of a kind of event. */

@@ -23,5 +23,7 @@ export { Prng } from './prng.js';
 export { runSimulation } from './run.js';
 export type { RunOptions, RunResult } from './run.js';
 export type { Micros } from './scheduler.js';
+export { writeScript } from './script/write-script.js';
+export type { ScriptResult } from './script/write-script.js';
 export { shrink } from './shrink.js';
 export type { Scenario, ShrinkOptions } from './shrink.js';

@@ -6,10 +6,12 @@ import type { Subject } from './subject.js';
 import type { World } from './world.js';
 import type { Workload } from './workload.js';
 
-/** Election timeouts without progress; one attempt to elect takes up to two of them. */
-const IDLE_ROUNDS_MAX = 100;
-/** Idle election timeouts after which removed members are silenced, and for how many of them. */
-const SILENCE_AT = 12;
+/** Election timeouts in a row without a leader; one attempt to elect takes up to two of them. */
+const LEADERLESS_ROUNDS_MAX = 10;
+/** Election timeouts in a row with a leader, in which nobody applies anything. */
+const IDLE_ROUNDS_MAX = 20;
+/** Election timeouts without a leader after which removed members are silenced, and for how long. */
+const SILENCE_AT = 5;
 const SILENCE_ROUNDS = 45;
 /** Election timeouts until everything has come to rest. */
 const ROUNDS_MAX = 1000;
@@ -23,6 +25,8 @@ export class Liveness {
   readonly #workload: Workload;
   #rounds = 0;
   #idleRounds = 0;
+  #leaderlessRounds = 0;
+  #hasSilenced = false;
   #applied = 0;
   #hasAsked = false;
 
@@ -44,13 +48,18 @@ export class Liveness {
     const leader = leaderOf(this.#world);
     const problem = this.#problem(leader);
     if (problem === undefined) return true;
-    const isIdle = this.#idleRounds > IDLE_ROUNDS_MAX;
-    if (this.#idleRounds === SILENCE_AT && this.#isHeldByRemoved()) {
-      this.#world.coverage.count('stuck: a removed voter holds the vote that is needed');
-      return true;
+    this.#leaderlessRounds = leader === undefined ? this.#leaderlessRounds + 1 : 0;
+    if (this.#leaderlessRounds === SILENCE_AT) {
+      if (this.#isHeldByRemoved()) {
+        this.#world.coverage.count('stuck: a removed voter holds the vote that is needed');
+        return true;
+      }
+      // The bound holds from here on: who is part of the cluster is left alone.
+      if (this.#silenceRemoved()) this.#leaderlessRounds = 0;
     }
-    if (this.#idleRounds === SILENCE_AT) this.#silenceRemoved();
-    if (isIdle || this.#rounds > ROUNDS_MAX) {
+    const isLeaderless = this.#leaderlessRounds > LEADERLESS_ROUNDS_MAX;
+    const isIdle = this.#idleRounds > IDLE_ROUNDS_MAX;
+    if (isLeaderless || isIdle || this.#rounds > ROUNDS_MAX) {
       const text = `${problem}, ${this.#rounds} election timeouts after the last fault`;
       throw new SimFailure('12 liveness', text);
     }
@@ -114,9 +123,12 @@ export class Liveness {
   /**
    * Silences removed members for a while, as an operator would. Without pre-votes they raise the
    * terms of others as fast as a candidate raises its own, and etcd's rule is that requests of
-   * earlier terms get no answer, so that the candidate may never catch up.
+   * earlier terms get no answer, so that the candidate may never catch up. Once, at most.
+   *
+   * @returns whether there was one
    */
-  #silenceRemoved(): void {
+  #silenceRemoved(): boolean {
+    if (this.#hasSilenced) return false;
     const { members, parameters, coverage } = this.#world;
     const running = members.filter((m): m is Subject => m?.isUp === true);
     const latest = running.reduce((a, b) => (b.applied > a.applied ? b : a));
@@ -125,7 +137,9 @@ export class Liveness {
       coverage.count('removed member is silenced for a while');
       member.downMicros = SILENCE_ROUNDS * parameters.electionTick * parameters.tickMicros;
       member.crash();
+      this.#hasSilenced = true;
     }
+    return this.#hasSilenced;
   }
 
   /**

@@ -1,5 +1,4 @@
 import { decodeConfChange } from '../codec/conf-change.js';
-import type { Config } from '../config.js';
 import type { RaftCore } from '../core.js';
 import { ProposalDroppedError, StepError } from '../errors.js';
 import type { Message } from '../message-types.js';
@@ -8,12 +7,17 @@ import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD } from '../numbers.js';
 import { coreOf, RawNode } from '../raw-node.js';
 import type { Ready } from '../ready-types.js';
 import type { ConfState, Entry, StateType } from '../types.js';
+import type { DiskWrite } from './disk.js';
 import { SimDisk } from './disk.js';
 import { EVENT } from './events.js';
 import type { SimStateMachine } from './machine.js';
 import { Prng } from './prng.js';
 import type { Micros } from './scheduler.js';
-import type { ProposalWatcher, Subject } from './subject.js';
+import { coreConfig } from './core-config.js';
+import { LateAnswers } from './late-answers.js';
+import { SnapshotKeeper } from './snapshot-keeper.js';
+import { nodeOptions } from './script/script-text.js';
+import type { ProposalWatcher, Subject, SubjectNode } from './subject.js';
 import type { World } from './world.js';
 
 /** Readys in a row before a member is taken for stuck. */
@@ -59,6 +63,8 @@ export class SimMember implements Subject {
 
   readonly #world: World;
   readonly #prng: Prng;
+  readonly #snapshots: SnapshotKeeper;
+  readonly #lateAnswers: LateAnswers;
   #isWriting = false;
   #isApplying = false;
   #isReadyDue = false;
@@ -77,6 +83,8 @@ export class SimMember implements Subject {
     this.id = id;
     this.#world = world;
     this.#prng = new Prng(world.seed).split(`member ${id}`);
+    this.#snapshots = new SnapshotKeeper(this, world, this.#prng);
+    this.#lateAnswers = new LateAnswers(id, world, this.#prng);
     this.machine = world.createMachine();
     this.tickMicros = world.parameters.tickMicros;
   }
@@ -90,39 +98,25 @@ export class SimMember implements Subject {
     this.confState = confState;
     this.life++;
     this.isUp = true;
-    this.node = new RawNode(this.#config(index));
+    this.#noteStart(index);
+    this.#lateAnswers.begin();
+    const { id, disk } = this;
+    const { parameters, logger } = this.#world;
+    const random = (n: number): number => this.#prng.below(n);
+    const own = { id, storage: disk.storage, applied: index, random };
+    this.node = new RawNode({ ...coreConfig(parameters, logger), ...own });
     this.core = coreOf(this.node);
-    this.disk.storage.onSnapshotWanted = (): boolean => this.#offerSnapshot();
+    disk.storage.onSnapshotWanted = (): boolean => this.#snapshots.offer();
     this.#floor = index;
     this.#world.checker.started(this);
     const { scheduler } = this.#world;
     scheduler.after(this.#prng.below(this.tickMicros), EVENT.tick, this.id).a = this.life;
   }
 
-  #config(applied: Index): Config {
-    const { parameters, logger } = this.#world;
-    const limit = (value: number): number =>
-      value === Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : value;
-    return {
-      id: this.id,
-      storage: this.disk.storage,
-      electionTick: parameters.electionTick,
-      heartbeatTick: parameters.heartbeatTick,
-      applied,
-      maxSizePerMsg: limit(parameters.maxSizePerMsg),
-      maxCommittedSizePerReady: limit(parameters.maxCommittedSizePerReady),
-      maxUncommittedEntriesSize: limit(parameters.maxUncommittedEntriesSize),
-      maxInflightMsgs: parameters.maxInflightMsgs,
-      maxInflightBytes: limit(parameters.maxInflightBytes),
-      asyncStorageWrites: parameters.asyncStorageWrites,
-      checkQuorum: parameters.checkQuorum,
-      preVote: parameters.preVote,
-      stepDownOnRemoval: parameters.stepDownOnRemoval,
-      disableProposalForwarding: parameters.disableProposalForwarding,
-      deferVoteRequests: parameters.deferVoteRequests,
-      random: (n) => this.#prng.below(n),
-      ...(logger === undefined ? {} : { logger }),
-    };
+  #noteStart(applied: Index): void {
+    const { journal, parameters } = this.#world;
+    if (this.life > 1) journal?.restart(this.id, applied, this.disk.hardState.commit);
+    else if (applied === 0) journal?.command(`add-nodes 1 ${nodeOptions(parameters)}`);
   }
 
   /** Dies: everything in memory is gone, unsynced writes perhaps. */
@@ -135,31 +129,40 @@ export class SimMember implements Subject {
     this.#isApplying = false;
     this.#isReadyDue = false;
     this.#applyQueue = [];
+    const { journal, parameters } = this.#world;
+    const { survivors, isExact } = this.disk.crash(this.#prng, parameters.tearsWrites);
+    for (const { message } of survivors) {
+      if (message !== undefined) journal?.worked(message, undefined);
+    }
+    journal?.crashed(this.id, isExact && (this.#open === undefined || survivors.length > 0));
     this.#open = undefined;
-    this.disk.crash(this.#prng);
     this.#world.crashed(this);
   }
 
   /** Lets one tick pass, and schedules the next one. */
   tick(): void {
-    const { scheduler } = this.#world;
+    const { scheduler, journal } = this.#world;
     scheduler.after(this.tickMicros, EVENT.tick, this.id).a = this.life;
-    this.node.tick();
+    const { core, node } = this;
+    const sentCount = (): number => core.messages.length + core.messagesAfterAppend.length;
+    if (journal === undefined) node.tick();
+    else journal.tick(this, sentCount, () => node.tick());
     this.settle();
   }
 
   /** Handles a message from the network. */
-  receive(message: Message): void {
+  receive(message: Message): boolean {
     this.#world.coverage.delivered(this.core.role, this.core.term, message);
-    this.#step(message);
+    const isTaken = this.#step(message, true);
     this.settle();
+    return isTaken;
   }
 
   /** Calls the node as a host does, then does what follows from it. */
-  call(work: (node: RawNode) => void): 'accepted' | 'dropped' {
+  call(work: (node: SubjectNode) => void): 'accepted' | 'dropped' {
     let outcome: 'accepted' | 'dropped' = 'accepted';
     try {
-      work(this.node);
+      work(this.#world.journal?.recording(this.id, this.node) ?? this.node);
     } catch (error) {
       if (!(error instanceof ProposalDroppedError)) throw error;
       this.#world.coverage.count(`proposal dropped: ${error.reason}`);
@@ -174,16 +177,18 @@ export class SimMember implements Subject {
   }
 
   /** Its disk is a model without faults of its own. */
-  harmDisk(): boolean {
-    return false;
-  }
+  harmDisk = (): boolean => false;
 
-  #step(message: Message): void {
+  /** @returns false for a message of a node that was removed, or a proposal without a leader */
+  #step(message: Message, isFromNetwork = false): boolean {
+    const { journal } = this.#world;
     try {
-      this.node.step(message);
+      if (journal === undefined || !isFromNetwork) this.node.step(message);
+      else journal.receive(message, () => this.node.step(message));
+      return true;
     } catch (error) {
       if (!(error instanceof StepError) && !(error instanceof ProposalDroppedError)) throw error;
-      // A message of a node that was removed, or a proposal that found no leader.
+      return false;
     }
   }
 
@@ -208,8 +213,10 @@ export class SimMember implements Subject {
     let count = 0;
     while (this.#open === undefined && node.hasReady()) {
       const ready = node.ready();
+      const { asyncStorageWrites } = this.#world.parameters;
+      this.#world.journal?.ready(this.id, ready, asyncStorageWrites);
       this.#world.checker.ready(this, ready);
-      if (this.#world.parameters.asyncStorageWrites) this.#handleAsync(ready);
+      if (asyncStorageWrites) this.#handleAsync(ready);
       else this.#handleSync(ready);
       if (++count > READYS_MAX) throw new Error(`member ${this.id} has no end of Readys`);
     }
@@ -226,6 +233,7 @@ export class SimMember implements Subject {
           entries: message.entries,
           mustSync: ready.mustSync || snapshot !== undefined,
           responses: message.responses,
+          message,
         });
       } else if (message.to === LOCAL_APPLY_THREAD) {
         this.#applyQueue.push(message);
@@ -250,8 +258,10 @@ export class SimMember implements Subject {
       this.#finishSync();
       return;
     }
-    this.disk.enqueue({ hardState, snapshot, entries, mustSync, responses: [] });
+    const responses: readonly Message[] = [];
+    this.disk.enqueue({ hardState, snapshot, entries, mustSync, responses, message: undefined });
     if (mustSync) {
+      this.#world.journal?.opened(this.id);
       this.#startWrite();
     } else {
       this.disk.commit();
@@ -261,8 +271,9 @@ export class SimMember implements Subject {
 
   #finishSync(): void {
     const ready = this.#open as Ready;
+    this.#world.journal?.closed(this.id);
     if (this.#isOpenLate) for (const message of ready.messages) this.#send(message);
-    for (const entry of ready.committedEntries) this.#apply(entry);
+    this.#applyAll(ready.committedEntries);
     this.#open = undefined;
     this.node.advance();
     this.#world.checker.stepped(this);
@@ -287,34 +298,51 @@ export class SimMember implements Subject {
     event.b = this.disk.length;
   }
 
-  /** The disk has finished a batch. */
   written(count: number): void {
     this.#isWriting = false;
     for (let i = 0; i < count; i++) {
       if (this.crashPoint === CRASH_POINT.beforeWrite) return this.crash();
-      const { snapshot, responses } = this.disk.commit();
-      if (this.crashPoint === CRASH_POINT.beforeResponses) return this.crash();
-      if (snapshot !== undefined) {
-        this.machine.restore(snapshot.data);
-        this.applied = snapshot.metadata.index;
-        this.confState = snapshot.metadata.confState;
-        this.#floor = this.applied;
-        this.#world.checker.restored(this, snapshot);
-        this.#world.progressed(this);
-      }
-      for (const response of responses) {
-        if (response.to === this.id) {
-          this.#world.checker.delivered(this, response);
-          this.#step(response);
-          this.#world.checker.stepped(this);
-        } else {
-          this.#send(response);
-        }
-      }
+      const work = this.disk.commit();
+      const { checker, journal } = this.#world;
+      checker.wrote(this, work);
+      const isEnd = this.crashPoint === CRASH_POINT.beforeResponses;
+      const release = isEnd ? undefined : (): void => this.#release(work);
+      if (journal === undefined || work.message === undefined) release?.();
+      else journal.worked(work.message, release);
+      if (isEnd) return this.crash();
     }
     if (this.#open !== undefined) this.#finishSync();
     else if (this.disk.length > 0) this.#startWrite();
     this.settle();
+  }
+
+  /** What may happen now that a piece of work is durable. */
+  #release({ snapshot, responses }: DiskWrite): void {
+    if (snapshot !== undefined) {
+      this.machine.restore(snapshot.data);
+      this.applied = snapshot.metadata.index;
+      this.confState = snapshot.metadata.confState;
+      this.#floor = this.applied;
+      this.#world.checker.restored(this, snapshot);
+      this.#world.progressed(this);
+    }
+    const own = responses.filter(({ to }) => to === this.id);
+    for (const response of responses) if (response.to !== this.id) this.#send(response);
+    if (!this.#lateAnswers.delay(own, this.life)) this.#takeAnswers(own);
+  }
+
+  /** The oldest answer of the storage reaches its node. */
+  answered(): void {
+    this.#takeAnswers(this.#lateAnswers.take());
+    this.settle();
+  }
+
+  #takeAnswers(answers: readonly Message[]): void {
+    for (const answer of answers) {
+      this.#world.checker.delivered(this, answer);
+      this.#step(answer);
+      this.#world.checker.stepped(this);
+    }
   }
 
   #startApply(): void {
@@ -328,11 +356,27 @@ export class SimMember implements Subject {
   applyNext(): void {
     this.#isApplying = false;
     const message = this.#applyQueue.shift() as Message;
-    for (const entry of message.entries) if (entry.index > this.#floor) this.#apply(entry);
-    for (const response of message.responses) this.#step(response);
+    const { journal } = this.#world;
+    if (journal === undefined) this.#applyWork(message);
+    else journal.worked(message, () => this.#applyWork(message));
     if (this.#applyQueue.length > 0) this.#startApply();
     this.#world.progressed(this);
     this.settle();
+  }
+
+  #applyWork({ entries, responses }: Message): void {
+    this.#applyAll(entries);
+    for (const response of responses) this.#step(response);
+  }
+
+  /** A snapshot that the core has accepted covers what was handed out before; so does one it had. */
+  #applyAll(entries: readonly Entry[]): void {
+    const { log } = this.core;
+    for (const entry of entries) {
+      const isCovered = entry.index <= this.#floor || log.hasUnstableSnapshot();
+      if (isCovered) this.#world.journal?.refuse('a snapshot covers what was to be applied');
+      else this.#apply(entry);
+    }
   }
 
   #apply(entry: Entry): void {
@@ -349,37 +393,8 @@ export class SimMember implements Subject {
     this.#world.applied(this, entry, result);
   }
 
-  /** Keeps a snapshot of the present state. @returns false if there is one already */
-  saveSnapshot(): boolean {
-    const { applied: index, confState } = this;
-    const term = this.disk.term(index);
-    if (term === undefined) return false;
-    const metadata = { index, term, confState };
-    return this.disk.saveSnapshot({ data: this.machine.snapshot(), metadata });
-  }
-
   compact(y: number, z: number): boolean {
-    if (y % 4 !== 0) this.saveSnapshot();
-    const { memory } = this.disk.storage;
-    const first = memory.firstIndex();
-    const last = memory.snapshot().metadata.index;
-    if (last >= first) memory.compact(y % 3 === 0 ? last : first + (z % (last - first + 1)));
+    this.#snapshots.compact(y, z);
     return true;
-  }
-
-  /** A follower would refuse a snapshot that does not know it, so that a new one is made. */
-  #offerSnapshot(): boolean {
-    const { parameters, isCalm } = this.#world;
-    if (!isCalm && this.#prng.chance(parameters.snapshotAbsence)) return false;
-    if (this.#knowsAll()) return true;
-    return this.saveSnapshot() && this.#knowsAll();
-  }
-
-  #knowsAll(): boolean {
-    const { confState } = this.disk.storage.memory.snapshot().metadata;
-    const { voters, votersOutgoing, learners } = confState;
-    return this.core.tracker.ids.every(
-      (id) => voters.includes(id) || votersOutgoing.includes(id) || learners.includes(id),
-    );
   }
 }

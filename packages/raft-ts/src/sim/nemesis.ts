@@ -1,14 +1,16 @@
 import { LEAVE_JOINT } from '../codec/conf-change.js';
 import { describeConfChange } from '../describe-config.js';
 import { describeMessage } from '../describe.js';
+import type { Message } from '../message-types.js';
 import type { NodeId } from '../numbers.js';
 import type { ConfChange, ConfChangeSingle } from '../types.js';
 import { EVENT } from './events.js';
+import { SimFailure } from './failure.js';
 import { malformedMessage } from './malformed.js';
 import { CRASH_POINT } from './member.js';
 import { IDS_MAX } from './network.js';
 import { mayLoseDisk, removalOfLost } from './lost-disks.js';
-import type { DiskFault } from './parameters.js';
+import type { DiskFault, SimParameters } from './parameters.js';
 import { FAULT_CLASSES } from './parameters.js';
 import type { PlanAction } from './plan.js';
 import type { Micros } from './scheduler.js';
@@ -72,7 +74,7 @@ export class Nemesis {
         this.#explain(member, 'stands still for', this.#duration(y));
         break;
       case 'clock':
-        member.tickMicros = Math.floor(parameters.tickMicros * (0.5 + (y % 1501) / 1000));
+        member.tickMicros = drawnTick(parameters, y);
         this.#explain(member, 'has a clock that ticks every', member.tickMicros);
         break;
       case 'slowDisk':
@@ -85,7 +87,7 @@ export class Nemesis {
         const message = malformedMessage(member.core, from, y);
         this.#world.explain(() => `not as members speak: ${describeMessage(message)}`);
         this.#world.checker.delivered(member, message);
-        member.receive(message);
+        if (member.receive(message)) notRefused(member, message);
         break;
       }
       case 'compaction':
@@ -252,6 +254,19 @@ function targetOf(change: ConfChange): NodeId | undefined {
   return change.version === 1 ? change.change.nodeId : change.changes[0]?.nodeId;
 }
 
+/** A time between two ticks that is off by up to what the parameters allow. */
+function drawnTick({ tickMicros, clockRateMin, clockRateMax }: SimParameters, raw: number): Micros {
+  const steps = Math.round((clockRateMax - clockRateMin) * 1000) + 1;
+  return Math.floor(tickMicros * (clockRateMin + (raw % steps) / 1000));
+}
+
+function notRefused({ id }: Subject, { type, from }: Message): never {
+  throw new SimFailure(
+    '0 refused messages',
+    `${id} takes a ${type} of ${from} that no member sends`,
+  );
+}
+
 function inMs(duration: Micros): string {
   return `${(duration / 1000).toFixed(3)} ms`;
 }
@@ -300,7 +315,7 @@ export function faultNames(): readonly string[] {
   const classes = FAULT_CLASSES.filter((name) => name !== 'partition' && name !== 'membership');
   const shapes = PARTITIONS.map((shape) => `partition ${shape}`);
   const changes = ['ConfChangeAddNode', 'ConfChangeAddLearnerNode', 'ConfChangeRemoveNode'];
-  const ofNetwork = ['cut', 'loss', 'duplication', 'lateness', 'overflow'];
+  const ofNetwork = ['cut', 'loss', 'duplication', 'lateness', 'overflow', 'clipping'];
   return [...classes, 'crash of all', ...shapes, ...changes, 'leave joint', ...ofNetwork];
 }
 

@@ -1,5 +1,6 @@
 import type { Message, NetworkMessage } from '../message-types.js';
 import { decodeMessage, encodeMessage } from '../codec/index.js';
+import { message as makeMessage } from '../messages.js';
 import type { NodeId } from '../numbers.js';
 import type { Coverage } from './coverage.js';
 import { EVENT } from './events.js';
@@ -47,7 +48,7 @@ export class SimNetwork {
       this.#drop(message, prng);
       return;
     }
-    if (!this.#isCalm && prng.chance(parameters.loss)) {
+    if (!this.#isCalm && this.#isLost(message, prng)) {
       coverage.count('loss');
       this.#drop(message, prng);
       return;
@@ -58,12 +59,31 @@ export class SimNetwork {
       this.#drop(message, prng);
       return;
     }
-    const copy = parameters.encodesMessages ? overTheWire(message) : message;
+    const sent = this.#isCalm ? message : this.#clipped(message, prng);
+    const copy = parameters.encodesMessages ? overTheWire(sent) : sent;
     scheduler.deliver(start + this.#delay(prng), EVENT.deliver, copy);
     if (!this.#isCalm && prng.chance(parameters.duplication)) {
       coverage.count('duplication');
       scheduler.deliver(start + this.#delay(prng) * 2, EVENT.deliver, copy);
     }
+  }
+
+  #isLost({ type, entries }: Message, prng: Prng): boolean {
+    const { loss, appendLoss } = this.#parts.parameters;
+    if (prng.chance(loss)) return true;
+    return type === 'MsgApp' && entries.length > 0 && prng.chance(appendLoss);
+  }
+
+  /** An append with fewer entries: its leader could have sent this one instead. */
+  #clipped(message: Message, prng: Prng): Message {
+    const { length } = message.entries;
+    const { clipping } = this.#parts.parameters;
+    if (message.type !== 'MsgApp' || length === 0 || !prng.chance(clipping)) return message;
+    this.#parts.coverage.count('clipping');
+    return makeMessage('MsgApp', {
+      ...message,
+      entries: message.entries.slice(0, prng.below(length)),
+    });
   }
 
   /** When a path has room for one more message; undefined if too many wait already. */

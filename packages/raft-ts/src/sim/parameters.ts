@@ -1,4 +1,5 @@
 import { Prng } from './prng.js';
+import { drawProfile } from './profiles.js';
 
 /** Kinds of faults that can be switched off one by one. */
 export const FAULT_CLASSES = [
@@ -55,6 +56,10 @@ export interface SimParameters {
   readonly stepDownOnRemoval: boolean;
   readonly disableProposalForwarding: boolean;
   readonly deferVoteRequests: boolean;
+  /** Whether leaders answer reads on their lease. */
+  readonly leaseReads: boolean;
+  /** Whether nothing happens that a lease does not cover, so that no read on one may be old. */
+  readonly trustsLeases: boolean;
 
   /** Microseconds between two ticks of a clock with rate 1. */
   readonly tickMicros: number;
@@ -62,11 +67,15 @@ export interface SimParameters {
   readonly delayMicrosSpread: number;
   /** Probability that a message is lost. */
   readonly loss: number;
+  /** Probability that an append with entries is lost, beside that: makes logs differ. */
+  readonly appendLoss: number;
   /** Probability that a message comes twice. */
   readonly duplication: number;
   /** Probability that a message is late, and by how much at most. */
   readonly lateness: number;
   readonly latenessMicrosMax: number;
+  /** Probability that an append loses its last entries, as if its leader had a lower limit. */
+  readonly clipping: number;
   /** How long a message occupies its path, and how long one may wait for that; 0: no limit. */
   readonly messageMicros: number;
   readonly backlogMicrosMax: number;
@@ -77,10 +86,19 @@ export interface SimParameters {
   readonly diskMicrosMin: number;
   readonly diskMicrosSpread: number;
   readonly applyMicrosSpread: number;
+  /** Asynchronous storage, bare mode: how long an answer of the storage may take to its node. */
+  readonly answerMicrosSpread: number;
   /** How long a host collects input before it takes a Ready; 0: not at all. */
   readonly readyMicrosMax: number;
+  /** Whether a crash may keep a part of a write, or lose a commit index that was not synced. */
+  readonly tearsWrites: boolean;
   /** Probability that a leader has no snapshot at hand when it needs one. */
   readonly snapshotAbsence: number;
+  /** Probability that a host hands out an old snapshot, which may not know its receiver. */
+  readonly snapshotStaleness: number;
+  /** Slowest and fastest time between ticks that the fault `clock` sets, 1: as it should be. */
+  readonly clockRateMin: number;
+  readonly clockRateMax: number;
 
   readonly clients: number;
   readonly keys: number;
@@ -178,19 +196,29 @@ export function drawParameters(
     stepDownOnRemoval: prng.chance(0.5),
     disableProposalForwarding: prng.chance(0.3),
     deferVoteRequests: true,
+    leaseReads: false,
+    trustsLeases: false,
     tickMicros: 10_000,
     ...drawNetwork(prng.split('network')),
+    appendLoss: 0,
+    clipping: prng.split('clipping').pick([0, 0, 0.02, 0.3]),
     diskMicrosMin: prng.pick([10, 200, 1000]),
     diskMicrosSpread: prng.pick([100, 2000, 20_000]),
     applyMicrosSpread: prng.pick([1, 500, 5000]),
+    answerMicrosSpread: prng.split('answers').pick([0, 0, 500, 10_000]),
     readyMicrosMax: prng.pick([0, 0, 200, 3000]),
+    tearsWrites: true,
     snapshotAbsence: prng.pick([0, 0.2]),
+    snapshotStaleness: prng.split('snapshots').pick([0, 0.5]),
+    clockRateMin: 0.5,
+    clockRateMax: 2,
     clients: prng.between(1, 6),
     keys: prng.between(1, 4),
     operationMicros: prng.pick([300, 1000, 3000, 10_000]),
     faultMicros: prng.pick([5000, 20_000, 60_000, 200_000]),
     faults: drawFaults(prng.split('faults')),
     checksDurability: true,
+    ...drawProfile(prng.split('profile')),
     ...overrides,
   };
 }

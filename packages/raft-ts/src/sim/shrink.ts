@@ -35,6 +35,11 @@ const SIMPLER: readonly Partial<SimParameters>[] = [
   { voters: 3 },
   { lossReports: 0 },
   { applyMicrosSpread: 1 },
+  // What the conformance format cannot express.
+  { answerMicrosSpread: 0 },
+  { checkQuorum: false },
+  { tearsWrites: false },
+  { diskMicrosMin: 10, diskMicrosSpread: 1 },
 ];
 
 /**

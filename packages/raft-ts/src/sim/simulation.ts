@@ -18,6 +18,7 @@ import { isOperation } from './plan.js';
 import type { SimEvent } from './scheduler.js';
 import { Scheduler } from './scheduler.js';
 import { Recorder } from './recorder.js';
+import type { ScriptJournal } from './script/journal.js';
 import type { Subject } from './subject.js';
 import type { World } from './world.js';
 import { Workload } from './workload.js';
@@ -31,6 +32,8 @@ export interface SimulationParts {
   readonly logger?: Logger | undefined;
   /** Gets a line for each fault and each operation of a client. */
   readonly script?: string[] | undefined;
+  /** Writes down what is done to the nodes; only in bare mode. */
+  readonly journal?: ScriptJournal | undefined;
   /** Default: registers. The clients need their form of commands. */
   readonly createMachine?: (() => SimStateMachine) | undefined;
   /**
@@ -51,6 +54,7 @@ export class Simulation implements World {
   readonly network: SimNetwork;
   readonly checker: Checker;
   readonly members: (Subject | undefined)[] = [undefined];
+  readonly journal: ScriptJournal | undefined;
   readonly recorder: Recorder;
   /** All actions that were due. */
   readonly executed: PlanAction[] = [];
@@ -75,6 +79,7 @@ export class Simulation implements World {
     this.parameters = parameters;
     this.coverage = coverage;
     this.logger = logger;
+    this.journal = parts.journal;
     this.createMachine = createMachine ?? ((): SimStateMachine => new RegisterMachine());
     this.#createMember = parts.createMember ?? createBareMember;
     const { scheduler, members } = this;
@@ -231,6 +236,9 @@ export class Simulation implements World {
       case EVENT.written:
         member.written(event.b);
         break;
+      case EVENT.answered:
+        member.answered?.();
+        break;
       case EVENT.applied:
         member.applyNext();
         break;
@@ -262,6 +270,7 @@ export class Simulation implements World {
 
   explain(text: () => string): void {
     this.recorder.explain(text);
+    this.journal?.comment(text());
   }
 
   applied(member: Subject, entry: Entry, result: number): void {
@@ -291,7 +300,7 @@ export function asSimFailure(error: unknown): SimFailure {
 }
 
 /** Index and term of the snapshot a cluster starts with. */
-export const START = { index: 1, term: 1 } as const;
+export const START = { index: 2, term: 1 } as const;
 
 function createBareMember(id: number, world: World, founders?: ConfState): SimMember {
   const member = new SimMember(id, world);

@@ -89,6 +89,14 @@ export const DELIVERED: readonly MessageMark[] = [
     ({ core }, { index }) => index > 1 && index === core.log.firstIndex() - 1,
   ],
   [
+    'rule 32: write of what came back meanwhile',
+    ['MsgStorageAppendResp'],
+    ({ core: { log, term } }, message) =>
+      message.index >= log.unstable.offset &&
+      message.term < term &&
+      log.unstable.term(message.index) === message.logTerm,
+  ],
+  [
     'rule 33: snapshot written across terms',
     ['MsgStorageAppendResp'],
     ({ core }, { snapshot, term }) => snapshot !== undefined && term < core.term,

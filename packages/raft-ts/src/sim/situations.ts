@@ -68,7 +68,7 @@ export class Situations {
       hadLearnersNext: false,
       answers: new Set(),
     });
-    if (core.log.firstIndex() === 2) this.#coverage.count(CHANGES.firstTerm);
+    if (core.log.firstIndex() === 3) this.#coverage.count(CHANGES.firstTerm);
   }
 
   /** A message is about to be handled. */

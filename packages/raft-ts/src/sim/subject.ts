@@ -73,8 +73,8 @@ export interface Subject {
   start(): void;
   /** Dies: everything in memory is gone, unsynced writes perhaps. */
   crash(): void;
-  /** Handles a message from the network. */
-  receive(message: Message): void;
+  /** Handles a message from the network. @returns whether it was taken for certain, not refused */
+  receive(message: Message): boolean;
   /** Asks for something, as a host does. */
   call(work: (node: SubjectNode) => void): 'accepted' | 'dropped';
   /** Proposes a command of a client. */
@@ -88,6 +88,8 @@ export interface Subject {
   tick(): void;
   /** The disk has finished something; `what` is for the member to know. */
   written(what: number): void;
+  /** The oldest answer of the storage reaches its node; only where answers can be late. */
+  answered?(): void;
   /** The state machine has time for the oldest piece of work. */
   applyNext(): void;
   /** It is time to take the next Ready. */

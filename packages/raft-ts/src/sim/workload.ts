@@ -2,6 +2,7 @@ import type { Index, NodeId } from '../numbers.js';
 import type { Entry, ReadState } from '../types.js';
 import { EVENT } from './events.js';
 import { SimFailure } from './failure.js';
+import { LeaseBound } from './lease-bound.js';
 import type { HistoryOperation } from './linearizability.js';
 import { checkLinearizable } from './linearizability.js';
 import { encodeCommand, WRITTEN } from './machine.js';
@@ -54,7 +55,7 @@ interface OpenRead {
   readonly operation: Operation;
   readonly member: NodeId;
   readonly life: number;
-  /** What was committed when the read began. */
+  /** What it has to see: what was committed when it began, or a while before that with leases. */
   readonly indexMin: Index;
   index: Index;
 }
@@ -69,6 +70,8 @@ export class Workload {
   readonly #sessions: Session[] = [];
   readonly #history: Operation[] = [];
   readonly #reads = new Map<number, OpenRead>();
+  /** Reads may be old in this run, by no more than this. */
+  readonly #leaseBound: LeaseBound | undefined = undefined;
   #waiting: OpenRead[] = [];
   #readCount = 0;
   #burstCount = 0;
@@ -77,6 +80,8 @@ export class Workload {
   constructor(world: World) {
     this.#world = world;
     this.#prng = new Prng(world.seed).split('clients');
+    const { leaseReads, trustsLeases } = world.parameters;
+    if (leaseReads && !trustsLeases) this.#leaseBound = new LeaseBound(world.parameters);
     for (let i = 0; i < world.parameters.clients; i++) {
       this.#sessions.push({ sequence: 0, open: undefined, writes: [], seen: [] });
     }
@@ -192,11 +197,17 @@ export class Workload {
       operation,
       member: member.id,
       life: member.life,
-      indexMin: this.#world.checker.logs.commit,
+      indexMin: this.#indexMin(),
       index: 0,
     });
     const context = new Uint8Array(Uint32Array.of(number).buffer);
     member.call((node) => node.readIndex(context));
+  }
+
+  #indexMin(): Index {
+    const { scheduler, checker } = this.#world;
+    const { commit } = checker.logs;
+    return this.#leaseBound?.begin(scheduler.now, commit) ?? commit;
   }
 
   /** A member was told that reads may be served. */
@@ -207,7 +218,8 @@ export class Workload {
       const read = this.#reads.get(number);
       if (read === undefined || read.member !== member.id || read.life !== member.life) continue;
       if (index < read.indexMin) {
-        const text = `${member.id} may read at ${index}, ${read.indexMin} was committed before`;
+        const when = this.#leaseBound === undefined ? 'before' : 'long before';
+        const text = `${member.id} may read at ${index}, ${read.indexMin} was committed ${when}`;
         throw new SimFailure('9 reads do not go back', text);
       }
       this.#reads.delete(number);
@@ -300,7 +312,9 @@ export class Workload {
   /** Checks the whole history, each key by itself. */
   finish(): void {
     for (let key = 0; key < this.#world.parameters.keys; key++) {
-      const history = this.#history.filter((operation) => operation.key === key);
+      const isAsked = (operation: Operation): boolean =>
+        operation.key === key && (operation.kind !== 'read' || this.#leaseBound === undefined);
+      const history = this.#history.filter(isAsked);
       const verdict = checkLinearizable(history.flatMap(asHistory));
       this.#world.coverage.count(`history ${verdict}`);
       if (verdict !== 'violated') continue;

@@ -6,6 +6,7 @@ import type { SimStateMachine } from './machine.js';
 import type { SimNetwork } from './network.js';
 import type { SimParameters } from './parameters.js';
 import type { Scheduler } from './scheduler.js';
+import type { ScriptJournal } from './script/journal.js';
 import type { Subject } from './subject.js';
 
 /** What members, clients and faults share. */
@@ -17,6 +18,8 @@ export interface World {
   readonly checker: Checker;
   readonly coverage: Coverage;
   readonly logger: Logger | undefined;
+  /** Writes down what is done to the nodes; only in bare mode, and slow. */
+  readonly journal: ScriptJournal | undefined;
   /** All that ever existed, by id. */
   readonly members: readonly (Subject | undefined)[];
   /** Whether the faults have ended. */

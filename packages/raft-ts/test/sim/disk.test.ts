@@ -16,6 +16,7 @@ const work = (fields: Partial<DiskWrite>): DiskWrite => ({
   entries: [],
   mustSync: true,
   responses: [],
+  message: undefined,
   ...fields,
 });
 const confState = {
@@ -36,7 +37,7 @@ describe('a crash', () => {
     const disk = formatted();
     disk.enqueue(work({ entries: [entry(2)], hardState: { term: 3, vote: 1, commit: 1 } }));
     disk.commit();
-    for (let seed = 0; seed < 50; seed++) disk.crash(new Prng(seed));
+    for (let seed = 0; seed < 50; seed++) disk.crash(new Prng(seed), true);
     expect(disk.hardState).toEqual({ term: 3, vote: 1, commit: 1 });
     expect(disk.term(2)).toBe(1);
   });
@@ -48,7 +49,7 @@ describe('a crash', () => {
       const first = { term: 2, vote: 0, commit: 1 };
       disk.enqueue(work({ entries: [entry(2, 2), entry(3, 2)], hardState: first }));
       disk.enqueue(work({ entries: [entry(3, 3)], hardState: { ...first, term: 3 } }));
-      disk.crash(new Prng(seed));
+      disk.crash(new Prng(seed), true);
       const last = disk.storage.lastIndex();
       outcomes.add(`${disk.hardState.term} ${last} ${disk.term(3)}`);
       expect(disk.length).toBe(0);
@@ -63,6 +64,31 @@ describe('a crash', () => {
     ]);
   });
 
+  test('keeps whole writes, and all of what was not synced, where nothing is torn', () => {
+    const outcomes = new Set<string>();
+    for (let seed = 0; seed < 100; seed++) {
+      const disk = formatted();
+      disk.enqueue(work({ hardState: { term: 1, vote: 0, commit: 9 }, mustSync: false }));
+      disk.commit();
+      disk.enqueue(work({ entries: [entry(2), entry(3)] }));
+      const { survivors, isExact } = disk.crash(new Prng(seed), false);
+      expect(isExact).toBe(true);
+      outcomes.add(`${survivors.length} ${disk.hardState.commit} ${disk.storage.lastIndex()}`);
+    }
+    expect([...outcomes].toSorted()).toEqual(['0 9 1', '1 9 3']);
+  });
+
+  test('tells whether it has kept a part of a write', () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const disk = formatted();
+      const hardState = { term: 2, vote: 0, commit: 1 };
+      disk.enqueue(work({ entries: [entry(2), entry(3)], hardState }));
+      const { isExact } = disk.crash(new Prng(seed), true);
+      const isWhole = disk.hardState.term === 2 || disk.storage.lastIndex() === 1;
+      expect([seed, isExact]).toEqual([seed, isWhole]);
+    }
+  });
+
   test('may lose a commit index that was written without a sync, and nothing else', () => {
     const commits = new Set<number>();
     for (let seed = 0; seed < 50; seed++) {
@@ -73,7 +99,7 @@ describe('a crash', () => {
       disk.enqueue(work({ hardState, mustSync: false }));
       disk.commit();
       expect(disk.hardState.commit).toBe(1);
-      disk.crash(new Prng(seed));
+      disk.crash(new Prng(seed), true);
       commits.add(disk.hardState.commit);
       expect(disk.term(2)).toBe(1);
     }

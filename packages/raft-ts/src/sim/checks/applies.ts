@@ -1,8 +1,10 @@
+import { decodeConfChange } from '../../codec/conf-change.js';
 import { describeConfState } from '../../describe-config.js';
 import type { Index } from '../../numbers.js';
 import type { ConfState, Entry, Snapshot } from '../../types.js';
 import { SimFailure } from '../failure.js';
 import type { Subject } from '../subject.js';
+import { changed } from './configurations.js';
 import type { Logs } from './logs.js';
 
 /**
@@ -12,6 +14,8 @@ import type { Logs } from './logs.js';
 export class Applies {
   readonly #logs: Logs;
   readonly #checksums: (number | undefined)[] = [];
+  /** Of the member that is applying an entry. */
+  #before!: ConfState;
   readonly #configs: (string | undefined)[] = [];
   /** The last configuration by object, to describe each one once. */
   readonly #described = new WeakMap<ConfState, string>();
@@ -27,7 +31,8 @@ export class Applies {
   }
 
   /** A member is about to apply an entry. */
-  applying({ id, applied, core, disk }: Subject, { index, term }: Entry): void {
+  applying({ id, applied, confState, core, disk }: Subject, { index, term }: Entry): void {
+    this.#before = confState;
     const isUnstable = (disk.term(index) ?? term) !== term || index > disk.storage.lastIndex();
     if (core.settings.asyncStorageWrites && isUnstable) {
       const text = `${id} applies ${term}/${index}, which is not durable`;
@@ -43,13 +48,31 @@ export class Applies {
   }
 
   /** A member has applied an entry. */
-  applied(member: Subject, { index }: Entry): void {
+  applied(member: Subject, entry: Entry): void {
+    const { index } = entry;
+    if (entry.type !== 'EntryNormal' && this.#configs[index] === undefined) {
+      this.#checkChange(member, entry);
+    }
     this.#checkState(member, index);
+  }
+
+  /** The first one that applies a change: the others are compared with it. */
+  #checkChange({ id, confState }: Subject, entry: Entry): void {
+    const expected = describeConfState(changed(this.#before, decodeConfChange(entry)));
+    const actual = describeConfState(confState);
+    if (actual === expected) return;
+    const text = `${id} has ${actual} at ${entry.index}, decided was ${expected}`;
+    throw new SimFailure('7 decided configuration', text);
   }
 
   /** A member has replaced its state by a snapshot. */
   restored(member: Subject, { metadata }: Snapshot): void {
     this.#checkState(member, metadata.index);
+    const { voters, votersOutgoing, learners } = metadata.confState;
+    if (![voters, votersOutgoing, learners].some((ids) => ids.includes(member.id))) {
+      const text = `${member.id} restores a snapshot that does not know it`;
+      throw new SimFailure('7 own configuration', text);
+    }
     const { term, index } = metadata;
     if (this.#logs.termOf(index) === term) return;
     const text = `${member.id} restores ${term}/${index}, committed is ${this.#logs.termOf(index)}`;

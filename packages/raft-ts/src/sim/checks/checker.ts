@@ -2,6 +2,7 @@ import type { Message } from '../../message-types.js';
 import type { Index } from '../../numbers.js';
 import type { Ready } from '../../ready-types.js';
 import type { Entry, Snapshot } from '../../types.js';
+import type { DiskWrite } from '../disk.js';
 import type { Subject } from '../subject.js';
 import type { SimParameters } from '../parameters.js';
 import type { Situations } from '../situations.js';
@@ -61,6 +62,7 @@ export class Checker {
     this.#situations?.stepped(member);
     if (core.role !== member.seenRole || core.term !== member.seenTerm) {
       this.#leaders.roleChanged(member);
+      this.#elections.roleChanged(member);
       member.seenRole = core.role;
       member.seenTerm = core.term;
       if (core.role === 'StateLeader') {
@@ -91,6 +93,11 @@ export class Checker {
   sent(member: Subject, message: Message): void {
     this.#durability.sent(member, message);
     this.#situations?.sent(member, message);
+  }
+
+  /** The disk of a member has finished a piece of work, and nobody was told yet. */
+  wrote(member: Subject, work: DiskWrite): void {
+    this.#durability.wrote(member, work);
   }
 
   /** A member is about to apply an entry. */

@@ -1,6 +1,7 @@
 import type { Message } from '../../message-types.js';
 import type { Index, NodeId, Term } from '../../numbers.js';
 import { SimFailure } from '../failure.js';
+import type { DiskWrite } from '../disk.js';
 import type { Subject } from '../subject.js';
 import { IDS_MAX } from '../network.js';
 import type { Elections } from './elections.js';
@@ -104,6 +105,18 @@ export class Durability {
     } else if (term === this.#ackTerms[id] && index > (this.#ackIndexes[id] as number)) {
       this.#ackIndexes[id] = index;
     }
+  }
+
+  /**
+   * What counts as stored is not written again: the core would read what is being replaced.
+   */
+  wrote({ id, core }: Subject, { snapshot, entries }: DiskWrite): void {
+    const [first] = entries;
+    const { unstable } = core.log;
+    if (first === undefined || snapshot !== undefined || core.log.hasUnstableSnapshot()) return;
+    if (first.index >= unstable.offset) return;
+    const text = `${id} writes ${first.term}/${first.index}, all before ${unstable.offset} was stored`;
+    throw new SimFailure('8 stored log', text);
   }
 
   /** A member has read its disk. */

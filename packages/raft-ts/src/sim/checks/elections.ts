@@ -1,3 +1,4 @@
+import type { RaftLog } from '../../log.js';
 import type { NodeId, Term } from '../../numbers.js';
 import { SimFailure } from '../failure.js';
 import type { Subject } from '../subject.js';
@@ -24,6 +25,24 @@ export class Elections {
     }
   }
 
+  /** Whoever campaigns is a voter, as far as it can know: of all that is committed. */
+  roleChanged({ id, core }: Subject): void {
+    if (core.role !== 'StateCandidate' && core.role !== 'StatePreCandidate') return;
+    const { log, tracker } = core;
+    const reason = !tracker.isVoter(id)
+      ? 'is no voter'
+      : log.hasUnstableSnapshot()
+        ? 'has a snapshot that is not applied'
+        : hasUnappliedChange(log)
+          ? 'has not applied a change that is committed'
+          : undefined;
+    if (reason === undefined) return;
+    throw new SimFailure(
+      '1 who may be elected',
+      `${id} campaigns in term ${core.term} and ${reason}`,
+    );
+  }
+
   /** A member leads. */
   elected(member: Subject): void {
     const { id, core } = member;
@@ -48,4 +67,13 @@ export class Elections {
     const text = `${id} leads term ${core.term} with ${votes} durable votes of ${voters.size}`;
     throw new SimFailure('1 election safety', text);
   }
+}
+
+function hasUnappliedChange(log: RaftLog): boolean {
+  for (let index = log.applied + 1; index <= log.committed; index++) {
+    const [entry] = log.slice(index, index + 1, 1);
+    if (entry !== undefined && typeof entry !== 'string' && entry.type !== 'EntryNormal')
+      return true;
+  }
+  return false;
 }

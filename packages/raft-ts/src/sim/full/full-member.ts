@@ -197,10 +197,11 @@ export class FullMember implements Subject, MachineHost {
     this.#world.crashed(this);
   }
 
-  receive(message: Message): void {
+  receive(message: Message): boolean {
     this.#world.coverage.delivered(this.core.role, this.core.term, message);
     this.#node?.receive(message as NetworkMessage);
     this.#touch();
+    return false;
   }
 
   call(work: (node: SubjectNode) => void): 'accepted' {
@@ -214,7 +215,6 @@ export class FullMember implements Subject, MachineHost {
     this.#touch();
   }
 
-  /** The driver does that by itself. */
   compact(): boolean {
     return false;
   }
