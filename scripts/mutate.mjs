@@ -17,7 +17,7 @@ import { basename, join } from 'node:path';
 import process from 'node:process';
 import { root } from './lib/ensure.mjs';
 import { parseOptions } from './lib/options.mjs';
-import { mutations } from './mutations.mjs';
+import { mutations, whyTestsAlone } from './mutations.mjs';
 
 const TABLE = join(root, 'docs/internals/mutations.md');
 /** Processor time: a mistake may make a run endless, which counts as noticed. */
@@ -179,7 +179,9 @@ function tableOf(results) {
   const left = mutations
     .filter((mutation) => !isNoticed(mutation))
     .map(({ name, why }) => `- ${name}: ${why ?? 'no reason known'}`);
-  const missed = safety.filter((mutation) => !isFound(mutation)).map(({ name }) => `- ${name}`);
+  const missed = safety
+    .filter((mutation) => !isFound(mutation))
+    .map(({ name }) => `- ${name}: ${whyTestsAlone[name] ?? 'no reason known'}`);
   return `# Deliberate mistakes
 
 Written by \`node scripts/mutate.mjs\`: each mistake of \`scripts/mutations.mjs\` is put into a copy of

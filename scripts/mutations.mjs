@@ -16,3 +16,14 @@ export const mutations = [
   ...snapshotsAndFlow,
   ...limits,
 ];
+
+/** Why the simulator does not find some that concern safety. */
+export const whyTestsAlone = {
+  'async: append response without term':
+    'needs an entry that is replaced and comes back while the answer to its first write is under way ' +
+    'and its last write is not done. That takes three leaders, each without the entries of the one ' +
+    'before, within the time of one answer; storms have not come to it in 600 seeds.',
+  'forget leader: allowed with lease reads':
+    'an old read needs the new leader to commit before the old one hears of it, which is the time of ' +
+    'one message, and somebody who reads from the old one just then.',
+};

@@ -182,7 +182,7 @@ export function drawParameters(
   overrides: Partial<SimParameters> = {},
 ): SimParameters {
   const prng = new Prng(seed).split('parameters');
-  return {
+  const drawn: SimParameters = {
     voters: prng.pick([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7]),
     learners: prng.pick([0, 0, 0, 1, 2]),
     membersMax: prng.between(7, 12),
@@ -221,4 +221,6 @@ export function drawParameters(
     ...drawProfile(prng.split('profile')),
     ...overrides,
   };
+  // A lease is what CheckQuorum gives.
+  return drawn.checkQuorum ? drawn : { ...drawn, leaseReads: false, trustsLeases: false };
 }

@@ -37,7 +37,7 @@ const SIMPLER: readonly Partial<SimParameters>[] = [
   { applyMicrosSpread: 1 },
   // What the conformance format cannot express.
   { answerMicrosSpread: 0 },
-  { checkQuorum: false },
+  { checkQuorum: false, leaseReads: false, trustsLeases: false },
   { tearsWrites: false },
   { diskMicrosMin: 10, diskMicrosSpread: 1 },
 ];

@@ -26,7 +26,11 @@ const OF_THE_DRIVER = {
   stepDownOnRemoval: true,
   disableProposalForwarding: true,
   deferVoteRequests: true,
+  leaseReads: false,
+  trustsLeases: false,
+  answerMicrosSpread: 0,
   snapshotAbsence: 0,
+  snapshotStaleness: 0,
 } as const;
 
 const MIB = 2 ** 20;

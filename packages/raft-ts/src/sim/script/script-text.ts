@@ -52,6 +52,8 @@ export function nodeOptions(parameters: SimParameters): string {
     ['max-uncommitted-size', parameters.maxUncommittedEntriesSize],
     ['max-inflight-bytes', parameters.maxInflightBytes],
   ] as const;
+  // Left out, it would be that of a message.
+  const derived = isLimit(parameters.maxSizePerMsg) ? 'max-committed-size-per-ready' : undefined;
   const switches = [
     ['async-storage-writes', parameters.asyncStorageWrites],
     ['prevote', parameters.preVote],
@@ -61,7 +63,9 @@ export function nodeOptions(parameters: SimParameters): string {
   ] as const;
   return [
     `inflight=${parameters.maxInflightMsgs}`,
-    ...limits.filter(([, value]) => isLimit(value)).map(([name, value]) => `${name}=${value}`),
+    ...limits
+      .filter(([name, value]) => isLimit(value) || name === derived)
+      .map(([name, value]) => `${name}=${value}`),
     ...switches.filter(([, isOn]) => isOn).map(([name]) => `${name}=true`),
     ...(parameters.deferVoteRequests ? [] : ['defer-vote-requests=false']),
   ].join(' ');
