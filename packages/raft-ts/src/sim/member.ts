@@ -331,7 +331,6 @@ export class SimMember implements Subject {
     if (!this.#lateAnswers.delay(own, this.life)) this.#takeAnswers(own);
   }
 
-  /** The oldest answer of the storage reaches its node. */
   answered(): void {
     this.#takeAnswers(this.#lateAnswers.take());
     this.settle();
@@ -352,13 +351,13 @@ export class SimMember implements Subject {
     scheduler.after(delay, EVENT.applied, this.id).a = this.life;
   }
 
-  /** The state machine has time for the oldest piece of work. */
   applyNext(): void {
     this.#isApplying = false;
     const message = this.#applyQueue.shift() as Message;
     const { journal } = this.#world;
-    if (journal === undefined) this.#applyWork(message);
-    else journal.worked(message, () => this.#applyWork(message));
+    const work = (): void => this.#applyWork(message);
+    if (journal === undefined) work();
+    else journal.worked(message, work);
     if (this.#applyQueue.length > 0) this.#startApply();
     this.#world.progressed(this);
     this.settle();
