@@ -28,6 +28,12 @@ export interface NodesApi {
     node: string,
     options?: WriteOptions & { readonly isForced?: boolean | undefined },
   ): Promise<RemoveNodeResponse>;
+  /**
+   * Makes a worker a manager, or a manager a worker. Resolves for a demotion when it is over, for a
+   * promotion when it is decided.
+   * @throws CV_LAST_MANAGER when too few managers would be left, CV_NODE_IN_USE, CV_DEADLINE
+   */
+  setRole(node: string, role: 'manager' | 'worker', options?: WriteOptions): Promise<Node>;
   /** Every secret version that it was ever given. */
   exposure(node: string, options?: CallOptions): AsyncIterable<ExposedVersion>;
 }
@@ -62,6 +68,10 @@ export function createNodesApi(context: ClientContext): NodesApi {
       const force = options.isForced ?? false;
       const request = (key: string) => ({ node, force, idempotencyKey: key });
       return write(context, { method: wire.Remove, request }, options);
+    },
+    setRole: (node, role, options = {}) => {
+      const request = (key: string) => ({ node, role, idempotencyKey: key });
+      return write(context, { method: wire.SetRole, request }, options);
     },
     exposure: (node, options = {}) =>
       readStream(context, { method: wire.Exposure, request: { node } }, options),

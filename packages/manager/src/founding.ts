@@ -106,6 +106,7 @@ function founderNode(
     id: founder.nodeId,
     hostname: founder.hostname,
     role: 'manager',
+    wantedRole: 'manager',
     state: 'READY',
     stateAtMs: now,
     message: '',

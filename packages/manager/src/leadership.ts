@@ -103,6 +103,7 @@ export class Leadership {
         proposeConfChange: (change) => host.proposeConfChange(change),
         propose,
         selfRaftId: () => host.raftId,
+        activeVoters: () => host.activeVoters(),
         transferLeadership: async () => void (await host.transferLeadership()),
       },
     });

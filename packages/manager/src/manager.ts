@@ -19,6 +19,8 @@ import { IdentityService } from './identity/identity-service.js';
 import { Issuer } from './identity/issuer.js';
 import type { IssuedCertificate } from './identity/issuer.js';
 import { JoinService } from './identity/join-service.js';
+import { OwnRole } from './identity/own-role.js';
+import { promoteCaller } from './identity/promotion.js';
 import type { ManagerKeys } from './keys/manager-keys.js';
 import { RecoveryFollower } from './keys/recovery-follower.js';
 import { RingKeeper } from './keys/ring-keeper.js';
@@ -115,6 +117,12 @@ export class Manager {
   get leaderNodeId(): string {
     const host = this.#consensus.startedHost;
     return host === undefined ? '' : (this.state.nodeByRaftId(host.leaderRaftId)?.id ?? '');
+  }
+
+  /** What the cluster has made of this manager, asked of the others. */
+  get ownRole(): OwnRole {
+    const { nodeId } = this.#options;
+    return new OwnRole({ nodeId, peers: this.#consensus.peers, state: () => this.state });
   }
 
   /** A new certificate for this manager's own key, recorded in the log. */
@@ -219,6 +227,7 @@ export class Manager {
       readIndex: async () => void (await consensus.host.readIndex()),
       rootPin: () => rootPin(clusterOf(this.state).rootCertificate),
       removeMember: (id) => consensus.removeMember(id),
+      awaitDemotion: (id) => consensus.awaitDemotion(id),
       issue: (subject) => this.#issuer.issue(clusterOf(this.state), this.#ring(), subject),
       status: consensus.status,
       logs: (request, call) => this.#logs.read(request, call),
@@ -251,8 +260,16 @@ export class Manager {
       serve(wire.Raft, raft),
       serve(wire.Managers, managers),
       serve(wire.Dispatcher, this.#dispatcher),
-      serve(wire.Identity, new IdentityService(this.#identityParts())),
+      serve(wire.Identity, this.#createIdentityService()),
     ];
+  }
+
+  #createIdentityService(): IdentityService {
+    const parts = { ...this.#options, ...this.#identityParts() };
+    return new IdentityService({
+      ...parts,
+      promote: (caller, asked) => promoteCaller(parts, caller, asked),
+    });
   }
 
   #createJoinServices(): ServedService[] {
@@ -265,7 +282,7 @@ export class Manager {
     return [serve(loadWire().Join, join)];
   }
 
-  #identityParts(): ConstructorParameters<typeof IdentityService>[0] {
+  #identityParts(): Omit<ConstructorParameters<typeof IdentityService>[0], 'promote'> {
     const { proposer } = this.#consensus;
     return { ...this.#options, state: () => this.state, issuer: this.#issuer, proposer };
   }

@@ -213,7 +213,10 @@ export class FoundedCluster {
   }
 }
 
-function workerRow(id: string, name: string): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'> {
+function workerRow(
+  id: string,
+  name: string,
+): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
   return {
     id,
     hostname: name,

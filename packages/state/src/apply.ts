@@ -12,6 +12,7 @@ import {
   retireVersions,
   rewrapVersions,
 } from './ring.js';
+import { equipNode, noteDemoted, setRole } from './roles.js';
 import {
   activateRoot,
   beginRootRotation,
@@ -81,6 +82,9 @@ const HANDLERS: Handlers = {
   'node.membership': setMembership,
   'node.addresses': setAddresses,
   'node.remove': removeNode,
+  'node.set-role': setRole,
+  'node.equip': equipNode,
+  'node.demoted': noteDemoted,
   'token.create': createToken,
   'token.revoke': revokeToken,
   'admin.create': createAdmin,

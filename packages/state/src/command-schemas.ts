@@ -12,6 +12,7 @@ import {
   certificate,
   clusterFields,
   labels,
+  managerFields,
   nodeFields,
   receiptFields,
   recoveryFields,
@@ -172,7 +173,7 @@ const BODIES: Bodies = {
   },
   'node.join': {
     tokenId: text,
-    node: fields(without(nodeFields, 'objectVersion', 'role', 'tokenId')),
+    node: fields(without(nodeFields, 'objectVersion', 'role', 'wantedRole', 'tokenId')),
   },
   'node.update': {
     id: text,
@@ -191,6 +192,14 @@ const BODIES: Bodies = {
   },
   'node.addresses': { id: text, clusterAddress: text, joinAddress: text },
   'node.remove': { id: text, force: flag },
+  'node.set-role': { id: text, role: nodeFields.role },
+  'node.equip': {
+    id: text,
+    usedSerial: text,
+    certificate,
+    manager: fields(without(managerFields, 'membership', 'ringGeneration')),
+  },
+  'node.demoted': { id: text },
   'token.create': { token: fields(without(tokenFields, 'objectVersion')) },
   'token.revoke': { id: text },
   'admin.create': { admin: fields(without(adminFields, 'objectVersion')) },

@@ -4,6 +4,7 @@ import type {
   CertificateRow,
   ClusterRow,
   ClusterSettings,
+  ManagerRow,
   NodeRow,
   ReceiptRow,
   RecoveryRow,
@@ -145,7 +146,7 @@ export type CommandBody =
       readonly kind: 'node.join';
       /** Consumes one use of the token and creates the node, or does neither. Role from the record. */
       readonly tokenId: string;
-      readonly node: Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'>;
+      readonly node: Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'>;
     }
   | {
       readonly kind: 'node.update';
@@ -189,6 +190,17 @@ export type CommandBody =
       readonly joinAddress: string;
     }
   | { readonly kind: 'node.remove'; readonly id: string; readonly force: boolean }
+  // --- roles: decided, then carried out by the node (equip) or the leader (demoted)
+  | { readonly kind: 'node.set-role'; readonly id: string; readonly role: NodeRow['role'] }
+  | {
+      readonly kind: 'node.equip';
+      readonly id: string;
+      /** Serial of the worker's certificate with which the node asked. */
+      readonly usedSerial: string;
+      readonly certificate: CertificateRow;
+      readonly manager: Omit<ManagerRow, 'membership' | 'ringGeneration'>;
+    }
+  | { readonly kind: 'node.demoted'; readonly id: string }
   // --- tokens
   | { readonly kind: 'token.create'; readonly token: Omit<TokenRow, 'objectVersion'> }
   | { readonly kind: 'token.revoke'; readonly id: string }

@@ -48,11 +48,15 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
   }
   const membership = isLeaving ? 'removing' : (command.membership ?? row.manager.membership);
   const ringGeneration = command.ringGeneration ?? row.manager.ringGeneration;
+  // Who leaves is not demoted: the row goes with the membership.
+  const wantedRole = command.membership === 'removing' ? row.role : row.wantedRole;
   const isSame =
-    row.manager.membership === membership && row.manager.ringGeneration === ringGeneration;
+    row.manager.membership === membership &&
+    row.manager.ringGeneration === ringGeneration &&
+    row.wantedRole === wantedRole;
   if (isSame) return done(scope, { id: row.id, unchanged: true });
   const manager = { ...row.manager, membership, ringGeneration };
-  journal.put(tables.nodes, { ...row, manager, objectVersion: index });
+  journal.put(tables.nodes, { ...row, wantedRole, manager, objectVersion: index });
   return done(scope, { id: row.id, unchanged: false });
 }
 
@@ -60,7 +64,7 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
  * Why the managers cannot go on without this one: half of the other voters or more are not READY.
  * Decided here, where two that leave at the same time come one after the other.
  */
-function refuseWithout({ tables }: Scope, nodeId: string): CommandResult | undefined {
+export function refuseWithout({ tables }: Scope, nodeId: string): CommandResult | undefined {
   const voters = [...tables.nodes.values()].filter(
     (node) => node.manager?.membership === 'voter' && node.id !== nodeId,
   );

@@ -38,7 +38,14 @@ export function joinNode(scope: Scope, command: CommandOf<'node.join'>): Command
   const manager =
     node.manager === undefined ? undefined : { ...node.manager, membership: 'joining' as const };
   const { role, id: tokenId } = token;
-  journal.put(tables.nodes, { ...node, role, tokenId, manager, objectVersion: index });
+  journal.put(tables.nodes, {
+    ...node,
+    role,
+    wantedRole: role,
+    tokenId,
+    manager,
+    objectVersion: index,
+  });
   if (manager !== undefined) {
     journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: node.id });
   }
@@ -58,7 +65,9 @@ function refuseManager(
   if (tables.raftIds.has(String(manager.raftId))) {
     return invalid('raftId', 'a manager has or had this Raft id');
   }
-  const managers = [...tables.nodes.values()].filter((row) => row.manager !== undefined);
+  const managers = [...tables.nodes.values()].filter(
+    (row) => row.manager !== undefined || row.wantedRole === 'manager',
+  );
   if (managers.length < limits.MANAGER_COUNT_MAX) return undefined;
   return refused('CV_LIMIT_EXCEEDED', `more than ${limits.MANAGER_COUNT_MAX} managers`, {
     limit: limits.MANAGER_COUNT_MAX,

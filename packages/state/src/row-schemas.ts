@@ -222,11 +222,23 @@ export const certificate: Parser<CertificateRow> = fields<CertificateRow>({
   root: count,
 });
 
+/** The fields of a {@link ManagerRow}. */
+export const managerFields: Fields<ManagerRow> = {
+  raftId: count,
+  clusterAddress: text,
+  joinAddress: text,
+  staticPublicKey: bytes,
+  signingPublicKey: bytes,
+  membership: oneOf('joining', 'learner', 'voter', 'removing'),
+  ringGeneration: count,
+};
+
 /** The fields of a {@link NodeRow}. */
 export const nodeFields: Fields<NodeRow> = {
   id: text,
   hostname: text,
   role: oneOf('manager', 'worker'),
+  wantedRole: oneOf('manager', 'worker'),
   state: oneOf('UNKNOWN', 'READY', 'DOWN'),
   stateAtMs: count,
   message: text,
@@ -238,17 +250,7 @@ export const nodeFields: Fields<NodeRow> = {
   certificate,
   previousCertificate: optional(certificate),
   previousUntilMs: count,
-  manager: optional(
-    fields<ManagerRow>({
-      raftId: count,
-      clusterAddress: text,
-      joinAddress: text,
-      staticPublicKey: bytes,
-      signingPublicKey: bytes,
-      membership: oneOf('joining', 'learner', 'voter', 'removing'),
-      ringGeneration: count,
-    }),
-  ),
+  manager: optional(fields(managerFields)),
   rootStep: count,
   sessionId: text,
   sessionCount: count,

@@ -228,7 +228,10 @@ export interface TaskRow {
 export interface NodeRow {
   readonly id: string;
   readonly hostname: string;
+  /** In effect: what the node may do. */
   readonly role: 'manager' | 'worker';
+  /** What an operator has decided it to be; the node and the leader work towards it. */
+  readonly wantedRole: 'manager' | 'worker';
   readonly state: 'UNKNOWN' | 'READY' | 'DOWN';
   readonly stateAtMs: number;
   readonly message: string;

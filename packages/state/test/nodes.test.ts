@@ -39,6 +39,7 @@ const cluster: CommandBody = {
   node: {
     ...nodeFields('m1', { state: 'READY', manager: managerFields(1) }),
     role: 'manager',
+    wantedRole: 'manager',
     tokenId: '',
   },
 };

@@ -50,6 +50,7 @@ beforeEach(() => {
     node: {
       ...nodeFields('m1', { hostname: 'one', manager: managerFields(1) }),
       role: 'manager',
+      wantedRole: 'manager',
       tokenId: '',
     },
   });

@@ -35,6 +35,8 @@ const MEMBERS: Row = { cluster: ['worker', 'manager'] };
 const IDENTIFIED: Row = {
   cluster: ['worker', 'manager', 'viewer', 'operator', 'secret-writer', 'auditor', 'admin'],
 };
+/** What only a worker has reason to ask. */
+const WORKERS: Row = { cluster: ['worker'] };
 const MANAGERS: Row = { cluster: ['manager'] };
 const JOINING: Row = { join: ['anonymous'] };
 /** Served by the daemon before and without a cluster; changes this host. */
@@ -57,7 +59,9 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Cluster/StageRecovery': ADMINISTER,
   '/conclave.v1.Cluster/Watch': READ,
   '/conclave.v1.Dispatcher/Session': MEMBERS,
+  '/conclave.v1.Identity/BecomeManager': WORKERS,
   '/conclave.v1.Identity/ConfirmRoots': MEMBERS,
+  '/conclave.v1.Identity/GetRole': MEMBERS,
   '/conclave.v1.Identity/Leave': MEMBERS,
   '/conclave.v1.Identity/Renew': IDENTIFIED,
   '/conclave.v1.Join/Challenge': JOINING,
@@ -78,6 +82,7 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Nodes/Get': READ,
   '/conclave.v1.Nodes/List': READ,
   '/conclave.v1.Nodes/Remove': ADMINISTER,
+  '/conclave.v1.Nodes/SetRole': ADMINISTER,
   '/conclave.v1.Nodes/Update': OPERATE,
   '/conclave.v1.Raft/Entries': MANAGERS,
   '/conclave.v1.Raft/Messages': MANAGERS,

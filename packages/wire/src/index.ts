@@ -22,6 +22,14 @@ export type {
   AssignmentChunk,
   AssignmentChunkInput,
 } from './generated/conclave/v1/AssignmentChunk.js';
+export type {
+  BecomeManagerRequest,
+  BecomeManagerRequestInput,
+} from './generated/conclave/v1/BecomeManagerRequest.js';
+export type {
+  BecomeManagerResponse,
+  BecomeManagerResponseInput,
+} from './generated/conclave/v1/BecomeManagerResponse.js';
 export type { Binding, BindingInput } from './generated/conclave/v1/Binding.js';
 export type {
   ChallengeRequest,
@@ -99,6 +107,14 @@ export type {
   GetRingResponse,
   GetRingResponseInput,
 } from './generated/conclave/v1/GetRingResponse.js';
+export type {
+  GetRoleRequest,
+  GetRoleRequestInput,
+} from './generated/conclave/v1/GetRoleRequest.js';
+export type {
+  GetRoleResponse,
+  GetRoleResponseInput,
+} from './generated/conclave/v1/GetRoleResponse.js';
 export type {
   GetSecretRequest,
   GetSecretRequestInput,
@@ -305,6 +321,10 @@ export type {
   SessionsResponse,
   SessionsResponseInput,
 } from './generated/conclave/v1/SessionsResponse.js';
+export type {
+  SetNodeRoleRequest,
+  SetNodeRoleRequestInput,
+} from './generated/conclave/v1/SetNodeRoleRequest.js';
 export type {
   SetSecretRequest,
   SetSecretRequestInput,

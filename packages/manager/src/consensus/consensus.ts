@@ -189,17 +189,34 @@ export class Consensus {
       { kind: 'node.membership', id: nodeId, membership: 'removing', ringGeneration: undefined },
       { signal: this.ended },
     );
+    await this.#awaitOut(() => !this.#isMember(nodeId, raftId) || this.#isOutItself(nodeId));
+  }
+
+  /**
+   * Resolves when a manager that is being demoted is a worker; the demoted one itself does not hear
+   * of it, and is told by the others.
+   * @throws CV_DEADLINE when that takes too long; it goes on by itself
+   */
+  async awaitDemotion(nodeId: string): Promise<void> {
+    if (nodeId === this.#options.nodeId) return;
+    await this.#awaitOut(() => this.state.nodeById(nodeId)?.role !== 'manager');
+  }
+
+  async #awaitOut(isOut: () => boolean): Promise<void> {
     const end = this.#options.clock.monotonic() + REMOVAL_MS_MAX;
-    while (this.#isMember(nodeId, raftId)) {
-      // Nobody replicates to a member that is out, so the last it hears may be its own request.
-      if (nodeId === this.#options.nodeId && this.isRefused) return;
+    while (!isOut()) {
       if (this.#options.clock.monotonic() > end) {
         throw new ConclaveError('CV_DEADLINE', 'the manager is still part of the quorum', {
-          hint: 'The removal goes on by itself; look at `conclave node ls`.',
+          hint: 'That goes on by itself; look at `conclave node ls`.',
         });
       }
       await delay(this.#options.timers, LOOK_MS);
     }
+  }
+
+  /** Nobody replicates to a member that is out, so the last it hears may be its own request. */
+  #isOutItself(nodeId: string): boolean {
+    return nodeId === this.#options.nodeId && this.isRefused;
   }
 
   /** True when the other managers refuse this one: it was removed from the cluster. */

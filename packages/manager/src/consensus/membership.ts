@@ -13,6 +13,8 @@ export interface MembershipPort {
   proposeConfChange(change: ConfChange): Promise<void>;
   propose(body: CommandBody): Promise<CommandResult>;
   selfRaftId(): number;
+  /** Voters, this one included, that were heard of within the last election timeout. */
+  activeVoters(): ReadonlySet<number>;
   /** Hands leadership to the most advanced other voter; resolves when it has been tried. */
   transferLeadership(): Promise<void>;
 }
@@ -113,7 +115,9 @@ export class Membership {
         await this.#port.proposeConfChange(single('ConfChangeAddNode', manager.raftId));
         return true;
       case 'removing':
-        return this.#remove(node, manager.raftId, isVoter || isLearner);
+        return isVoter || isLearner
+          ? this.#takeOut(node, manager.raftId, conf)
+          : this.#strike(node);
     }
   }
 
@@ -136,22 +140,34 @@ export class Membership {
     return true;
   }
 
-  async #remove(node: NodeRow, raftId: number, isMember: boolean): Promise<boolean> {
-    if (isMember) {
-      if (raftId === this.#port.selfRaftId()) {
-        // A leader does not take itself out: it hands over first, the next leader removes it.
-        await this.#port.transferLeadership();
-        return false;
-      }
-      await this.#port.proposeConfChange(single('ConfChangeRemoveNode', raftId));
-      this.#logger.info('membership.removed', { nodeId: node.id });
+  async #takeOut(node: NodeRow, raftId: number, conf: ConfState): Promise<boolean> {
+    if (raftId === this.#port.selfRaftId()) {
+      // A leader does not take itself out: it hands over first, the next leader removes it.
+      await this.#port.transferLeadership();
+      return false;
+    }
+    const active = this.#port.activeVoters();
+    const rest = conf.voters.filter((voter) => voter !== raftId);
+    const isEnough = rest.filter((voter) => active.has(voter)).length > rest.length / 2;
+    // The change itself could be committed with its help, and nothing after it.
+    if (!isEnough) return false;
+    await this.#port.proposeConfChange(single('ConfChangeRemoveNode', raftId));
+    this.#logger.info('membership.removed', { nodeId: node.id });
+    return true;
+  }
+
+  /** Out of the configuration: demoted managers are workers now, others are not listed any more. */
+  async #strike({ id, wantedRole }: NodeRow): Promise<boolean> {
+    if (wantedRole === 'worker') {
+      await this.#port.propose({ kind: 'node.demoted', id });
+      this.#logger.info('membership.demoted', { nodeId: id });
       return true;
     }
-    const looks = (this.#looks.get(node.id) ?? 0) + 1;
-    this.#looks.set(node.id, looks);
+    const looks = (this.#looks.get(id) ?? 0) + 1;
+    this.#looks.set(id, looks);
     if (looks < LOOKS_BEFORE_REMOVAL) return false;
-    this.#looks.delete(node.id);
-    await this.#port.propose({ kind: 'node.remove', id: node.id, force: true });
+    this.#looks.delete(id);
+    await this.#port.propose({ kind: 'node.remove', id, force: true });
     return true;
   }
 

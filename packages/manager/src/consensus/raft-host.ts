@@ -254,6 +254,15 @@ export class RaftHost {
     }
   }
 
+  /** On the leader: the voters that were heard of within the last election timeout, and itself. */
+  activeVoters(): ReadonlySet<number> {
+    const { progress, config } = this.#node.status();
+    const voters = [...config.voters[0]];
+    return new Set(
+      voters.filter((id) => id === this.raftId || progress.get(id)?.recentActive === true),
+    );
+  }
+
   /** The configuration in force on this member. */
   confState(): ConfState {
     const { config } = this.#node.status();

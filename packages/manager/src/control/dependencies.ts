@@ -44,6 +44,11 @@ export interface ControlDependencies {
    */
   readonly removeMember: (nodeId: string) => Promise<void>;
   /**
+   * Resolves when a manager that is being demoted is a worker.
+   * @throws CV_DEADLINE when that takes too long; it goes on by itself
+   */
+  readonly awaitDemotion: (nodeId: string) => Promise<void>;
+  /**
    * Signs a certificate with the key of the root; records nothing.
    * @throws CV_NOT_INITIALIZED while this manager does not hold the ring
    */

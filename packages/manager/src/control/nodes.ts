@@ -10,6 +10,7 @@ import type {
   NodePageInput,
   RemoveNodeRequest,
   RemoveNodeResponseInput,
+  SetNodeRoleRequest,
   UpdateNodeRequest,
 } from '@conclave/wire';
 import { isEnded } from '../scheduling/task-kinds.js';
@@ -33,6 +34,7 @@ export interface NodesHandlers {
   list(request: ListNodesRequest, call: CallContext): AsyncGenerator<NodePageInput, void>;
   update(request: UpdateNodeRequest, call: CallContext): Promise<NodeInput>;
   remove(request: RemoveNodeRequest, call: CallContext): Promise<RemoveNodeResponseInput>;
+  setRole(request: SetNodeRoleRequest, call: CallContext): Promise<NodeInput>;
   exposure(
     request: NodeExposureRequest,
     call: CallContext,
@@ -46,6 +48,7 @@ export function createNodesHandlers(deps: ControlDependencies): NodesHandlers {
     list: (request) => listNodes(deps, request),
     update: (request, call) => updateNode(deps, request, call),
     remove: (request, call) => removeNode(deps, request, call),
+    setRole: (request, call) => setNodeRole(deps, request, call),
     exposure: (request, call) => nodeExposure(deps, request, call),
   };
 }
@@ -150,6 +153,25 @@ async function takeOutOfQuorum(deps: ControlDependencies, id: string): Promise<v
   await deps.removeMember(id);
 }
 
+/** A demotion is answered when it is over; a promotion when it is decided: tasks move away first. */
+async function setNodeRole(
+  deps: ControlDependencies,
+  request: SetNodeRoleRequest,
+  call: CallContext,
+): Promise<NodeInput> {
+  const { idempotencyKey } = request;
+  const role = oneOf('role', request.role, ['worker', 'manager']);
+  const { id } = await lookUp(deps, (state) => nodeOf(state, request.node, call.selfNodeId));
+  await commit(deps, {
+    call,
+    request: requestOf(call, { method: 'Nodes.SetRole', idempotencyKey, asked: { id, role } }),
+    body: { kind: 'node.set-role', id, role },
+  });
+  if (role === 'worker') await deps.awaitDemotion(id);
+  const state = deps.state();
+  return nodeMessage(deps, state, nodeOf(state, id, call.selfNodeId));
+}
+
 async function* nodeExposure(
   deps: ControlDependencies,
   request: NodeExposureRequest,
@@ -179,6 +201,7 @@ function nodeMessage(deps: ControlDependencies, state: State, row: NodeRow): Nod
     id: row.id,
     hostname: row.hostname,
     role: row.role,
+    wantedRole: row.wantedRole,
     state: row.state,
     availability: row.availability,
     labels: { ...row.labels },

@@ -231,6 +231,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
 
   #sessionInfo(nodeId: string): SessionInfoInput {
     const { state } = this.#options.replicated;
+    const node = state.nodeById(nodeId);
     const managers = [...state.nodes()].flatMap(({ id, manager }) =>
       manager === undefined || manager.membership === 'removing'
         ? []
@@ -245,7 +246,8 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     return {
       heartbeatPeriodMs: this.#heartbeatPeriodMs(),
       managers,
-      availability: state.nodeById(nodeId)?.availability ?? 'active',
+      availability: node?.availability ?? 'active',
+      wantedRole: node?.wantedRole ?? '',
       roots: rootsMessage(rootDemandOf(state, nodeId)),
     };
   }
@@ -290,7 +292,10 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     if (session === undefined) return;
     if (before?.sessionId === session.id && after?.sessionId !== session.id) {
       session.cut(replaced());
-    } else if (before?.availability !== after?.availability) {
+    } else if (
+      before?.availability !== after?.availability ||
+      before?.wantedRole !== after?.wantedRole
+    ) {
       session.sendInfo().catch(() => undefined);
     }
   }

@@ -65,7 +65,8 @@ export class StateAuthority implements Authority {
     return {
       kind: 'node',
       id: node.id,
-      role: node.role,
+      // The lower of both: a worker's certificate makes no manager, a demoted manager's neither.
+      role: identity.role === 'manager' ? node.role : 'worker',
       isActive: true,
       isSerialCurrent: this.#accepts(node, identity.serial) || isNewer(node, identity),
     };

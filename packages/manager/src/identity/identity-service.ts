@@ -5,8 +5,11 @@ import type { CertificateIdentity } from '@conclave/pki';
 import type { State } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
+  BecomeManagerRequest,
+  BecomeManagerResponseInput,
   ConfirmRootsRequest,
   ConfirmRootsResponseInput,
+  GetRoleResponseInput,
   LeaveResponseInput,
   RenewRequest,
   RenewResponseInput,
@@ -24,6 +27,11 @@ export interface IdentityServiceOptions {
   readonly keys: ManagerKeys;
   readonly issuer: Issuer;
   readonly proposer: Proposer;
+  /** Makes a manager of the worker that asks. */
+  readonly promote: (
+    caller: CertificateIdentity,
+    asked: { readonly call: CallContext; readonly request: BecomeManagerRequest },
+  ) => Promise<BecomeManagerResponseInput>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -100,10 +108,31 @@ export class IdentityService implements Handlers<Services['Identity']> {
     return { index };
   }
 
-  #subjectOf({ kind, id }: CertificateIdentity): IssueHolder | undefined {
+  /** What committed state says of the caller, as far as this manager has applied it. */
+  getRole(call: CallContext): Promise<GetRoleResponseInput> {
+    const node = this.#options.state().nodeById(callerOf(call).id);
+    if (node === undefined) {
+      throw new ConclaveError('CV_NODE_NOT_FOUND', 'this node is not a member any more');
+    }
+    return Promise.resolve({ role: node.role, wantedRole: node.wantedRole });
+  }
+
+  /** @throws CV_ROLE_FORBIDDEN, CV_NODE_IN_USE, CV_PEER_UNREACHABLE, CV_ARGUMENT_INVALID */
+  becomeManager(
+    call: CallContext,
+    request: BecomeManagerRequest,
+  ): Promise<BecomeManagerResponseInput> {
+    return this.#options.promote(callerOf(call), { call, request });
+  }
+
+  #subjectOf({ kind, id, role }: CertificateIdentity): IssueHolder | undefined {
     const state = this.#options.state();
     if (kind === 'node') {
       const node = state.nodeById(id);
+      // A worker's certificate, kept for a lost answer, must not replace that of the manager.
+      if (role === 'worker' && node?.role === 'manager') {
+        throw new ConclaveError('CV_ROLE_FORBIDDEN', 'this node is a manager by now');
+      }
       return node && { nodeId: id, role: node.role };
     }
     const admin = state.adminById(id);

@@ -41,7 +41,10 @@ export function isAddress(text: string): boolean {
  * @throws CV_ARGUMENT_INVALID when a manager leaves one out
  */
 export function managerFields(
-  request: JoinRequest,
+  request: Pick<
+    JoinRequest,
+    'clusterAddress' | 'joinAddress' | 'staticPublicKey' | 'signingPublicKey'
+  >,
   role: 'manager' | 'worker',
 ): Omit<ManagerRow, 'raftId' | 'membership' | 'ringGeneration'> | undefined {
   if (role === 'worker') return undefined;

@@ -17,12 +17,7 @@ import { recoveryMessage } from '../keys/recovery-message.js';
 import type { Issuer } from './issuer.js';
 import { encodeJoinTranscript } from './join-transcript.js';
 import { checkJoinText, managerFields } from './join-fields.js';
-
-/** Milliseconds within which a joining manager must accept a connection. */
-const DIAL_BACK_MS = 3_000;
-/** Draws of a Raft id before giving up: one collision in 10^8 is expected at most. */
-const RAFT_ID_DRAWS = 8;
-const RAFT_ID_BELOW = 2 ** 52 - 1;
+import { demandReachable, drawRaftId, managersBut } from './new-manager.js';
 
 /** What the join service is made of. */
 export interface JoinServiceOptions {
@@ -78,7 +73,7 @@ export class JoinService implements Handlers<Services['Join']> {
     this.#checkSignatures(cluster, token, request);
     const { role } = token;
     const manager = managerFields(request, role);
-    if (manager !== undefined) await this.#demandReachable(manager.clusterAddress);
+    if (manager !== undefined) await demandReachable(this.#options.dial, manager.clusterAddress);
     const ring = this.#options.keys.requireRing();
     // Read anew: a rotation of the keys may have gone on while the host was dialled.
     const issued = await this.#options.issuer.issue(this.#cluster(), ring, {
@@ -86,7 +81,8 @@ export class JoinService implements Handlers<Services['Join']> {
       role,
       spkiDer: request.publicKey,
     });
-    const raftId = manager === undefined ? 0 : this.#drawRaftId();
+    const raftId =
+      manager === undefined ? 0 : drawRaftId(this.#options.state(), this.#options.random);
     const node = {
       ...this.#newNode(request, nodeId),
       certificate: issued.row,
@@ -106,7 +102,7 @@ export class JoinService implements Handlers<Services['Join']> {
       certificate: issued.der,
       rootCertificate: cluster.rootCertificate,
       raftId,
-      managers: this.#peers(nodeId),
+      managers: managersBut(nodeId, this.#options.state()),
       // The newest entry: the token may be younger than what was read at the beginning.
       recovery: recoveryMessage(this.#cluster().recovery),
     };
@@ -170,7 +166,10 @@ export class JoinService implements Handlers<Services['Join']> {
   #newNode(
     request: JoinRequest,
     id: string,
-  ): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId' | 'certificate' | 'manager'> {
+  ): Omit<
+    NodeRow,
+    'objectVersion' | 'role' | 'wantedRole' | 'tokenId' | 'certificate' | 'manager'
+  > {
     const now = this.#options.clock.now();
     return {
       id,
@@ -190,34 +189,6 @@ export class JoinService implements Handlers<Services['Join']> {
       sessionCount: 0,
       createdAtMs: now,
     };
-  }
-
-  #drawRaftId(): number {
-    for (let draw = 0; draw < RAFT_ID_DRAWS; draw += 1) {
-      const raftId = 1 + this.#options.random.below(RAFT_ID_BELOW);
-      if (!this.#options.state().isRetiredRaftId(raftId)) return raftId;
-    }
-    throw new ConclaveError('CV_INTERNAL', 'no free Raft id was drawn');
-  }
-
-  #peers(except: string): NonNullable<JoinResponseInput['managers']> {
-    return [...this.#options.state().nodes()]
-      .filter((node) => node.manager !== undefined && node.id !== except)
-      .map((node) => ({
-        nodeId: node.id,
-        raftId: node.manager?.raftId ?? 0,
-        address: node.manager?.clusterAddress ?? '',
-        signingPublicKey: node.manager?.signingPublicKey ?? new Uint8Array(0),
-      }));
-  }
-
-  async #demandReachable(address: string): Promise<void> {
-    if (await this.#options.dial(address, DIAL_BACK_MS)) return;
-    throw new ConclaveError(
-      'CV_PEER_UNREACHABLE',
-      'this host does not answer at the cluster address it advertises',
-      { hint: 'Give an address that the managers can reach: --advertise HOST:PORT.' },
-    );
   }
 }
 

@@ -119,6 +119,7 @@ function isIrrelevant({ before, after }: Extract<Change, { kind: 'node' }>): boo
     before.state === after.state &&
     before.availability === after.availability &&
     before.role === after.role &&
+    before.wantedRole === after.wantedRole &&
     before.hostname === after.hostname &&
     before.platformOs === after.platformOs &&
     before.labels === after.labels &&

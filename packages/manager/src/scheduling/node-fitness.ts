@@ -10,10 +10,16 @@ const refusal = (rest: string): NonNullable<Refusal> => ({
   many: `are ${rest}`,
 });
 const MANAGER: Refusal = { one: 'is a manager', many: 'are managers' };
+const PROMOTED = refusal('to be a manager');
 const DOWN = refusal('down');
 const UNSEEN = refusal('not connected yet');
 const DRAINED = refusal('drained');
 const PAUSED = refusal('paused');
+
+/** A node that runs tasks, and is to go on doing so: managers have none. */
+export function isForTasks(node: NodeRow): boolean {
+  return node.role === 'worker' && node.wantedRole === 'worker' && node.availability !== 'drain';
+}
 
 /** What a spec demands of a node, parsed once per round. */
 export class NodeFitness {
@@ -28,6 +34,7 @@ export class NodeFitness {
   /** Why the node may not take a new task. */
   refusalOfNew(node: NodeRow): Refusal {
     if (node.role === 'manager') return MANAGER;
+    if (node.wantedRole === 'manager') return PROMOTED;
     if (node.state === 'DOWN') return DOWN;
     if (node.state !== 'READY') return UNSEEN;
     if (node.availability === 'drain') return DRAINED;

@@ -1,4 +1,5 @@
 import type { NodeRow, TaskRow } from '@conclave/state';
+import { isForTasks } from './node-fitness.js';
 import type { NodeFitness } from './node-fitness.js';
 import { emptyPlace } from './places.js';
 import type { Place } from './places.js';
@@ -65,7 +66,7 @@ export function chooseGlobal({ places, nodes, fitness }: GlobalChoiceInput): Pla
     known.add(node.id);
     const place = places.get(node.id);
     const takesNew = fitness.refusalOfNew(node) === undefined;
-    const keeps = node.availability !== 'drain' && node.role === 'worker' && isRightKind(node);
+    const keeps = isForTasks(node) && isRightKind(node);
     if (takesNew || (place !== undefined && keeps)) {
       kept.push(place ?? emptyPlace(0, node.id));
       rest.delete(node.id);

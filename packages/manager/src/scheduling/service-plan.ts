@@ -1,5 +1,5 @@
 import type { ServiceRow, TaskChange, TaskRow } from '@conclave/state';
-import { NodeFitness } from './node-fitness.js';
+import { isForTasks, NodeFitness } from './node-fitness.js';
 import { planPending } from './pending-plan.js';
 import type { PendingTask } from './pending-plan.js';
 import { statusOf } from './place-status.js';
@@ -150,7 +150,7 @@ class ServicePlanner {
     if (isUnplaced(task)) return false;
     const node = this.#context.view.nodeById(task.nodeId);
     if (node === undefined) return true;
-    if (node.availability === 'drain' || node.role === 'manager') return true;
+    if (!isForTasks(node)) return true;
     if (this.#service.spec.mode === 'replicated' && node.state === 'DOWN') return true;
     // The node changed its kind, not the service: no update will come by.
     return task.specVersion === this.#service.specVersion && !this.#isRightKind(task);

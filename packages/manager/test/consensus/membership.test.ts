@@ -15,6 +15,7 @@ class Bench {
   readonly match = new Map<number, number>();
   commit = 100;
   self = 1;
+  readonly silent = new Set<number>();
   transfers = 0;
   readonly changes: string[] = [];
   onChange: () => Promise<void> = () => Promise.resolve();
@@ -45,6 +46,7 @@ class Bench {
         propose: async (body) =>
           (await this.cluster.proposer.propose({ kind: 'system', id: 'leader' }, body)).result,
         selfRaftId: () => this.self,
+        activeVoters: () => new Set([...this.voters].filter((voter) => !this.silent.has(voter))),
         transferLeadership: () => {
           this.transfers += 1;
           return Promise.resolve();
@@ -75,7 +77,7 @@ class Bench {
         admittedNodes: [],
       },
     });
-    const { objectVersion: _version, role: _role, tokenId: _token, ...row } = founder;
+    const { objectVersion: _v, role: _role, wantedRole: _w, tokenId: _token, ...row } = founder;
     this.cluster.apply({
       kind: 'node.join',
       tokenId,
@@ -248,6 +250,29 @@ describe('a manager that goes', () => {
     expect(bench.cluster.state.nodeById(id)).toBeDefined();
     await bench.looks(7);
     expect(bench.cluster.state.nodeById(id)).toBeUndefined();
+  });
+
+  test('is a worker at once when it is demoted, and listed', async () => {
+    const id = await withVoter();
+    bench.cluster.apply({ kind: 'node.set-role', id, role: 'worker' });
+    bench.membership.wake();
+    await bench.looks();
+    expect(bench.voters.has(2)).toBe(false);
+    expect(bench.cluster.state.nodeById(id)).toMatchObject({ role: 'worker', manager: undefined });
+    await bench.looks(8);
+    expect(bench.cluster.state.nodeById(id)).toBeDefined();
+  });
+
+  test('stays while too few of the others answer the leader', async () => {
+    const id = await withVoter();
+    bench.voters.add(3);
+    bench.silent.add(3);
+    has(id, 'removing');
+    await bench.looks(2);
+    expect(bench.voters.has(2)).toBe(true);
+    bench.silent.delete(3);
+    await bench.looks();
+    expect(bench.voters.has(2)).toBe(false);
   });
 
   test('is not called back by a step that was under way', async () => {

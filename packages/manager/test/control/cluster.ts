@@ -89,6 +89,8 @@ export class TestControl {
   readonly tokens: TokensHandlers;
   readonly admins: AdminsHandlers;
   issuedCount = 0;
+  /** Managers whose demotion was waited for. */
+  readonly demoted: string[] = [];
   readonly cluster: ClusterHandlers;
   readonly deps: ControlDependencies;
   /** Who wants to know when a snapshot replaces the state. */
@@ -119,6 +121,11 @@ export class TestControl {
           membership: 'removing',
           ringGeneration: undefined,
         });
+        return Promise.resolve();
+      },
+      awaitDemotion: (nodeId) => {
+        this.demoted.push(nodeId);
+        this.apply({ kind: 'node.demoted', id: nodeId });
         return Promise.resolve();
       },
       issue: ({ spkiDer }) => {
@@ -327,6 +334,7 @@ export class TestControl {
       node: {
         ...nodeFields(CALL.selfNodeId, 'alpha', nowMs),
         role: 'manager',
+        wantedRole: 'manager',
         tokenId: '',
         manager: {
           raftId: 1,
@@ -360,7 +368,7 @@ function nodeFields(
   id: string,
   hostname: string,
   nowMs: number,
-): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'> {
+): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
   return {
     id,
     hostname,

@@ -167,3 +167,36 @@ describe('nodes', () => {
     expect(control.removedMembers).toEqual([CALL.selfNodeId]);
   });
 });
+
+describe('the role of a node', () => {
+  const setRole = (node: string, role: string) =>
+    control.nodes.setRole({ node, role, idempotencyKey: '' }, CALL);
+
+  test('is answered for a promotion as decided: the host has its part to do', async () => {
+    control.addWorker('w1');
+    expect(await setRole('w1', 'manager')).toMatchObject({ role: 'worker', wantedRole: 'manager' });
+    expect(await setRole('w1', 'worker')).toMatchObject({ role: 'worker', wantedRole: 'worker' });
+  });
+
+  test('of the last manager stays, and others than these two do not exist', async () => {
+    await expect(setRole('self', 'worker')).rejects.toEqual(code('CV_LAST_MANAGER'));
+    await expect(setRole('self', 'leader')).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
+    await expect(setRole('nobody', 'worker')).rejects.toEqual(code('CV_NODE_NOT_FOUND'));
+    expect(control.demoted).toEqual([]);
+  });
+
+  test('is a worker when the answer to a demotion comes', async () => {
+    const id = control.addWorker('w1');
+    const [founder] = [...control.state.nodes()].filter(({ manager }) => manager !== undefined);
+    if (founder?.manager === undefined) throw new Error('there is a manager');
+    const { membership: _m, ringGeneration: _g, ...manager } = { ...founder.manager, raftId: 9 };
+    const usedSerial = control.state.nodeById(id)?.certificate.serial ?? '';
+    const certificate = { serial: 'of-manager', notAfterMs: 2e12, publicKeyHash: 'of-manager' };
+    control.apply({ kind: 'node.set-role', id, role: 'manager' });
+    control.apply({ kind: 'node.equip', id, usedSerial, certificate, manager });
+    const observed = { id: founder.id, state: 'READY', message: '', session: undefined } as const;
+    control.apply({ kind: 'nodes.observe', nodes: [observed] });
+    expect(await setRole('w1', 'worker')).toMatchObject({ role: 'worker', membership: '' });
+    expect(control.demoted).toEqual([id]);
+  });
+});

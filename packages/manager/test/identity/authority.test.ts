@@ -11,7 +11,7 @@ const holder = (id: string, serial: string, kind: 'node' | 'admin' = 'node'): Ce
     clusterId: CLUSTER_ID,
     kind,
     id,
-    role: 'worker',
+    role: 'manager',
     serial,
     notBeforeMs: 0,
     notAfterMs: 2e12,
@@ -97,7 +97,12 @@ describe('with state', () => {
     worker = cluster.addWorker('one');
   });
 
-  test('the role is that of the record, whatever the certificate says', () => {
+  test('a certificate of a worker makes no manager, whatever the record says', () => {
+    const kept = { ...holder(FOUNDER_ID, 'x'), role: 'worker' as const };
+    expect(authority.currentIdentity(kept)?.role).toBe('worker');
+  });
+
+  test('the role is that of the record, whatever a certificate of a manager says', () => {
     expect(authority.currentIdentity(holder(worker, 'serial-one'))?.role).toBe('worker');
     const founder = authority.currentIdentity(holder(FOUNDER_ID, 'x'));
     expect(founder?.role).toBe('manager');

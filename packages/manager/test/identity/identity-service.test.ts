@@ -8,10 +8,13 @@ import {
   verifyChain,
 } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
+import { createRecipientKeyPair } from '@conclave/sealed';
 import { loadWire } from '@conclave/wire';
-import type { RenewRequest, RenewRequestInput } from '@conclave/wire';
+import type { BecomeManagerRequest, RenewRequest, RenewRequestInput } from '@conclave/wire';
 import { IdentityService } from '../../src/identity/identity-service.js';
 import { CERTIFICATE_OVERLAP_MS, certificateRow, Issuer } from '../../src/identity/issuer.js';
+import { promoteCaller } from '../../src/identity/promotion.js';
+import { encodePromotionTranscript } from '../../src/identity/promotion-transcript.js';
 import { callOf, callWith } from '../calls.js';
 import { CLUSTER_ID, FoundedCluster, FOUNDER_ID, settle } from '../founded-cluster.js';
 
@@ -20,19 +23,27 @@ let service: IdentityService;
 let issuer: Issuer;
 let key: NodeKey;
 let worker: string;
+/** Whether a new manager answers at the address it gave. */
+let isReachable = true;
 let certificate: Uint8Array;
 
 beforeEach(async () => {
   cluster = await FoundedCluster.running();
   const { time, random, keys, proposer } = cluster;
   issuer = new Issuer(time, random);
-  service = new IdentityService({
+  const parts = {
     state: () => cluster.state,
     keys,
     issuer,
     proposer,
     clock: time,
     logger: SILENT_LOGGER,
+    random,
+    dial: () => Promise.resolve(isReachable),
+  };
+  service = new IdentityService({
+    ...parts,
+    promote: (caller, asked) => promoteCaller(parts, caller, asked),
   });
   key = generateNodeKey();
   worker = 'one'.padEnd(26, 'a');
@@ -199,5 +210,73 @@ describe('leaving', () => {
     const leaving = service.leave(callWith(cluster.founding.certificate));
     await expect(leaving).rejects.toMatchObject({ code: 'CV_ARGUMENT_INVALID' });
     expect(cluster.state.nodeById(FOUNDER_ID)).toBeDefined();
+  });
+});
+
+describe('a worker that was promoted', () => {
+  const own = generateNodeKey();
+
+  function application(asked: { readonly provenBy?: NodeKey; readonly address?: string } = {}) {
+    const said = {
+      publicKey: own.spkiDer,
+      clusterAddress: asked.address ?? 'one:7420',
+      joinAddress: 'one:7421',
+      staticPublicKey: createRecipientKeyPair(cluster.random).publicKey,
+      signingPublicKey: new Uint8Array(32).fill(5),
+    };
+    const bound = { clusterId: CLUSTER_ID, nodeId: worker, serial: serialOf(certificate) };
+    const transcript = encodePromotionTranscript({ ...said, ...bound });
+    const proof = proveKey((asked.provenBy ?? own).privateKeyPem, transcript);
+    const method = loadWire().Identity.BecomeManager;
+    return method.decodeRequest(method.encodeRequest({ ...said, proof }));
+  }
+
+  const become = (request: BecomeManagerRequest) =>
+    service.becomeManager(callWith(certificate), request);
+  const promote = () => cluster.apply({ kind: 'node.set-role', id: worker, role: 'manager' });
+  const roleOf = () => cluster.state.nodeById(worker)?.role;
+
+  test('gets the certificate of a manager for its new key, and no secret', async () => {
+    promote();
+    expect(await service.getRole(callWith(certificate))).toEqual({
+      role: 'worker',
+      wantedRole: 'manager',
+    });
+    const answer = await become(application());
+    const chain = { leafDer: answer.certificate as Uint8Array };
+    const rootDer = cluster.founding.rootCertificate;
+    expect(
+      verifyChain({ ...chain, rootDer, now: cluster.time.now(), usage: 'server' }),
+    ).toMatchObject({ id: worker, role: 'manager' });
+    expect(answer.raftId).toBe(cluster.state.nodeById(worker)?.manager?.raftId);
+    expect(answer.managers?.map(({ nodeId }) => nodeId)).toEqual([FOUNDER_ID]);
+    expect(Object.keys(answer).sort()).toEqual(['certificate', 'managers', 'raftId', 'recovery']);
+    expect(roleOf()).toBe('manager');
+  });
+
+  test('does not renew what it was: that would replace the certificate of the manager', async () => {
+    promote();
+    await become(application());
+    await expect(renew(certificate)).rejects.toMatchObject({ code: 'CV_ROLE_FORBIDDEN' });
+  });
+
+  test('is refused when nobody has promoted it', async () => {
+    await expect(become(application())).rejects.toMatchObject({ code: 'CV_ROLE_FORBIDDEN' });
+    expect(roleOf()).toBe('worker');
+  });
+
+  test('is refused with the proof of another key, and where it does not answer', async () => {
+    promote();
+    const other = generateNodeKey();
+    await expect(become(application({ provenBy: other }))).rejects.toMatchObject({
+      code: 'CV_ARGUMENT_INVALID',
+    });
+    isReachable = false;
+    await expect(become(application())).rejects.toMatchObject({ code: 'CV_PEER_UNREACHABLE' });
+    isReachable = true;
+    await expect(become(application({ address: 'nowhere' }))).rejects.toMatchObject({
+      code: 'CV_ARGUMENT_INVALID',
+    });
+    expect(roleOf()).toBe('worker');
   });
 });

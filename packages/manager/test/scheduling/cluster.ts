@@ -146,6 +146,7 @@ export class TestCluster {
       node: {
         ...nodeFields('m1', this.time.now()),
         role: 'manager',
+        wantedRole: 'manager',
         tokenId: '',
         manager: {
           raftId: 1,
@@ -298,7 +299,7 @@ export class TestCluster {
 function nodeFields(
   id: string,
   nowMs: number,
-): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'> {
+): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
   return {
     id,
     hostname: id,

@@ -6,6 +6,7 @@ const NODE: NodeRow = {
   id: 'node-1',
   hostname: 'alpha',
   role: 'worker',
+  wantedRole: 'worker',
   state: 'READY',
   stateAtMs: 0,
   message: '',

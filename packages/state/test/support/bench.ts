@@ -69,7 +69,7 @@ export function bindingSpec(fields: Partial<BindingSpec> & { secretId: string })
 export function nodeFields(
   id: string,
   fields: Partial<NodeRow> = {},
-): Omit<NodeRow, 'objectVersion' | 'role' | 'tokenId'> {
+): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
   return {
     id,
     hostname: `host-${id}`,
@@ -109,6 +109,14 @@ export function managerFields(raftId: number): NonNullable<NodeRow['manager']> {
     membership: 'voter',
     ringGeneration: 1,
   };
+}
+
+/** What a promoted worker says of itself. */
+export function equipment(
+  raftId: number,
+): Omit<NonNullable<NodeRow['manager']>, 'membership' | 'ringGeneration'> {
+  const { membership: _membership, ringGeneration: _generation, ...said } = managerFields(raftId);
+  return said;
 }
 
 export function tokenFields(

@@ -12,6 +12,7 @@ import type { Bench } from './bench.js';
 import {
   adminFields,
   bindingSpec,
+  equipment,
   managerFields,
   nodeFields,
   serviceSpec,
@@ -61,6 +62,8 @@ const KINDS = [
   'node',
   'node',
   'remove-node',
+  'role',
+  'role',
   'token',
   'token',
   'admin',
@@ -277,6 +280,8 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
     }
     case 'remove-node':
       return { kind: 'node.remove', id, force: flag };
+    case 'role':
+      return roleBody(bench, id, b);
     case 'token': {
       if (flag && b < 4) return { kind: 'token.revoke', id: `token-${a % 3}` };
       const role = a % 3 === 1 ? 'manager' : 'worker';
@@ -298,6 +303,23 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
     default:
       return nodeUpdate(id, { b, c, flag });
   }
+}
+
+/** Any step of a change of role, most often the one that comes next. */
+function roleBody(bench: Bench, drawn: string, b: number): CommandBody {
+  const underWay = [...bench.state.nodes()].find(({ role, wantedRole }) => role !== wantedRole);
+  const id = b > 2 ? (underWay?.id ?? drawn) : drawn;
+  const row = bench.state.nodeById(id);
+  if (b === 0 || row === undefined) return { kind: 'node.demoted', id };
+  if (row.wantedRole === 'worker' && row.role === 'manager') return { kind: 'node.demoted', id };
+  if (row.wantedRole === 'manager' && row.role === 'worker' && b > 3) {
+    const { serial } = row.certificate;
+    const made = `manager-${bench.log.length}`;
+    const certificate = { serial: made, notAfterMs: 1, publicKeyHash: made };
+    const manager = equipment(100 + bench.log.length);
+    return { kind: 'node.equip', id, usedSerial: serial, certificate, manager };
+  }
+  return { kind: 'node.set-role', id, role: b % 2 === 0 ? 'manager' : 'worker' };
 }
 
 /** Any step of a rotation, most often the one that comes next. */

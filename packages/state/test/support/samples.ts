@@ -4,6 +4,7 @@ import {
   adminFields,
   Bench,
   bindingSpec,
+  equipment,
   managerFields,
   nodeFields,
   serviceSpec,
@@ -59,7 +60,12 @@ function clusterBodies(): CommandBody[] {
         stagedRecoveryBy: [],
         settings,
       },
-      node: { ...nodeFields('m', { manager: managerFields(1) }), role: 'manager', tokenId: '' },
+      node: {
+        ...nodeFields('m', { manager: managerFields(1) }),
+        role: 'manager',
+        wantedRole: 'manager',
+        tokenId: '',
+      },
     },
     { kind: 'cluster.settings', settings },
     { kind: 'ring.rotate' },
@@ -166,6 +172,15 @@ function nodeBodies(): CommandBody[] {
     { kind: 'node.membership', id: 'n', membership: 'voter', ringGeneration: 2 },
     { kind: 'node.addresses', id: 'n', clusterAddress: 'a:1', joinAddress: 'a:2' },
     { kind: 'node.remove', id: 'n', force: true },
+    { kind: 'node.set-role', id: 'n', role: 'manager' },
+    {
+      kind: 'node.equip',
+      id: 'n',
+      usedSerial: 'used',
+      certificate: { serial: 'new', notAfterMs: 1, publicKeyHash: 'key' },
+      manager: equipment(7),
+    },
+    { kind: 'node.demoted', id: 'n' },
   ];
 }
 

@@ -65,6 +65,20 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'secrets', id: 10, type: 'SecretPart', label: 'repeated' },
     { name: 'secretsRemoved', id: 11, type: 'HeldVersion', label: 'repeated' },
   ],
+  BecomeManagerRequest: [
+    { name: 'publicKey', id: 1, type: 'bytes', label: 'one' },
+    { name: 'proof', id: 2, type: 'bytes', label: 'one' },
+    { name: 'clusterAddress', id: 3, type: 'string', label: 'one' },
+    { name: 'joinAddress', id: 4, type: 'string', label: 'one' },
+    { name: 'staticPublicKey', id: 5, type: 'bytes', label: 'one' },
+    { name: 'signingPublicKey', id: 6, type: 'bytes', label: 'one' },
+  ],
+  BecomeManagerResponse: [
+    { name: 'certificate', id: 1, type: 'bytes', label: 'one' },
+    { name: 'raftId', id: 2, type: 'uint64', label: 'one' },
+    { name: 'managers', id: 3, type: 'RaftPeer', label: 'repeated' },
+    { name: 'recovery', id: 4, type: 'RecoveryPublicKey', label: 'one' },
+  ],
   Binding: [
     { name: 'secretId', id: 1, type: 'string', label: 'one' },
     { name: 'secretName', id: 2, type: 'string', label: 'one' },
@@ -190,6 +204,12 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   GetRingResponse: [
     { name: 'sealedRing', id: 1, type: 'bytes', label: 'one' },
     { name: 'generation', id: 2, type: 'uint32', label: 'one' },
+  ],
+  GetRoleRequest: [
+  ],
+  GetRoleResponse: [
+    { name: 'role', id: 1, type: 'string', label: 'one' },
+    { name: 'wantedRole', id: 2, type: 'string', label: 'one' },
   ],
   GetSecretRequest: [
     { name: 'secret', id: 1, type: 'string', label: 'one' },
@@ -397,6 +417,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'certificateNotAfterMs', id: 18, type: 'uint64', label: 'one' },
     { name: 'taskCount', id: 19, type: 'uint32', label: 'one' },
     { name: 'raftId', id: 20, type: 'uint64', label: 'one' },
+    { name: 'wantedRole', id: 21, type: 'string', label: 'one' },
   ],
   NodeExposureRequest: [
     { name: 'node', id: 1, type: 'string', label: 'one' },
@@ -662,6 +683,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'managers', id: 2, type: 'ManagerAddress', label: 'repeated' },
     { name: 'availability', id: 3, type: 'string', label: 'one' },
     { name: 'roots', id: 4, type: 'Roots', label: 'one' },
+    { name: 'wantedRole', id: 5, type: 'string', label: 'one' },
   ],
   SessionName: [
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },
@@ -682,6 +704,11 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   SessionsResponse: [
     { name: 'invalid', id: 1, type: 'string', label: 'repeated' },
+  ],
+  SetNodeRoleRequest: [
+    { name: 'node', id: 1, type: 'string', label: 'one' },
+    { name: 'role', id: 2, type: 'string', label: 'one' },
+    { name: 'idempotencyKey', id: 3, type: 'string', label: 'one' },
   ],
   SetSecretRequest: [
     { name: 'name', id: 1, type: 'string', label: 'one' },
@@ -867,6 +894,8 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     Renew: { kind: 'unary', request: 'RenewRequest', response: 'RenewResponse' },
     ConfirmRoots: { kind: 'unary', request: 'ConfirmRootsRequest', response: 'ConfirmRootsResponse' },
     Leave: { kind: 'unary', request: 'LeaveRequest', response: 'LeaveResponse' },
+    GetRole: { kind: 'unary', request: 'GetRoleRequest', response: 'GetRoleResponse' },
+    BecomeManager: { kind: 'unary', request: 'BecomeManagerRequest', response: 'BecomeManagerResponse' },
   },
   Join: {
     Challenge: { kind: 'unary', request: 'ChallengeRequest', response: 'ChallengeResponse' },
@@ -893,6 +922,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     List: { kind: 'server-stream', request: 'ListNodesRequest', response: 'NodePage' },
     Update: { kind: 'unary', request: 'UpdateNodeRequest', response: 'Node' },
     Remove: { kind: 'unary', request: 'RemoveNodeRequest', response: 'RemoveNodeResponse' },
+    SetRole: { kind: 'unary', request: 'SetNodeRoleRequest', response: 'Node' },
     Exposure: { kind: 'server-stream', request: 'NodeExposureRequest', response: 'ExposedVersion' },
   },
   Raft: {

@@ -4,6 +4,8 @@ import type { Method } from '../method.js';
 import type { AddSlotRequest, AddSlotRequestInput } from './conclave/v1/AddSlotRequest.js';
 import type { Admin, AdminInput } from './conclave/v1/Admin.js';
 import type { AgentMessage, AgentMessageInput } from './conclave/v1/AgentMessage.js';
+import type { BecomeManagerRequest, BecomeManagerRequestInput } from './conclave/v1/BecomeManagerRequest.js';
+import type { BecomeManagerResponse, BecomeManagerResponseInput } from './conclave/v1/BecomeManagerResponse.js';
 import type { ChallengeRequest, ChallengeRequestInput } from './conclave/v1/ChallengeRequest.js';
 import type { ChallengeResponse, ChallengeResponseInput } from './conclave/v1/ChallengeResponse.js';
 import type { ClusterInfo, ClusterInfoInput } from './conclave/v1/ClusterInfo.js';
@@ -25,6 +27,8 @@ import type { GetNodeRequest, GetNodeRequestInput } from './conclave/v1/GetNodeR
 import type { GetRecoveryRequest, GetRecoveryRequestInput } from './conclave/v1/GetRecoveryRequest.js';
 import type { GetRingRequest, GetRingRequestInput } from './conclave/v1/GetRingRequest.js';
 import type { GetRingResponse, GetRingResponseInput } from './conclave/v1/GetRingResponse.js';
+import type { GetRoleRequest, GetRoleRequestInput } from './conclave/v1/GetRoleRequest.js';
+import type { GetRoleResponse, GetRoleResponseInput } from './conclave/v1/GetRoleResponse.js';
 import type { GetSecretRequest, GetSecretRequestInput } from './conclave/v1/GetSecretRequest.js';
 import type { GetServiceRequest, GetServiceRequestInput } from './conclave/v1/GetServiceRequest.js';
 import type { GetTaskRequest, GetTaskRequestInput } from './conclave/v1/GetTaskRequest.js';
@@ -86,6 +90,7 @@ import type { ServicePage, ServicePageInput } from './conclave/v1/ServicePage.js
 import type { ServiceResponse, ServiceResponseInput } from './conclave/v1/ServiceResponse.js';
 import type { SessionsRequest, SessionsRequestInput } from './conclave/v1/SessionsRequest.js';
 import type { SessionsResponse, SessionsResponseInput } from './conclave/v1/SessionsResponse.js';
+import type { SetNodeRoleRequest, SetNodeRoleRequestInput } from './conclave/v1/SetNodeRoleRequest.js';
 import type { SetSecretRequest, SetSecretRequestInput } from './conclave/v1/SetSecretRequest.js';
 import type { SetSecretResponse, SetSecretResponseInput } from './conclave/v1/SetSecretResponse.js';
 import type { SnapshotChunk, SnapshotChunkInput } from './conclave/v1/SnapshotChunk.js';
@@ -127,6 +132,8 @@ export interface Services {
     Renew: Method<'unary', RenewRequestInput, RenewRequest, RenewResponseInput, RenewResponse>;
     ConfirmRoots: Method<'unary', ConfirmRootsRequestInput, ConfirmRootsRequest, ConfirmRootsResponseInput, ConfirmRootsResponse>;
     Leave: Method<'unary', LeaveRequestInput, LeaveRequest, LeaveResponseInput, LeaveResponse>;
+    GetRole: Method<'unary', GetRoleRequestInput, GetRoleRequest, GetRoleResponseInput, GetRoleResponse>;
+    BecomeManager: Method<'unary', BecomeManagerRequestInput, BecomeManagerRequest, BecomeManagerResponseInput, BecomeManagerResponse>;
   };
   Join: {
     Challenge: Method<'unary', ChallengeRequestInput, ChallengeRequest, ChallengeResponseInput, ChallengeResponse>;
@@ -153,6 +160,7 @@ export interface Services {
     List: Method<'server-stream', ListNodesRequestInput, ListNodesRequest, NodePageInput, NodePage>;
     Update: Method<'unary', UpdateNodeRequestInput, UpdateNodeRequest, NodeInput, Node>;
     Remove: Method<'unary', RemoveNodeRequestInput, RemoveNodeRequest, RemoveNodeResponseInput, RemoveNodeResponse>;
+    SetRole: Method<'unary', SetNodeRoleRequestInput, SetNodeRoleRequest, NodeInput, Node>;
     Exposure: Method<'server-stream', NodeExposureRequestInput, NodeExposureRequest, ExposedVersionInput, ExposedVersion>;
   };
   Raft: {

@@ -42,6 +42,10 @@ export interface NodeInput {
   'certificateNotAfterMs'?: (number) | undefined;
   'taskCount'?: (number) | undefined;
   'raftId'?: (number) | undefined;
+  /**
+   * what it is to become; equals role when nothing is under way
+   */
+  'wantedRole'?: (string) | undefined;
 }
 
 export interface Node {
@@ -86,4 +90,8 @@ export interface Node {
   'certificateNotAfterMs': (number);
   'taskCount': (number);
   'raftId': (number);
+  /**
+   * what it is to become; equals role when nothing is under way
+   */
+  'wantedRole': (string);
 }

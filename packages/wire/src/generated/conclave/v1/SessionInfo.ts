@@ -8,6 +8,10 @@ export interface SessionInfoInput {
   'managers'?: readonly (_conclave_v1_ManagerAddressInput)[] | undefined;
   'availability'?: (string) | undefined;
   'roots'?: (_conclave_v1_RootsInput | null) | undefined;
+  /**
+   * of the node: "manager" for a worker that was promoted
+   */
+  'wantedRole'?: (string) | undefined;
 }
 
 export interface SessionInfo {
@@ -15,4 +19,8 @@ export interface SessionInfo {
   'managers': (_conclave_v1_ManagerAddress)[];
   'availability': (string);
   'roots': (_conclave_v1_Roots | null);
+  /**
+   * of the node: "manager" for a worker that was promoted
+   */
+  'wantedRole': (string);
 }
