@@ -60,6 +60,22 @@ export async function startJoined(
   return { member: await ManagerMember.start(around, identity, opened), identity };
 }
 
+/**
+ * Takes up another role than that of `old`. The identity decides which role a restart takes up: what
+ * belongs to the other one is removed after it was written, and again at each start.
+ */
+export async function switchRole(
+  around: Surroundings,
+  old: Member,
+  joined: JoinedHost,
+): Promise<Begun> {
+  await old.retire();
+  const { identity } = joined;
+  const opened = await storeJoined(joined, { drafts: [], note: '' }, around);
+  await around.identityFile.keepOnly(identity.role);
+  return startJoined(around, { identity, opened, notes: [] });
+}
+
 async function startWorker(around: Surroundings, identity: MemberIdentity): Promise<Begun> {
   const privateKeyPem = await around.identityFile.readKey();
   return { member: await WorkerMember.start(around, identity, privateKeyPem), identity };
@@ -71,6 +87,7 @@ export async function resumeMember(
   identity: MemberIdentity,
   unlocked: LockedMemberOptions['unlocked'],
 ): Promise<Begun> {
+  await around.identityFile.keepOnly(identity.role);
   if (identity.role === 'worker') return startWorker(around, identity);
   const slots = await KeySlots.open(around.folder, identity, around);
   const localKey = await openAtOnce(slots, around);

@@ -12,7 +12,7 @@ import type {
   LocalStatusInput,
   UnlockResponseInput,
 } from '@conclave/wire';
-import { foundMember, joinMember, resumeMember, startJoined } from './become-member.js';
+import { foundMember, joinMember, resumeMember, startJoined, switchRole } from './become-member.js';
 import type { Begun, Joined } from './become-member.js';
 import { closeAll } from './close-all.js';
 import type { DaemonConfig } from './config.js';
@@ -59,8 +59,8 @@ export class Daemon {
   /** One of init, join, leave and stop at a time. */
   #busy: Promise<unknown> = Promise.resolve();
 
-  private constructor(around: Surroundings) {
-    this.#around = around;
+  private constructor(around: Omit<Surroundings, 'changeRole'>) {
+    this.#around = { ...around, changeRole: this.#changeRole };
     this.#startedAtMs = around.clock.now();
     this.#hostWatch = new HostWatch(around);
     this.ended = new Promise((resolve) => {
@@ -223,6 +223,21 @@ export class Daemon {
       await locked.stop();
       this.#around.logger.info('keys.unlocked', {});
       this.#become({ member, identity });
+    });
+
+  /** Gives this host the other role. @throws what kept it from getting it, without effect */
+  readonly #changeRole: Surroundings['changeRole'] = (old, obtain) =>
+    this.#exclusively(async () => {
+      if (this.#member !== old || this.#isStopping) return;
+      const joined = await obtain();
+      const { role } = joined.identity;
+      try {
+        this.#become(await switchRole(this.#around, old, joined));
+        this.#around.logger.info('daemon.role-changed', { role });
+      } catch (error) {
+        // The cluster has changed it already: the next start takes up the role that is stored.
+        this.#onFatal(toConclaveError(error));
+      }
     });
 
   async #init(request: InitRequest): Promise<InitResponseInput> {

@@ -125,6 +125,12 @@ export class IdentityFile {
     await this.#folder.write(FILE, Buffer.from(JSON.stringify(stored, undefined, 2)));
   }
 
+  /** Removes what a change of the role has left of the other one: keys and log, or a worker's key. */
+  async keepOnly(role: MemberIdentity['role']): Promise<void> {
+    const names = role === 'worker' ? ['keys', 'raft'] : ['identity'];
+    for (const name of names) await this.#folder.remove(name);
+  }
+
   /** Forgets who this host was, and every key and record that came with it. */
   async destroy(): Promise<void> {
     // The identity goes first: what is left after a crash belongs to nobody and is cleared.

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import type { Clock, Random, Timers } from '@conclave/kernel';
 import { createFreshKeys, encodeJoinTranscript, recoveryOf } from '@conclave/manager';
@@ -10,8 +9,9 @@ import type { ParsedToken } from '@conclave/sealed';
 import { openJoinChannel } from '@conclave/transport';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
-import type { ChallengeResponse, JoinRequestInput, JoinResponse } from '@conclave/wire';
-import type { MemberIdentity } from './identity-file.js';
+import type { ChallengeResponse, JoinRequestInput, JoinResponse, RaftPeer } from '@conclave/wire';
+import type { MemberIdentity, RememberedManager } from './identity-file.js';
+import { spkiHashOf } from './public-key.js';
 
 /** Milliseconds by which the clocks of this host and the cluster may differ. */
 const CLOCK_SKEW_MS_MAX = 5 * 60_000;
@@ -208,7 +208,7 @@ export function checkAnswer(
   const named = verifyChain({ leafDer: certificateDer, rootDer, now: own.now, usage: 'client' });
   const { clusterId, nodeId, role } = answer;
   const isNamed = named.id === nodeId && named.clusterId === clusterId && named.role === role;
-  const isOurKey = equalBytes(named.spkiHash, sha256(own.spkiDer));
+  const isOurKey = equalBytes(named.spkiHash, spkiHashOf(own.spkiDer));
   if (!isNamed || !isOurKey || role !== token.role) {
     throw new ConclaveError('CV_PROTOCOL', 'the certificate in the answer names somebody else');
   }
@@ -220,14 +220,16 @@ export function checkAnswer(
     certificateDer,
     rootsDer: [rootDer],
     crossDer: new Uint8Array(0),
-    managers: answer.managers.map((manager) => ({
-      nodeId: manager.nodeId,
-      raftId: manager.raftId,
-      address: manager.address,
-      signingPublicKey: Uint8Array.from(manager.signingPublicKey),
-    })),
+    managers: rememberedManagers(answer.managers),
   };
 }
 
-const sha256 = (bytes: Uint8Array): Uint8Array =>
-  new Uint8Array(createHash('sha256').update(bytes).digest());
+/** The managers that an answer names, without a view on it. */
+export function rememberedManagers(managers: readonly RaftPeer[]): readonly RememberedManager[] {
+  return managers.map(({ nodeId, raftId, address, signingPublicKey }) => ({
+    nodeId,
+    raftId,
+    address,
+    signingPublicKey: Uint8Array.from(signingPublicKey),
+  }));
+}

@@ -133,6 +133,11 @@ export class LockedMember implements Member {
     });
   }
 
+  /** A locked manager gets no other role. */
+  retire(): Promise<void> {
+    return this.stop();
+  }
+
   stop(): Promise<void> {
     this.#end.abort();
     this.#patience?.cancel();

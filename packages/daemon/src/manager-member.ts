@@ -13,8 +13,10 @@ import type { MemberIdentity } from './identity-file.js';
 import { MemberRecord } from './member-record.js';
 import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
+import { obtainWorkerRole } from './promotion.js';
 import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
+import { RoleWatch } from './role-watch.js';
 import { RootFollower } from './root-follower.js';
 import { SlotAdmin } from './slot-admin.js';
 
@@ -34,6 +36,7 @@ export class ManagerMember implements Member {
   readonly #renewal: Renewal;
   readonly #roots: RootFollower;
   #unfollowRoots: () => void = () => undefined;
+  readonly #roleWatch: RoleWatch;
 
   private constructor(parts: {
     around: Surroundings;
@@ -61,6 +64,7 @@ export class ManagerMember implements Member {
       renew: () => this.#renewal.now(),
       confirm: (step) => this.#manager.confirmRoots(step),
     });
+    this.#roleWatch = new RoleWatch({ ...parts.around, look: () => this.#lookAtRole() });
   }
 
   /**
@@ -103,6 +107,7 @@ export class ManagerMember implements Member {
       self.#renewal.start();
       self.#roots.start();
       self.#unfollowRoots = manager.followRoots((demand) => self.#roots.follow(demand));
+      self.#roleWatch.start();
       return self;
     } catch (error) {
       const { manager, store, keys } = opened;
@@ -167,7 +172,12 @@ export class ManagerMember implements Member {
     }
   }
 
+  retire(): Promise<void> {
+    return this.stop();
+  }
+
   async stop(): Promise<void> {
+    this.#roleWatch.stop();
     await closeAll(
       () => this.#unfollowRoots(),
       () => this.#roots.stop(),
@@ -177,6 +187,34 @@ export class ManagerMember implements Member {
       () => this.#manager.stop(),
       () => this.#store.close(),
       () => this.#keys.wipe(),
+    );
+  }
+
+  async #lookAtRole(): Promise<void> {
+    if (this.#manager.isLeader || !(await this.#manager.ownRole.isDemoted())) return;
+    await this.#around.changeRole(this, async () => {
+      const joined = await obtainWorkerRole(this.#around, this.#record.current, (request) =>
+        this.#manager.ownRole.requestCertificate(request),
+      );
+      return { ...joined, identity: { ...joined.identity, managers: this.#otherManagers() } };
+    });
+  }
+
+  /** Whom a worker on this host turns to. */
+  #otherManagers(): MemberIdentity['managers'] {
+    const { state } = this.#manager;
+    if (state.cluster() === undefined) return this.#record.current.managers;
+    return [...state.nodes()].flatMap(({ id: nodeId, manager }) =>
+      manager === undefined || nodeId === this.#record.current.nodeId
+        ? []
+        : [
+            {
+              nodeId,
+              raftId: 0,
+              address: manager.clusterAddress,
+              signingPublicKey: manager.signingPublicKey,
+            },
+          ],
     );
   }
 

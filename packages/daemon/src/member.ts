@@ -3,10 +3,17 @@ import type { ControlApi } from '@conclave/manager';
 import type { DaemonConfig } from './config.js';
 import type { DataFolder } from './data-folder.js';
 import type { IdentityFile } from './identity-file.js';
+import type { JoinedHost } from './join-cluster.js';
 import type { SlotAdmin } from './slot-admin.js';
 
 /** What every part of the daemon works with. */
 export interface Surroundings {
+  /**
+   * Gives this host another role in place of `old`: `obtain` gets from the cluster what that takes
+   * and may fail without effect; from then on a failure ends the daemon. Does nothing when `old` is
+   * not what this host is any more.
+   */
+  readonly changeRole: (old: Member, obtain: () => Promise<JoinedHost>) => Promise<void>;
   readonly config: DaemonConfig;
   readonly folder: DataFolder;
   readonly identityFile: IdentityFile;
@@ -45,6 +52,8 @@ export interface Member {
   membership(): string;
   /** Takes this host out of the cluster; its keys and records are destroyed afterwards. */
   leave(force: boolean): Promise<void>;
+  /** Stops for good, because this host gets another role: nothing of a worker's tasks is left. */
+  retire(): Promise<void>;
   /** Stops. Tasks of a worker go on, to be adopted by the next start. */
   stop(): Promise<void>;
 }

@@ -20,10 +20,13 @@ import type { Roots } from '@conclave/wire';
 import { closeAll } from './close-all.js';
 import type { MemberIdentity } from './identity-file.js';
 import { MemberRecord } from './member-record.js';
+import type { JoinedHost } from './join-cluster.js';
 import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
+import { obtainManagerRole } from './promotion.js';
 import { Renewal } from './renewal.js';
+import { RoleWatch } from './role-watch.js';
 import { RootFollower } from './root-follower.js';
 
 /** Milliseconds for one call to a manager. */
@@ -49,21 +52,20 @@ export class WorkerMember implements Member {
   readonly #around: Surroundings;
   readonly #areas: MemoryAreas;
   readonly #record: MemberRecord;
-  readonly #renewal: Renewal;
   readonly #roots: RootFollower;
+  readonly #roleWatch: RoleWatch;
+  #renewal: Renewal;
   #agent: Agent;
   #isLeaving = false;
+  /** The cluster has decided that this host is to be a manager. */
+  #isPromoted = false;
 
   private constructor(parts: { around: Surroundings; areas: MemoryAreas; record: MemberRecord }) {
     const { around, areas, record } = parts;
     this.#around = around;
     this.#record = record;
     this.#areas = areas;
-    this.#renewal = new Renewal({
-      ...around,
-      certificate: () => record.current.certificateDer,
-      renew: (signal) => this.#renew(signal),
-    });
+    this.#renewal = this.#createRenewal();
     this.#roots = new RootFollower({
       ...around,
       record,
@@ -72,6 +74,7 @@ export class WorkerMember implements Member {
       confirm: (step) => this.#confirmRoots(step),
     });
     this.#agent = this.#createAgent();
+    this.#roleWatch = new RoleWatch({ ...around, look: () => this.#lookAtRole() });
   }
 
   /** Proves the memory, adopts what an earlier run left, then looks for a manager. */
@@ -91,6 +94,7 @@ export class WorkerMember implements Member {
     }
     self.#renewal.start();
     self.#roots.start();
+    self.#roleWatch.start();
     return self;
   }
 
@@ -98,7 +102,7 @@ export class WorkerMember implements Member {
     const { managerId, standing, tasks, heldVersionCount, medium, isSwapSafe } =
       this.#agent.status();
     return {
-      message: managerId === '' ? ALONE[standing] : 'has a session',
+      message: this.#promotion() || (managerId === '' ? ALONE[standing] : 'has a session'),
       connectedManager: managerId,
       runningTasks: tasks.filter((task) => task.state === 'RUNNING').length,
       heldVersions: heldVersionCount,
@@ -108,6 +112,12 @@ export class WorkerMember implements Member {
 
   membership(): string {
     return '';
+  }
+
+  #promotion(): string {
+    if (!this.#isPromoted) return '';
+    const { problem } = this.#roleWatch;
+    return `is to become a manager${problem === '' ? '' : `: ${problem}`}`;
   }
 
   /**
@@ -151,12 +161,52 @@ export class WorkerMember implements Member {
     }
   }
 
+  async retire(): Promise<void> {
+    this.#isLeaving = true;
+    this.#roleWatch.stop();
+    await closeAll(
+      () => this.#roots.stop(),
+      () => this.#renewal.stop(),
+      () => this.#agent.stop({ keepTasks: false }),
+    );
+  }
+
   async stop(): Promise<void> {
+    this.#roleWatch.stop();
     await closeAll(
       () => this.#roots.stop(),
       () => this.#renewal.stop(),
       () => (this.#isLeaving ? undefined : this.#agent.stop({ keepTasks: true })),
     );
+  }
+
+  async #lookAtRole(): Promise<void> {
+    if (!this.#isPromoted || this.#isLeaving) return;
+    await this.#around.changeRole(this, () => this.#becomeManager());
+  }
+
+  async #becomeManager(): Promise<JoinedHost> {
+    // A renewal at the same time would give this host a second certificate of a worker.
+    await this.#renewal.stop();
+    try {
+      return await obtainManagerRole(this.#around, this.#record.current, (request) =>
+        this.#callAny((channel) =>
+          channel.unary(loadWire().Identity.BecomeManager, request, { timeoutMs: CALL_MS }),
+        ),
+      );
+    } catch (error) {
+      this.#renewal = this.#createRenewal();
+      this.#renewal.start();
+      throw error;
+    }
+  }
+
+  #createRenewal(): Renewal {
+    return new Renewal({
+      ...this.#around,
+      certificate: () => this.#record.current.certificateDer,
+      renew: (signal) => this.#renew(signal),
+    });
   }
 
   async #stay(): Promise<void> {
@@ -203,6 +253,9 @@ export class WorkerMember implements Member {
       onRemoved: () => {
         this.#roots.stop();
         void this.#renewal.stop();
+      },
+      onInfo: ({ wantedRole }) => {
+        this.#isPromoted = wantedRole === 'manager';
       },
       files,
       executors: [executor],

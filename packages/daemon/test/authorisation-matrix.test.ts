@@ -146,14 +146,16 @@ afterAll(async () => {
 
 async function makeIdentities(real: RealManager): Promise<readonly Identity[]> {
   const { clusterId } = real;
-  const [worker, other, demoted, removed, second, third] = [
-    await real.join('worker'),
+  const [worker, other, forger, demoted, removed, second, third] = [
     await real.join('worker'),
     await real.join('worker'),
     await real.join('worker'),
     await real.join('manager'),
     await real.join('worker'),
+    await real.join('manager'),
+    await real.join('worker'),
   ];
+  await real.admin.unary(loadWire().Nodes.SetRole, { node: demoted.nodeId, role: 'worker' });
   await real.admin.unary(loadWire().Nodes.Remove, { node: removed.nodeId, force: true });
   const now = SYSTEM_CLOCK.now();
   const named = {
@@ -252,10 +254,15 @@ async function makeIdentities(real: RealManager): Promise<readonly Identity[]> {
       standing: 'unauthenticated',
     },
     {
-      name: 'demoted: still certified as manager',
+      name: 'demoted, with the certificate it had as manager',
+      tls: demoted.tls,
+      standing: 'worker',
+    },
+    {
+      name: 'worker that certifies itself as manager',
       tls: await real.certify({
-        subject: { ...asManager, id: demoted.nodeId },
-        serial: serialOf(demoted.tls),
+        subject: { ...asManager, id: forger.nodeId },
+        serial: serialOf(forger.tls),
       }),
       standing: 'worker',
     },

@@ -98,6 +98,7 @@ export class RealManager {
     const listenHost = `127.${randomInt(1, 255)}.${randomInt(0, 255)}.${randomInt(1, 255)}`;
     const data = await DataFolder.open(join(folder, 'data'));
     const around: Surroundings = {
+      changeRole: () => Promise.resolve(),
       config: {
         dataDir: data.path,
         runDir: folder,
