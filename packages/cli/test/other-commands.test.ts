@@ -246,6 +246,27 @@ describe('node', () => {
     expect(stdout).toBe(text);
   });
 
+  test.each([
+    ['promote', 'worker', 'host-1 becomes a manager: follow it with `conclave node ls`'],
+    ['demote', 'worker', 'host-1 is a worker'],
+  ])('%s', async (word, role, said) => {
+    const wanted = word === 'promote' ? 'manager' : 'worker';
+    const { calls, stdout } = await runCommand(['node', word, 'host-1', 'host-2'], {
+      answers: { 'nodes.setRole': nodeOf({ role, wantedRole: wanted }) },
+    });
+    expect(calls.map(({ arguments: given }) => given.slice(0, 2))).toEqual([
+      ['host-1', wanted],
+      ['host-2', wanted],
+    ]);
+    expect(stdout.split('\n')[0]).toBe(`${said}; committed at index 70`);
+  });
+
+  test('ls tells what a node is to be', async () => {
+    const answers = { 'nodes.list': [nodeOf({ wantedRole: 'manager' })] };
+    const { stdout } = await runCommand(['node', 'ls'], { answers });
+    expect(stdout).toContain('worker (to be manager)');
+  });
+
   test('update without a change, or with a wrong one, is refused', async () => {
     expect((await runCommand(['node', 'update', 'a'])).code).toBe(64);
     expect((await runCommand(['node', 'update', 'a', '--availability', 'off'])).code).toBe(64);

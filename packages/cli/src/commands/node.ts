@@ -8,6 +8,7 @@ import {
   LIST_OPTIONS,
   ONE_OPTIONS,
   printDone,
+  printDoneEach,
   printList,
   printOne,
 } from '../output/print.js';
@@ -104,6 +105,58 @@ const ACTIVATE: CommandSpec = {
   run: (call) => changeNode(call, { availability: 'active' }, 'is active'),
 };
 
+const ROLE_FIELDS = ['id', 'hostname', 'role', 'wantedRole', 'index'];
+
+async function setRole(call: Call, role: 'manager' | 'worker'): Promise<void> {
+  checkDoneOptions(call);
+  const names = call.arguments;
+  if (names.length > 1 && call.flags.text('idempotencyKey') !== undefined) {
+    throw usageError('--idempotency-key goes with one node');
+  }
+  const client = await call.client();
+  await printDoneEach(call, names, async (name) => {
+    const node = await client.nodes.setRole(name, role, writeOptions(call));
+    const { hostname, id, objectVersion: index, wantedRole } = node;
+    const how =
+      node.role === role
+        ? `is a ${role}`
+        : `becomes a ${role}: follow it with \`conclave node ls\``;
+    const data = { id, hostname, role: node.role, wantedRole, index };
+    return { text: `${hostname} ${how}; committed at index ${index}`, data, id };
+  });
+}
+
+const PROMOTE: CommandSpec = {
+  path: 'node promote',
+  arguments: '<node...>',
+  summary: 'Make workers managers',
+  details: [
+    'Its tasks move to other workers first. Then the host makes keys of its own, which lock at rest ' +
+      'like those of any manager, gets the key ring, and votes once it has caught up. It goes on by ' +
+      'itself; `conclave node ls` shows how far it is, `conclave node demote` calls it off.',
+  ],
+  examples: ['conclave node promote worker-1'],
+  options: [IDEMPOTENCY_OPTION, ...DONE_OPTIONS],
+  fields: ROLE_FIELDS,
+  run: (call) => setRole(call, 'manager'),
+};
+
+const DEMOTE: CommandSpec = {
+  path: 'node demote',
+  arguments: '<node...>',
+  summary: 'Make managers workers',
+  details: [
+    'It leaves the quorum, and from then on no manager takes its certificate for that of one; the ' +
+      'command waits for that. Its host destroys its log, key ring and keys when it hears of it, ' +
+      'after a restart at the latest, and goes on as a worker. Refused when too few managers would ' +
+      'be left that can be reached.',
+  ],
+  examples: ['conclave node demote manager-3'],
+  options: [IDEMPOTENCY_OPTION, ...DONE_OPTIONS],
+  fields: ROLE_FIELDS,
+  run: (call) => setRole(call, 'worker'),
+};
+
 const REMOVE: CommandSpec = {
   path: 'node rm',
   arguments: '<node>',
@@ -157,6 +210,8 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
   UPDATE,
   DRAIN,
   ACTIVATE,
+  PROMOTE,
+  DEMOTE,
   REMOVE,
   EXPOSURE,
 ];

@@ -3,6 +3,9 @@ import { pairs, time } from '../output/text.js';
 import type { View } from '../output/view.js';
 
 function roleOf(node: Node): string {
+  if (node.wantedRole !== '' && node.wantedRole !== node.role) {
+    return `${node.role} (to be ${node.wantedRole})`;
+  }
   if (node.role !== 'manager') return node.role;
   if (node.isLeader) return 'manager (leader)';
   return node.membership === '' || node.membership === 'voter'
@@ -16,6 +19,7 @@ export const NODE_VIEW: View<Node> = {
     'id',
     'hostname',
     'role',
+    'wantedRole',
     'state',
     'availability',
     'labels',

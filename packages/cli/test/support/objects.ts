@@ -112,6 +112,7 @@ export const nodeOf = (part: Partial<Node> = {}): Node => ({
   id: 'node1',
   hostname: 'host-1',
   role: 'worker',
+  wantedRole: part.role ?? 'worker',
   state: 'READY',
   availability: 'active',
   labels: {},

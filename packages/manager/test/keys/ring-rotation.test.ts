@@ -143,7 +143,7 @@ class Managers {
     const { cluster } = this;
     const founder = cluster.state.nodeById(FOUNDER_ID);
     if (founder?.manager === undefined) throw new Error('no founder');
-    const { role: _role, tokenId: _token, objectVersion: _version, ...rest } = founder;
+    const { role: _r, wantedRole: _w, tokenId: _t, objectVersion: _v, ...rest } = founder;
     const tokenId = `t${raftId}`;
     const token = { id: tokenId, role: 'manager', publicKey: new Uint8Array(32) } as const;
     const ends = { expiresAtMs: 2e12, usesLeft: 1, isRevoked: false, admittedNodes: [] };
