@@ -35,6 +35,8 @@ export interface AgentOptions {
   readonly onRemoved?: () => void;
   /** Called with the roots that each session says are to be trusted. */
   readonly onRoots?: (roots: Roots) => void;
+  /** Called with what each session says that this node is to be: `manager` or `worker`. */
+  readonly onWantedRole?: (role: string) => void;
   readonly files: TaskFiles;
   /** By runtime. */
   readonly executors: readonly Executor[];
@@ -169,9 +171,10 @@ export class Agent {
       outbox: this.#outbox,
       openLogs: (send) => new LogService((taskId) => this.#reconciler.executorOf(taskId), send),
       onAssignment: (assignment) => this.#apply(assignment),
-      onInfo: ({ managers, roots }) => {
+      onInfo: ({ managers, roots, wantedRole }) => {
         this.#loop.book.update(managers);
         if (roots !== null) this.#options.onRoots?.(roots);
+        this.#options.onWantedRole?.(wantedRole);
       },
       random,
       timers,

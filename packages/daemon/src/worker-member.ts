@@ -254,8 +254,8 @@ export class WorkerMember implements Member {
         this.#roots.stop();
         void this.#renewal.stop();
       },
-      onInfo: ({ wantedRole }) => {
-        this.#isPromoted = wantedRole === 'manager';
+      onWantedRole: (role) => {
+        this.#isPromoted = role === 'manager';
       },
       files,
       executors: [executor],
