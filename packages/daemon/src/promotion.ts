@@ -1,9 +1,10 @@
-import { ConclaveError, equalBytes } from '@conclave/kernel';
+import { ConclaveError, equalBytes, required } from '@conclave/kernel';
 import { createFreshKeys, encodePromotionTranscript, recoveryOf } from '@conclave/manager';
 import {
   encodeRenewTranscript,
   generateNodeKey,
   identityOf,
+  isIssuedBy,
   proveKey,
   verifyChain,
 } from '@conclave/pki';
@@ -101,7 +102,7 @@ export async function obtainWorkerRole(
 /** What is stored is what the next start depends on. @throws CV_PROTOCOL */
 function checked(
   { clock }: Surroundings,
-  { clusterId, nodeId, rootDer }: MemberIdentity,
+  { clusterId, nodeId, rootsDer }: MemberIdentity,
   got: {
     readonly der: Uint8Array;
     readonly role: MemberIdentity['role'];
@@ -109,6 +110,8 @@ function checked(
   },
 ): Uint8Array {
   const leafDer = Uint8Array.from(got.der);
+  const issuer = rootsDer.find((root) => isIssuedBy(leafDer, root)) ?? rootsDer[0];
+  const rootDer = required(issuer, 'root');
   const named = verifyChain({ leafDer, rootDer, now: clock.now(), usage: 'client' });
   const isOurs = named.id === nodeId && named.clusterId === clusterId;
   const isOurKey = equalBytes(named.spkiHash, spkiHashOf(got.key.spkiDer));

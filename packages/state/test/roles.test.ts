@@ -34,7 +34,13 @@ const role = (id: string, to: 'manager' | 'worker'): CommandBody => ({
 
 function equip(id: string, raftId: number, usedSerial = `cert-${id}`): CommandBody {
   const serial = `manager-${raftId}-${bench.log.length}`;
-  const certificate = { serial, notAfterMs: START_MS * 3, publicKeyHash: `key-of-${serial}` };
+  const certificate = {
+    serial,
+    notBeforeMs: 0,
+    root: 0,
+    notAfterMs: START_MS * 3,
+    publicKeyHash: `key-of-${serial}`,
+  };
   return { kind: 'node.equip', id, usedSerial, certificate, manager: equipment(raftId) };
 }
 

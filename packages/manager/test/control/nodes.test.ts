@@ -191,7 +191,13 @@ describe('the role of a node', () => {
     if (founder?.manager === undefined) throw new Error('there is a manager');
     const { membership: _m, ringGeneration: _g, ...manager } = { ...founder.manager, raftId: 9 };
     const usedSerial = control.state.nodeById(id)?.certificate.serial ?? '';
-    const certificate = { serial: 'of-manager', notAfterMs: 2e12, publicKeyHash: 'of-manager' };
+    const certificate = {
+      serial: 'of-manager',
+      notBeforeMs: 0,
+      root: 0,
+      notAfterMs: 2e12,
+      publicKeyHash: 'of-manager',
+    };
     control.apply({ kind: 'node.set-role', id, role: 'manager' });
     control.apply({ kind: 'node.equip', id, usedSerial, certificate, manager });
     const observed = { id: founder.id, state: 'READY', message: '', session: undefined } as const;

@@ -315,7 +315,13 @@ function roleBody(bench: Bench, drawn: string, b: number): CommandBody {
   if (row.wantedRole === 'manager' && row.role === 'worker' && b > 3) {
     const { serial } = row.certificate;
     const made = `manager-${bench.log.length}`;
-    const certificate = { serial: made, notAfterMs: 1, publicKeyHash: made };
+    const certificate = {
+      serial: made,
+      notBeforeMs: 0,
+      root: 0,
+      notAfterMs: 1,
+      publicKeyHash: made,
+    };
     const manager = equipment(100 + bench.log.length);
     return { kind: 'node.equip', id, usedSerial: serial, certificate, manager };
   }

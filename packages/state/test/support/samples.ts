@@ -177,7 +177,7 @@ function nodeBodies(): CommandBody[] {
       kind: 'node.equip',
       id: 'n',
       usedSerial: 'used',
-      certificate: { serial: 'new', notAfterMs: 1, publicKeyHash: 'key' },
+      certificate: { serial: 'new', notBeforeMs: 0, root: 0, notAfterMs: 1, publicKeyHash: 'key' },
       manager: equipment(7),
     },
     { kind: 'node.demoted', id: 'n' },
