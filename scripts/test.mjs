@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { ensureBuilt, ensureInstalled, root } from './lib/ensure.mjs';
 
 const TIERS = ['unit', 'cluster', 'attack', 'simulation'];
-const DEFAULT_TIERS = ['unit', 'cluster'];
+const DEFAULT_TIERS = ['unit', 'cluster', 'attack'];
 
 const { values, positionals } = parseArgs({
   options: { tier: { type: 'string', multiple: true }, help: { type: 'boolean' } },
