@@ -119,7 +119,10 @@ async function report(result) {
     console.log(small.failure?.message);
   }
   saveScript({ seed: result.seed, parameters: used, plan });
-  console.log(`\nrepeat with: npm run sim -- --mode ${values.mode} --seed ${result.seed}`);
+  const fixed = values.set.map((setting) => ` --set ${setting}`).join('');
+  const events = values.events === undefined ? '' : ` --events ${values.events}`;
+  const what = `--mode ${values.mode} --seed ${result.seed}${events}${fixed}`;
+  console.log(`\nrepeat with: npm run sim -- ${what}`);
   if (values.keep) keep({ seed: result.seed, parameters: used, plan }, result.failure);
 }
 
