@@ -59,6 +59,24 @@ export async function joinWorkers(cluster: Cluster, count: number): Promise<Join
   return joined;
 }
 
+/** The identity of a manager that takes no part: nothing but its certificate is ever used. */
+export async function joinManager(cluster: Cluster, through: Host): Promise<JoinedHost> {
+  const text = await cluster.token('manager');
+  return joinCluster(
+    `${through.address}:${JOIN_PORT}`,
+    parseToken(text),
+    {
+      hostname: 'hostile-manager',
+      platformOs: 'linux',
+      version: '0.0.0',
+      // Something has to answer there; it need not be the one that joins.
+      clusterAddress: `${through.address}:${CLUSTER_PORT}`,
+      joinAddress: `${through.address}:${JOIN_PORT}`,
+    },
+    AROUND,
+  );
+}
+
 /** TLS options of such an identity towards the cluster listener of a host. */
 export function optionsOf(host: Host, worker: JoinedHost, more: object = {}): ConnectionOptions {
   return {
