@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ConclaveError } from '@conclave/kernel';
-import { CERTIFICATE_OVERLAP_MS, Manager, ManagerKeys, serveControl } from '@conclave/manager';
+import { Manager, ManagerKeys, serveControl } from '@conclave/manager';
 import type { ControlApi, Founding, KeySlots } from '@conclave/manager';
 import type { SecretBytes } from '@conclave/sealed';
 import { LevelStore } from '@conclave/store';
@@ -10,11 +10,11 @@ import { closeAll } from './close-all.js';
 import { dial, holdPorts } from './dial.js';
 import { DiskRoom } from './disk-room.js';
 import type { MemberIdentity } from './identity-file.js';
+import { renewManager } from './manager-renewal.js';
 import { MemberRecord } from './member-record.js';
 import { REMOVED } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { obtainWorkerRole } from './promotion.js';
-import { spkiOfKey } from './public-key.js';
 import { Renewal } from './renewal.js';
 import { RoleWatch } from './role-watch.js';
 import { RootFollower } from './root-follower.js';
@@ -55,7 +55,7 @@ export class ManagerMember implements Member {
     this.#renewal = new Renewal({
       ...parts.around,
       certificate: () => this.#record.current.certificateDer,
-      renew: (signal) => this.#renew(signal),
+      renew: (signal) => renewManager({ ...parts, clock: parts.around.clock, signal }),
     });
     this.#roots = new RootFollower({
       ...parts.around,
@@ -253,15 +253,6 @@ export class ManagerMember implements Member {
       await Promise.all(this.#listeners.map((listener) => listener.close()));
       throw error;
     }
-  }
-
-  async #renew(signal: AbortSignal): Promise<void> {
-    const { privateKeyPem } = this.#record.identity.current();
-    const issued = await this.#manager.renewCertificate(spkiOfKey(privateKeyPem), {
-      overlapMs: CERTIFICATE_OVERLAP_MS,
-      signal,
-    });
-    await this.#record.update({ certificateDer: issued.der });
   }
 }
 

@@ -2,7 +2,7 @@ import { ConclaveError } from '@conclave/kernel';
 import { identityOf, rootPin } from '@conclave/pki';
 import { hash } from '@conclave/sealed';
 import type { KeyRing } from '@conclave/sealed';
-import type { Change, CommandBody, State } from '@conclave/state';
+import type { CertificateRow, Change, CommandBody, State } from '@conclave/state';
 import { serve } from '@conclave/transport';
 import type { Authority, ServedService } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -125,31 +125,38 @@ export class Manager {
     return new OwnRole({ nodeId, peers: this.#consensus.peers, state: () => this.state });
   }
 
-  /** A new certificate for this manager's own key, recorded in the log. */
-  async renewCertificate(
-    spkiDer: Uint8Array,
-    options: { readonly overlapMs: number; readonly signal?: AbortSignal },
-  ): Promise<IssuedCertificate> {
-    const { nodeId, keys, clock } = this.#options;
+  /** True when its record accepts the certificate in use, or there is no record yet. */
+  get isRecorded(): boolean {
+    const row = this.state.nodeById(this.#options.nodeId);
+    const { serial } = identityOf(this.#certificate());
+    const known = [row?.certificate.serial, row?.previousCertificate?.serial];
+    return row === undefined || known.includes(serial);
+  }
+
+  /** A certificate for this manager's own key that no record knows yet. @throws CV_STATE_STALE */
+  async issueOwn(spkiDer: Uint8Array): Promise<IssuedCertificate> {
+    const { nodeId, keys } = this.#options;
     const cluster = this.state.cluster();
     if (cluster === undefined) throw new ConclaveError('CV_STATE_STALE', 'there is no state yet');
-    const issued = await this.#issuer.issue(cluster, keys.requireRing(), {
-      nodeId,
-      role: 'manager',
-      spkiDer,
-    });
+    const subject = { nodeId, role: 'manager', spkiDer } as const;
+    return this.#issuer.issue(cluster, keys.requireRing(), subject);
+  }
+
+  /** Records the next certificate of this manager in the log. @throws CV_NO_LEADER, ... */
+  async recordOwn(
+    certificate: CertificateRow,
+    options: { readonly overlapMs: number; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const { nodeId: id, clock } = this.#options;
+    const { serial } = identityOf(this.#certificate());
+    // One that no record knows takes the place of the newest on record.
+    const usedSerial = this.isRecorded ? serial : this.state.nodeById(id)?.certificate.serial;
+    const previousUntilMs = clock.now() + options.overlapMs;
     await this.#consensus.proposer.commit(
-      { kind: 'node', id: nodeId },
-      {
-        kind: 'node.renew',
-        id: nodeId,
-        usedSerial: identityOf(this.#certificate()).serial,
-        certificate: issued.row,
-        previousUntilMs: clock.now() + options.overlapMs,
-      },
+      { kind: 'node', id },
+      { kind: 'node.renew', id, usedSerial: usedSerial ?? serial, certificate, previousUntilMs },
       options,
     );
-    return issued;
   }
 
   /**
