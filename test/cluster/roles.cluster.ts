@@ -236,3 +236,50 @@ describe('a manager that is demoted', () => {
     await cluster.running('kept', 2);
   }, 300_000);
 });
+
+describe('a host whose token asks for approval', () => {
+  /** Milliseconds in which a host that was let in would long have the ring. */
+  const WATCH_MS = 5_000;
+  const ring = (host: Host): string => join(host.dataDir, 'keys/ring.sealed');
+  const log = (host: Host): Promise<Buffer> => readFile(host.logFile);
+
+  test('is listed, told so, and gets nothing before it is approved', async () => {
+    const solo = cluster.host('solo');
+    const leader = await cluster.leader();
+    const made = await leader.ok(['token', 'create', 'manager', '--approval']);
+    expect(made).toMatch(/gets nothing before you run `conclave node approve HOST`/);
+    const token = /cvj1-\S+/.exec(made)?.[0] ?? '';
+    const joined = await cluster.join(solo, token, cluster.joinAddress(leader));
+    expect(joined).toMatchObject({ code: 0 });
+    expect(joined.stdout + joined.stderr).toMatch(/waits for approval/);
+    expect(await leader.ok(['node', 'ls'])).toMatch(/solo +manager \(waits for approval\)/);
+    expect(await nodeOf(solo)).toMatchObject({ membership: '', address: '', raftId: 0 });
+    const until = performance.now() + WATCH_MS;
+    await eventually('some time without anything', async () => {
+      expect(existsSync(ring(solo))).toBe(false);
+      expect(String(await log(solo))).not.toMatch(/ring.received|snapshot.restored/);
+      return performance.now() > until ? true : undefined;
+    });
+    expect((await local(solo)).message).toMatch(/conclave node approve/);
+    await leader.ok(['node', 'approve', 'solo']);
+    await becomes(solo, 'manager');
+    expect(existsSync(ring(solo))).toBe(true);
+    await solo.ok(['leave', '--yes']);
+  });
+
+  test('is turned away by its removal', async () => {
+    const solo = cluster.host('solo');
+    const leader = await cluster.leader();
+    const token = (await leader.ok(['token', 'create', 'worker', '--approval', '-q'])).trim();
+    const joined = await cluster.join(solo, token, cluster.joinAddress(leader));
+    expect(joined).toMatchObject({ code: 0 });
+    await eventually('it knows that it waits', async () =>
+      /waits for approval/.test((await local(solo)).message) ? true : undefined,
+    );
+    await leader.ok(['node', 'rm', 'solo', '--yes']);
+    await eventually('it knows that it is out', async () =>
+      /was removed/.test((await local(solo)).message) ? true : undefined,
+    );
+    await solo.ok(['leave', '--yes', '--force']);
+  });
+});

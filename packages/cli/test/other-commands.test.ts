@@ -20,13 +20,20 @@ describe('token', () => {
   test('create prints the line to paste', async () => {
     const argv = ['token', 'create', 'worker', '--uses', '5', '--ttl', '1h'];
     const { calls, stdout } = await runCommand(argv, { answers });
-    expect(calls[0]?.arguments[0]).toEqual({ role: 'worker', uses: 5, ttlMs: 3_600_000 });
+    expect(calls[0]?.arguments[0]).toEqual({
+      role: 'worker',
+      uses: 5,
+      ttlMs: 3_600_000,
+      needsApproval: false,
+    });
     expect(stdout).toBe(
       [
         'worker token ow6xk3s4tqcfe admits 5 hosts until 2026-01-31 13:00:00Z; committed at index 7.',
         'It is shown only now. On the other host:',
         '',
         `    conclave join 10.0.0.5:7421 ${TOKEN}`,
+        '',
+        'Whoever uses it may be given tasks with their secrets: --approval asks you before.',
         '',
       ].join('\n'),
     );
@@ -41,6 +48,7 @@ describe('token', () => {
       id: 'ow6xk3s4tqcfe',
       role: 'worker',
       usesLeft: 5,
+      needsApproval: false,
       expiresAtMs: NOW_MS + 3_600_000,
       token: TOKEN,
       joinAddresses: ['10.0.0.5:7421', '10.0.0.6:7421'],
@@ -259,6 +267,19 @@ describe('node', () => {
       ['host-2', wanted],
     ]);
     expect(stdout.split('\n')[0]).toBe(`${said}; committed at index 70`);
+  });
+
+  test('approve', async () => {
+    const answers = { 'nodes.approve': nodeOf({ role: 'manager' }) };
+    const { calls, stdout } = await runCommand(['node', 'approve', 'host-1'], { answers });
+    expect(calls[0]?.arguments[0]).toBe('host-1');
+    expect(stdout).toBe('host-1 is approved as manager; committed at index 70\n');
+  });
+
+  test('ls tells who waits for approval', async () => {
+    const answers = { 'nodes.list': [nodeOf({ role: 'manager', waitsForApproval: true })] };
+    const { stdout } = await runCommand(['node', 'ls'], { answers });
+    expect(stdout).toContain('manager (waits for approval)');
   });
 
   test('ls tells what a node is to be', async () => {

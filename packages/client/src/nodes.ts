@@ -28,6 +28,8 @@ export interface NodesApi {
     node: string,
     options?: WriteOptions & { readonly isForced?: boolean | undefined },
   ): Promise<RemoveNodeResponse>;
+  /** Lets a node that has joined and waits do what its token says. */
+  approve(node: string, options?: WriteOptions): Promise<Node>;
   /**
    * Makes a worker a manager, or a manager a worker. Resolves for a demotion when it is over, for a
    * promotion when it is decided.
@@ -68,6 +70,10 @@ export function createNodesApi(context: ClientContext): NodesApi {
       const force = options.isForced ?? false;
       const request = (key: string) => ({ node, force, idempotencyKey: key });
       return write(context, { method: wire.Remove, request }, options);
+    },
+    approve: (node, options = {}) => {
+      const request = (key: string) => ({ node, idempotencyKey: key });
+      return write(context, { method: wire.Approve, request }, options);
     },
     setRole: (node, role, options = {}) => {
       const request = (key: string) => ({ node, role, idempotencyKey: key });

@@ -12,6 +12,8 @@ export interface TokenSpec {
   readonly uses?: number | undefined;
   /** Milliseconds, up to 30 days; default 24 h for workers, 1 h for managers. */
   readonly ttlMs?: number | undefined;
+  /** Who joins with it waits for `nodes.approve`; default false. */
+  readonly needsApproval?: boolean | undefined;
 }
 
 /** A token that was just made. */
@@ -51,6 +53,7 @@ export function createTokensApi(context: ClientContext): TokensApi {
         role: spec.role,
         uses: spec.uses ?? 0,
         ttlMs: spec.ttlMs ?? 0,
+        needsApproval: spec.needsApproval ?? false,
         idempotencyKey: key,
       });
       return createdToken(await write(context, { method: wire.Create, request }, options));

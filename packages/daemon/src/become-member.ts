@@ -23,6 +23,7 @@ import type { JoinedHost, JoiningHost } from './join-cluster.js';
 import { LockedMember } from './locked-member.js';
 import type { LockedMemberOptions } from './locked-member.js';
 import { ManagerMember } from './manager-member.js';
+import { WAITS } from './member.js';
 import type { Member, Surroundings } from './member.js';
 import { chooseProvider, createAutoSlot, openAtOnce } from './unlock/auto-unlock.js';
 import { checkWorkerHost, WorkerMember } from './worker-member.js';
@@ -182,7 +183,9 @@ export async function joinMember(
       joinCluster(request.address, token, host, around),
     );
     const opened = await storeJoined(joined, rest, around);
-    return { identity: joined.identity, opened, notes: rest.note === '' ? [] : [rest.note] };
+    const approval = joined.waitsForApproval ? `this host ${WAITS}` : '';
+    const notes = [rest.note, approval].filter((note) => note !== '');
+    return { identity: joined.identity, opened, notes };
   } finally {
     token.seed.wipe();
   }

@@ -36,6 +36,8 @@ export interface JoinedHost {
   readonly fresh: FreshKeys | undefined;
   /** Managers only: what their keys are sealed to. */
   readonly recovery: ReturnType<typeof recoveryOf> | undefined;
+  /** Nothing is served to this host before an administrator has approved it. */
+  readonly waitsForApproval: boolean;
 }
 
 /** The surroundings of a join. */
@@ -115,7 +117,8 @@ async function joinThrough(
     const own = { spkiDer: key.spkiDer, now: clock.now() };
     const identity = checkAnswer(answer, token, own);
     const recovery = fresh === undefined ? undefined : recoveryOf(answer.recovery);
-    return { identity, privateKeyPem: key.privateKeyPem, fresh, recovery };
+    const { waitsForApproval } = answer;
+    return { identity, privateKeyPem: key.privateKeyPem, fresh, recovery, waitsForApproval };
   } catch (error) {
     // Keys of a host that nobody admitted.
     key.privateKeyPem.fill(0);

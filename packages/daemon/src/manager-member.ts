@@ -12,7 +12,7 @@ import { DiskRoom } from './disk-room.js';
 import type { MemberIdentity } from './identity-file.js';
 import { renewManager } from './manager-renewal.js';
 import { MemberRecord } from './member-record.js';
-import { REMOVED } from './member.js';
+import { REMOVED, WAITS } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { obtainWorkerRole } from './promotion.js';
 import { Renewal } from './renewal.js';
@@ -144,7 +144,8 @@ export class ManagerMember implements Member {
   #message(): string {
     if (this.#manager.isLeader) return 'leads the managers';
     if (this.#manager.leaderNodeId !== '') return 'follows the leader';
-    return this.#manager.isRefused ? REMOVED : 'knows no leader';
+    if (this.#manager.isRefused) return REMOVED;
+    return this.#manager.ownRole.isWaiting ? WAITS : 'knows no leader';
   }
 
   membership(): string {
@@ -155,6 +156,7 @@ export class ManagerMember implements Member {
     const managers = [...this.#manager.state.nodes()].filter((node) => node.manager !== undefined);
     if (managers.length <= 1) {
       if (force) return;
+      if (this.#manager.ownRole.isWaiting) throw notApproved();
       throw new ConclaveError('CV_LAST_MANAGER', 'this is the last manager: its secrets would go', {
         hint: 'Add another manager first, or destroy the cluster with: conclave leave --force.',
       });
@@ -254,6 +256,12 @@ export class ManagerMember implements Member {
       throw error;
     }
   }
+}
+
+function notApproved(): ConclaveError {
+  return new ConclaveError('CV_APPROVAL_PENDING', 'nobody has approved this host yet', {
+    hint: 'Turn it away with `conclave node rm` on a manager, then: conclave leave --force.',
+  });
 }
 
 /** Keys and store as they lie on this host's disk; what was opened is noted in `opened`. */

@@ -38,6 +38,9 @@ export interface RoleStatus {
 export const REMOVED: string =
   'was removed from the cluster: clean up with `conclave leave --force`';
 
+/** What a host says of itself that has joined and may do nothing yet. */
+export const WAITS: string = 'waits for approval: run `conclave node approve` for it on a manager';
+
 /** A host's part in the cluster while it is a member. */
 export interface Member {
   readonly role: 'manager' | 'worker';

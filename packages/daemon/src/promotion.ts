@@ -63,7 +63,13 @@ export async function obtainManagerRole(
       managers: rememberedManagers(answer.managers),
     };
     const recovery = recoveryOf(answer.recovery);
-    return { identity, privateKeyPem: key.privateKeyPem, fresh, recovery };
+    return {
+      identity,
+      privateKeyPem: key.privateKeyPem,
+      fresh,
+      recovery,
+      waitsForApproval: false,
+    };
   } catch (error) {
     key.privateKeyPem.fill(0);
     fresh.static.privateKey.wipe();
@@ -92,6 +98,7 @@ export async function obtainWorkerRole(
       privateKeyPem: key.privateKeyPem,
       fresh: undefined,
       recovery: undefined,
+      waitsForApproval: false,
     };
   } catch (error) {
     key.privateKeyPem.fill(0);

@@ -21,7 +21,7 @@ import { closeAll } from './close-all.js';
 import type { MemberIdentity } from './identity-file.js';
 import { MemberRecord } from './member-record.js';
 import type { JoinedHost } from './join-cluster.js';
-import { REMOVED } from './member.js';
+import { REMOVED, WAITS } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
 import { spkiOfKey } from './public-key.js';
 import { obtainManagerRole } from './promotion.js';
@@ -40,6 +40,7 @@ const ALONE: Readonly<Record<Standing, string>> = {
   member: 'no manager answers: tasks go on',
   refused: 'a manager refuses this host: tasks go on unless most managers say that it was removed',
   removed: REMOVED,
+  waiting: WAITS,
 };
 
 /** This host as a worker: its agent, its tasks' memory, and its certificate. */

@@ -68,6 +68,11 @@ function messageFor(path: string): Buffer {
   return Buffer.concat([head, message]);
 }
 
+const GATE_WORDS = new Set([
+  'this identity may not make this call',
+  'this host waits for approval',
+]);
+
 function verdictOf(heads: Readonly<Record<string, unknown>>): Verdict {
   switch (heads['grpc-status']) {
     case undefined:
@@ -78,8 +83,7 @@ function verdictOf(heads: Readonly<Record<string, unknown>>): Verdict {
       return 'unauthenticated';
     case '7':
       // The words of the gate: a handler may forbid something too, when it was reached.
-      return decodeURIComponent(String(heads['grpc-message'])) ===
-        'this identity may not make this call'
+      return GATE_WORDS.has(decodeURIComponent(String(heads['grpc-message'])))
         ? 'forbidden'
         : 'served';
     default:
@@ -266,6 +270,17 @@ async function makeIdentities(real: RealManager): Promise<readonly Identity[]> {
       }),
       standing: 'worker',
     },
+    // Joined with tokens that ask for approval: all that leaked tokens of this kind are worth.
+    {
+      name: 'manager that nobody has approved',
+      tls: (await real.join('manager', true)).tls,
+      standing: 'forbidden',
+    },
+    {
+      name: 'worker that nobody has approved',
+      tls: (await real.join('worker', true)).tls,
+      standing: 'forbidden',
+    },
     { name: 'worker', tls: worker.tls, standing: 'worker' },
     { name: 'other worker', tls: other.tls, standing: 'worker' },
     {
@@ -360,7 +375,9 @@ describe('who may call what on a real manager', () => {
     const left: string[] = [];
     const nodes = manager.admin.serverStream(loadWire().Nodes.List, {});
     for await (const page of nodes) left.push(...page.nodes.map(({ id }) => id));
-    const stayed = identities.filter(({ name }) => name.startsWith('manager'));
+    const stayed = identities.filter(
+      ({ name, standing }) => name.startsWith('manager') || standing === 'forbidden',
+    );
     const ids = stayed.flatMap(({ tls }) => (tls === undefined ? [] : [nodeIdOf(tls)]));
     expect(left.sort()).toEqual([...new Set([...ids, nodeIdOf(manager.identity)])].sort());
   });

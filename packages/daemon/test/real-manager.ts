@@ -143,8 +143,11 @@ export class RealManager {
   }
 
   /** A node that joined through the join listener, with a token of this manager. */
-  async join(role: 'worker' | 'manager'): Promise<{ nodeId: string; tls: TlsIdentity }> {
-    const created = await this.admin.unary(loadWire().Tokens.Create, { role });
+  async join(
+    role: 'worker' | 'manager',
+    needsApproval = false,
+  ): Promise<{ nodeId: string; tls: TlsIdentity }> {
+    const created = await this.admin.unary(loadWire().Tokens.Create, { role, needsApproval });
     const token = parseToken(created.text);
     try {
       const joined = await joinCluster(

@@ -12,6 +12,12 @@ export const CALL_ERRORS = {
     when: 'This host is already a member of a cluster.',
     next: 'Run `conclave leave` first if it should start anew.',
   },
+  CV_APPROVAL_PENDING: {
+    kind: 'denied',
+    status: 'PERMISSION_DENIED',
+    when: 'The host has joined with a token that asks for approval, and nobody has approved it yet.',
+    next: 'Run `conclave node approve HOST` on a manager.',
+  },
   CV_ARGUMENT_INVALID: {
     kind: 'usage',
     status: 'INVALID_ARGUMENT',

@@ -127,6 +127,7 @@ function founderNode(
       membership: 'voter',
       ringGeneration: generation,
     },
+    waiting: undefined,
     sessionId: '',
     rootStep: 0,
     sessionCount: 0,

@@ -45,6 +45,8 @@ export class Manager {
   /** What the cluster listener serves besides the control API. */
   readonly clusterServices: readonly ServedService[];
   readonly joinServices: readonly ServedService[];
+  /** What the cluster has made of this manager, asked of the others. */
+  readonly ownRole: OwnRole;
   readonly #options: ManagerOptions;
   readonly #consensus: Consensus;
   readonly #dispatcher: Dispatcher;
@@ -58,6 +60,8 @@ export class Manager {
     this.#issuer = new Issuer(options.clock, options.random);
     const { replicated } = this.#consensus;
     this.authority = new StateAuthority({ ...options, replicated });
+    const { peers } = this.#consensus;
+    this.ownRole = new OwnRole({ nodeId: options.nodeId, peers, state: () => this.state });
     this.#dispatcher = this.#createDispatcher();
     this.#logs = new ServiceLogs({
       selfNodeId: options.nodeId,
@@ -117,12 +121,6 @@ export class Manager {
   get leaderNodeId(): string {
     const host = this.#consensus.startedHost;
     return host === undefined ? '' : (this.state.nodeByRaftId(host.leaderRaftId)?.id ?? '');
-  }
-
-  /** What the cluster has made of this manager, asked of the others. */
-  get ownRole(): OwnRole {
-    const { nodeId } = this.#options;
-    return new OwnRole({ nodeId, peers: this.#consensus.peers, state: () => this.state });
   }
 
   /** True when its record accepts the certificate in use, or there is no record yet. */

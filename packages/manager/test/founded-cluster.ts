@@ -4,7 +4,15 @@ import { generateNodeKey } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
 import { createRecoveryKit, openSealed, SecretBytes } from '@conclave/sealed';
 import { decodeCommand, encodeCommand } from '@conclave/state';
-import type { Actor, AdminRow, CommandBody, CommandResult, NodeRow, State } from '@conclave/state';
+import type {
+  JoiningNode,
+  Actor,
+  AdminRow,
+  CommandBody,
+  CommandResult,
+  NodeRow,
+  State,
+} from '@conclave/state';
 import { Proposer } from '../src/consensus/proposer.js';
 import { ReplicatedState } from '../src/consensus/replicated-state.js';
 import { foundCluster } from '../src/founding.js';
@@ -162,6 +170,15 @@ export class FoundedCluster {
 
   /** A worker that joined. */
   addWorker(name: string, fields: Partial<NodeRow> = {}): string {
+    return this.#join(name, fields, false);
+  }
+
+  /** A worker that has joined and was not approved. */
+  addWaiting(name: string): string {
+    return this.#join(name, {}, true);
+  }
+
+  #join(name: string, fields: Partial<NodeRow>, needsApproval: boolean): string {
     const id = name.padEnd(26, 'a');
     const tokenId = createId(this.random);
     this.apply({
@@ -174,6 +191,7 @@ export class FoundedCluster {
         createdBy: SYSTEM,
         expiresAtMs: this.time.now() + 60_000,
         usesLeft: 1,
+        needsApproval,
         isRevoked: false,
         admittedNodes: [],
       },
@@ -213,10 +231,7 @@ export class FoundedCluster {
   }
 }
 
-function workerRow(
-  id: string,
-  name: string,
-): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
+function workerRow(id: string, name: string): JoiningNode {
   return {
     id,
     hostname: name,

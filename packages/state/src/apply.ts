@@ -1,7 +1,7 @@
 import type { Command } from './commands.js';
 import { createAdmin, refuseAuthor, renewAdmin, revokeAdmin } from './admins.js';
 import { createCluster, setAddresses, setClusterSettings, setMembership } from './membership.js';
-import { joinNode, observeNodes, removeNode, renewNode, updateNode } from './nodes.js';
+import { approveNode, joinNode, observeNodes, removeNode, renewNode, updateNode } from './nodes.js';
 import { reportReceipts } from './receipts.js';
 import { confirmRecovery, noteRecovery, stageRecovery } from './recovery.js';
 import {
@@ -82,6 +82,7 @@ const HANDLERS: Handlers = {
   'node.membership': setMembership,
   'node.addresses': setAddresses,
   'node.remove': removeNode,
+  'node.approve': approveNode,
   'node.set-role': setRole,
   'node.equip': equipNode,
   'node.demoted': noteDemoted,

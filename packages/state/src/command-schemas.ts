@@ -173,7 +173,7 @@ const BODIES: Bodies = {
   },
   'node.join': {
     tokenId: text,
-    node: fields(without(nodeFields, 'objectVersion', 'role', 'wantedRole', 'tokenId')),
+    node: fields(without(nodeFields, 'objectVersion', 'role', 'wantedRole', 'waiting', 'tokenId')),
   },
   'node.update': {
     id: text,
@@ -192,6 +192,7 @@ const BODIES: Bodies = {
   },
   'node.addresses': { id: text, clusterAddress: text, joinAddress: text },
   'node.remove': { id: text, force: flag },
+  'node.approve': { id: text },
   'node.set-role': { id: text, role: nodeFields.role },
   'node.equip': {
     id: text,

@@ -146,7 +146,7 @@ export type CommandBody =
       readonly kind: 'node.join';
       /** Consumes one use of the token and creates the node, or does neither. Role from the record. */
       readonly tokenId: string;
-      readonly node: Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'>;
+      readonly node: JoiningNode;
     }
   | {
       readonly kind: 'node.update';
@@ -190,6 +190,7 @@ export type CommandBody =
       readonly joinAddress: string;
     }
   | { readonly kind: 'node.remove'; readonly id: string; readonly force: boolean }
+  | { readonly kind: 'node.approve'; readonly id: string }
   // --- roles: decided, then carried out by the node (equip) or the leader (demoted)
   | { readonly kind: 'node.set-role'; readonly id: string; readonly role: NodeRow['role'] }
   | {
@@ -215,6 +216,12 @@ export type CommandBody =
       readonly previousUntilMs: number;
     }
   | { readonly kind: 'admin.revoke'; readonly id: string };
+
+/** A node before apply has given it what its token says. */
+export type JoiningNode = Omit<
+  NodeRow,
+  'objectVersion' | 'role' | 'wantedRole' | 'waiting' | 'tokenId'
+>;
 
 /** A version of a secret whose data key moves to another version of the ring. */
 export interface RewrappedVersion {

@@ -5,6 +5,7 @@ export type {
   Command,
   CommandBase,
   CommandBody,
+  JoiningNode,
   NodeObservation,
   RewrappedVersion,
   TaskChange,

@@ -37,19 +37,31 @@ export function joinNode(scope: Scope, command: CommandOf<'node.join'>): Command
   });
   const manager =
     node.manager === undefined ? undefined : { ...node.manager, membership: 'joining' as const };
-  const { role, id: tokenId } = token;
+  const { role, id: tokenId, needsApproval } = token;
   journal.put(tables.nodes, {
     ...node,
     role,
     wantedRole: role,
     tokenId,
-    manager,
+    manager: needsApproval ? undefined : manager,
+    waiting: needsApproval ? { manager } : undefined,
     objectVersion: index,
   });
   if (manager !== undefined) {
     journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: node.id });
   }
   return done(scope, { id: node.id, role, raftId: manager?.raftId ?? 0 });
+}
+
+/** Lets a node that has joined be what its token says; what it asked before was refused. */
+export function approveNode(scope: Scope, command: CommandOf<'node.approve'>): CommandResult {
+  const { tables, journal, index } = scope;
+  const row = tables.nodes.get(command.id);
+  if (row === undefined) return notFound();
+  if (row.waiting === undefined) return done(scope, { id: row.id, unchanged: true });
+  const { manager } = row.waiting;
+  journal.put(tables.nodes, { ...row, manager, waiting: undefined, objectVersion: index });
+  return done(scope, { id: row.id, unchanged: false });
 }
 
 function refuseManager(

@@ -20,6 +20,7 @@ export function setRole(scope: Scope, command: CommandOf<'node.set-role'>): Comm
   const row = tables.nodes.get(command.id);
   if (row === undefined) return notFound();
   if (row.wantedRole === command.role) return done(scope, { id: row.id, unchanged: true });
+  if (row.waiting !== undefined) return inUse('the node waits for approval', row.id);
   const refusal =
     command.role === 'manager' ? refusePromotion(scope, row) : refuseDemotion(scope, row);
   if (refusal !== undefined) return refusal;
@@ -87,6 +88,7 @@ function refuseEquipment(
   { manager, certificate, usedSerial }: CommandOf<'node.equip'>,
 ): CommandResult | undefined {
   const { id } = row;
+  if (row.waiting !== undefined) return inUse('the node waits for approval', id);
   if (row.wantedRole !== 'manager') {
     return refused('CV_ROLE_FORBIDDEN', 'the node is not to become a manager', { id });
   }

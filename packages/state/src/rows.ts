@@ -247,6 +247,11 @@ export interface NodeRow {
   readonly manager: ManagerRow | undefined;
   /** Step of the roots of the cluster that it said it has taken. */
   readonly rootStep: number;
+  /**
+   * What the node is to be once an administrator has approved it; until then it may call nothing.
+   * Undefined: it was approved, or its token asked for no approval.
+   */
+  readonly waiting: { readonly manager: ManagerRow | undefined } | undefined;
   /** Identity of the live session; empty: none. */
   readonly sessionId: string;
   readonly sessionCount: number;
@@ -304,6 +309,8 @@ export interface TokenRow {
   readonly publicKey: Uint8Array;
   readonly expiresAtMs: number;
   readonly usesLeft: number;
+  /** Who joins with it waits until an administrator approves it. */
+  readonly needsApproval: boolean;
   readonly isRevoked: boolean;
   readonly admittedNodes: readonly string[];
   readonly createdAtMs: number;

@@ -37,6 +37,7 @@ describe('commands as bytes', () => {
       'cluster.create',
       'cluster.settings',
       'node.addresses',
+      'node.approve',
       'node.demoted',
       'node.equip',
       'node.join',

@@ -40,6 +40,7 @@ const cluster: CommandBody = {
     ...nodeFields('m1', { state: 'READY', manager: managerFields(1) }),
     role: 'manager',
     wantedRole: 'manager',
+    waiting: undefined,
     tokenId: '',
   },
 };

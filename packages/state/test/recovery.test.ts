@@ -51,6 +51,7 @@ beforeEach(() => {
       ...nodeFields('m1', { hostname: 'one', manager: managerFields(1) }),
       role: 'manager',
       wantedRole: 'manager',
+      waiting: undefined,
       tokenId: '',
     },
   });

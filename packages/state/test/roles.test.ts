@@ -179,3 +179,44 @@ describe('a manager that is demoted', () => {
     expect([...bench.state.nodes()].filter(({ manager }) => manager !== undefined)).toHaveLength(1);
   });
 });
+
+describe('a node whose token asks for approval', () => {
+  beforeEach(() => {
+    voter('m1', 1);
+    const needsApproval = true;
+    const token = tokenFields('ta', { role: 'manager', needsApproval });
+    bench.ok({ kind: 'token.create', token });
+    const node = nodeFields('m2', { manager: managerFields(2) });
+    bench.ok({ kind: 'node.join', tokenId: 'ta', node });
+  });
+
+  test('is listed, and is no manager before somebody approves it', () => {
+    expect(bench.state.nodeById('m2')).toMatchObject({
+      role: 'manager',
+      manager: undefined,
+      waiting: { manager: { raftId: 2, membership: 'joining' } },
+    });
+    expect(bench.state.nodeByRaftId(2)).toBeUndefined();
+    expect(bench.state.isRetiredRaftId(2)).toBe(true);
+    bench.no('CV_ARGUMENT_INVALID', {
+      kind: 'node.membership',
+      id: 'm2',
+      membership: 'voter',
+      ringGeneration: 1,
+    });
+    bench.no('CV_NODE_IN_USE', role('m2', 'worker'));
+    bench.no('CV_NODE_IN_USE', equip('m2', 3));
+    expect(bench.ok({ kind: 'node.approve', id: 'm2' })).toMatchObject({ unchanged: false });
+    expect(bench.state.nodeById('m2')).toMatchObject({
+      waiting: undefined,
+      manager: { raftId: 2, membership: 'joining' },
+    });
+    expect(bench.ok({ kind: 'node.approve', id: 'm2' })).toMatchObject({ unchanged: true });
+  });
+
+  test('is turned away by its removal, and its Raft id is nobody else’s', () => {
+    bench.ok({ kind: 'node.remove', id: 'm2', force: false });
+    bench.no('CV_NODE_NOT_FOUND', { kind: 'node.approve', id: 'm2' });
+    expect(bench.state.isRetiredRaftId(2)).toBe(true);
+  });
+});

@@ -78,6 +78,7 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Managers/GetRing': MANAGERS,
   '/conclave.v1.Managers/Propose': MANAGERS,
   '/conclave.v1.Managers/TaskLogs': MANAGERS,
+  '/conclave.v1.Nodes/Approve': ADMINISTER,
   '/conclave.v1.Nodes/Exposure': AUDIT,
   '/conclave.v1.Nodes/Get': READ,
   '/conclave.v1.Nodes/List': READ,

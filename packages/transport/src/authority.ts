@@ -15,6 +15,8 @@ export interface CurrentIdentity {
   readonly adminRoles?: readonly AdminRole[] | undefined;
   /** False only for one whose removal is committed; who is not known yet has no answer at all. */
   readonly isActive: boolean;
+  /** A node that has joined and waits for an administrator: it may call nothing. */
+  readonly isWaiting?: boolean;
   /** The serial of the certificate is one that the record of the node accepts. */
   readonly isSerialCurrent: boolean;
 }
@@ -93,6 +95,9 @@ function currentCallers(request: CallRequest, view: AuthorityView): readonly Cal
   const current = authenticate(peer.identity, view);
   const { kind, id } = peer.identity;
   if (current.kind !== kind || current.id !== id) refuse(path);
+  if (current.isWaiting === true) {
+    throw new ConclaveError('CV_APPROVAL_PENDING', 'this host waits for approval');
+  }
   return callersOf(current);
 }
 
@@ -102,6 +107,7 @@ function currentCallers(request: CallRequest, view: AuthorityView): readonly Cal
  * @throws CV_CERTIFICATE_EXPIRED when the connection has outlived its certificate.
  * @throws CV_NODE_REMOVED for a node whose removal is on record.
  * @throws CV_UNAUTHENTICATED for an unknown or replaced identity.
+ * @throws CV_APPROVAL_PENDING for a node that nobody has approved yet.
  * @throws CV_ROLE_FORBIDDEN for a method that has no row or whose row does not name the caller.
  */
 export function authorise(request: CallRequest, view: AuthorityView): void {

@@ -222,6 +222,11 @@ describe('who may call what', () => {
     ['unknown', undefined, 'CV_UNAUTHENTICATED'],
     ['removed', { isActive: false, isSerialCurrent: true }, 'CV_NODE_REMOVED'],
     ['replaced', { isActive: true, isSerialCurrent: false }, 'CV_UNAUTHENTICATED'],
+    [
+      'not-approved',
+      { isActive: true, isSerialCurrent: true, isWaiting: true },
+      'CV_APPROVAL_PENDING',
+    ],
   ])('a certificate that is %s is refused', async (id, state, code) => {
     const identity = await cluster.node('worker', id);
     const current = { kind: 'node', id, role: 'worker' } as const;

@@ -17,6 +17,10 @@ export type {
 } from './generated/conclave/v1/AgentHeartbeat.js';
 export type { AgentHello, AgentHelloInput } from './generated/conclave/v1/AgentHello.js';
 export type { AgentMessage, AgentMessageInput } from './generated/conclave/v1/AgentMessage.js';
+export type {
+  ApproveNodeRequest,
+  ApproveNodeRequestInput,
+} from './generated/conclave/v1/ApproveNodeRequest.js';
 export type { AssignmentAck, AssignmentAckInput } from './generated/conclave/v1/AssignmentAck.js';
 export type {
   AssignmentChunk,

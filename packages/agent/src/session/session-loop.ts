@@ -10,9 +10,9 @@ import type { SessionContext } from './session.js';
 
 /**
  * What the managers make of this node: `refused` when the last one that answered did not accept its
- * identity, `removed` once most of them say so.
+ * identity, `removed` once most of them say so, `waiting` while it joined and nobody approved it.
  */
-export type Standing = 'member' | 'refused' | 'removed';
+export type Standing = 'member' | 'refused' | 'removed' | 'waiting';
 
 const REFUSALS: ReadonlySet<string> = new Set(['CV_UNAUTHENTICATED', 'CV_NODE_REMOVED']);
 
@@ -131,7 +131,7 @@ export class SessionLoop {
   /** Takes in how a manager has answered. */
   #judge(managerId: string, code: string): void {
     const { book, onRemoved, logger } = this.#options;
-    this.#standing = REFUSALS.has(code) ? 'refused' : 'member';
+    this.#standing = standingAfter(code);
     if (code !== 'CV_NODE_REMOVED') return;
     this.#removal.hear(managerId);
     if (!this.#removal.isCertain(book.managers)) return;
@@ -139,6 +139,11 @@ export class SessionLoop {
     logger.warn('agent.removed', { managers: book.managers.length });
     onRemoved();
   }
+}
+
+function standingAfter(code: string): Standing {
+  if (code === 'CV_APPROVAL_PENDING') return 'waiting';
+  return REFUSALS.has(code) ? 'refused' : 'member';
 }
 
 const ENDED = { code: '', message: 'ended' };

@@ -105,6 +105,27 @@ const ACTIVATE: CommandSpec = {
   run: (call) => changeNode(call, { availability: 'active' }, 'is active'),
 };
 
+const APPROVE: CommandSpec = {
+  path: 'node approve',
+  arguments: '<node>',
+  summary: 'Let a host that has joined with a token of --approval take part',
+  details: [
+    'Compare what `conclave node inspect` says of it with the host that you expect. ' +
+      '`conclave node rm` turns it away.',
+  ],
+  examples: ['conclave node approve manager-2'],
+  options: [IDEMPOTENCY_OPTION, ...DONE_OPTIONS],
+  fields: ['id', 'hostname', 'role', 'index'],
+  run: async (call) => {
+    checkDoneOptions(call);
+    const client = await call.client();
+    const node = await client.nodes.approve(argument(call, 0), writeOptions(call));
+    const { hostname, id, objectVersion: index, role } = node;
+    const text = `${hostname} is approved as ${role}; committed at index ${index}`;
+    await printDone(call, { text, data: { id, hostname, role, index }, id });
+  },
+};
+
 const ROLE_FIELDS = ['id', 'hostname', 'role', 'wantedRole', 'index'];
 
 async function setRole(call: Call, role: 'manager' | 'worker'): Promise<void> {
@@ -210,6 +231,7 @@ export const NODE_COMMANDS: readonly CommandSpec[] = [
   UPDATE,
   DRAIN,
   ACTIVATE,
+  APPROVE,
   PROMOTE,
   DEMOTE,
   REMOVE,

@@ -15,6 +15,16 @@ import { TOKEN_VIEW } from '../views/tokens.js';
 import { removeEach } from './remove-each.js';
 import { argument, IDEMPOTENCY_OPTION, plural, writeOptions } from './shared.js';
 
+/** What the token is worth to somebody who should not have it. */
+function worthOf({ needsApproval, role }: CreatedToken['token']): string {
+  if (needsApproval) {
+    return 'Who joins with it gets nothing before you run `conclave node approve HOST`.';
+  }
+  return role === 'manager'
+    ? 'Whoever uses it first gets the key ring, so every secret: --approval asks you before.'
+    : 'Whoever uses it may be given tasks with their secrets: --approval asks you before.';
+}
+
 async function printToken(call: Call, created: CreatedToken): Promise<void> {
   const { index, joinAddresses, token } = created;
   const text = created.text.use((view) => new TextDecoder().decode(view));
@@ -26,9 +36,20 @@ async function printToken(call: Call, created: CreatedToken): Promise<void> {
     'It is shown only now. On the other host:',
     '',
     `    conclave join ${address} ${text}`,
+    '',
+    worthOf(token),
   ];
-  const { expiresAtMs, id, role, usesLeft } = token;
-  const data = { id, role, usesLeft, expiresAtMs, token: text, joinAddresses, index };
+  const { expiresAtMs, id, needsApproval, role, usesLeft } = token;
+  const data = {
+    id,
+    role,
+    usesLeft,
+    needsApproval,
+    expiresAtMs,
+    token: text,
+    joinAddresses,
+    index,
+  };
   await printDone(call, { text: lines.join('\n'), data, id: text });
 }
 
@@ -36,18 +57,34 @@ const CREATE: CommandSpec = {
   path: 'token create',
   arguments: '<role>',
   summary: 'Make a join token; ROLE is worker or manager',
-  details: ['-q prints the bare token, for a pipe: the cluster cannot show it again.'],
+  details: [
+    '-q prints the bare token, for a pipe: the cluster cannot show it again.',
+    'A host that joins with a token of --approval is listed, and every call of it is refused, until ' +
+      '`conclave node approve`; `conclave node rm` turns it away. Without it a token is worth what ' +
+      'its role is worth, until its uses or its time are over.',
+  ],
   examples: [
     'conclave token create worker --uses 5 --ttl 1h',
+    'conclave token create manager --approval',
     'conclave token create worker -q | ssh host-2 conclave join 10.0.0.5:7421 -',
   ],
   options: [
     { flags: '--uses <n>', help: `hosts that may join, 1 to ${limits.TOKEN_USES_MAX} (1)` },
     { flags: '--ttl <duration>', help: 'up to 30d (24h for workers, 1h for managers)' },
+    { flags: '--approval', help: 'who joins waits for `conclave node approve`' },
     IDEMPOTENCY_OPTION,
     ...DONE_OPTIONS,
   ],
-  fields: ['id', 'role', 'usesLeft', 'expiresAtMs', 'token', 'joinAddresses', 'index'],
+  fields: [
+    'id',
+    'role',
+    'usesLeft',
+    'needsApproval',
+    'expiresAtMs',
+    'token',
+    'joinAddresses',
+    'index',
+  ],
   run: async (call) => {
     checkDoneOptions(call);
     const role = argument(call, 0);
@@ -58,7 +95,8 @@ const CREATE: CommandSpec = {
       throw usageError('--ttl must be more than 0 and at most 30d');
     }
     const client = await call.client();
-    await printToken(call, await client.tokens.create({ role, uses, ttlMs }, writeOptions(call)));
+    const spec = { role, uses, ttlMs, needsApproval: call.flags.isOn('approval') } as const;
+    await printToken(call, await client.tokens.create(spec, writeOptions(call)));
   },
 };
 

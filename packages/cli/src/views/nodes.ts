@@ -3,6 +3,7 @@ import { pairs, time } from '../output/text.js';
 import type { View } from '../output/view.js';
 
 function roleOf(node: Node): string {
+  if (node.waitsForApproval) return `${node.role} (waits for approval)`;
   if (node.wantedRole !== '' && node.wantedRole !== node.role) {
     return `${node.role} (to be ${node.wantedRole})`;
   }
@@ -20,6 +21,7 @@ export const NODE_VIEW: View<Node> = {
     'hostname',
     'role',
     'wantedRole',
+    'waitsForApproval',
     'state',
     'availability',
     'labels',

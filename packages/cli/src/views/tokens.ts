@@ -14,6 +14,7 @@ export const TOKEN_VIEW: View<Token> = {
     'id',
     'role',
     'usesLeft',
+    'needsApproval',
     'expiresAtMs',
     'createdAtMs',
     'createdBy',
@@ -22,7 +23,10 @@ export const TOKEN_VIEW: View<Token> = {
   ],
   columns: [
     { title: 'ID', cell: (row) => row.id },
-    { title: 'ROLE', cell: (row) => row.role },
+    {
+      title: 'ROLE',
+      cell: ({ needsApproval, role }) => (needsApproval ? `${role} (approval)` : role),
+    },
     { title: 'STATE', cell: stateOf },
     { title: 'USES LEFT', cell: (row) => String(row.usesLeft) },
     { title: 'EXPIRES', cell: (row, nowMs) => remaining(row.expiresAtMs, nowMs) },

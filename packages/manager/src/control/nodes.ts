@@ -2,6 +2,7 @@ import { byteLength, checkLabels, ConclaveError, limits } from '@conclave/kernel
 import { compareNatural } from '@conclave/state';
 import type { ExposureRow, NodeRow, State } from '@conclave/state';
 import type {
+  ApproveNodeRequest,
   ExposedVersionInput,
   GetNodeRequest,
   ListNodesRequest,
@@ -34,6 +35,7 @@ export interface NodesHandlers {
   list(request: ListNodesRequest, call: CallContext): AsyncGenerator<NodePageInput, void>;
   update(request: UpdateNodeRequest, call: CallContext): Promise<NodeInput>;
   remove(request: RemoveNodeRequest, call: CallContext): Promise<RemoveNodeResponseInput>;
+  approve(request: ApproveNodeRequest, call: CallContext): Promise<NodeInput>;
   setRole(request: SetNodeRoleRequest, call: CallContext): Promise<NodeInput>;
   exposure(
     request: NodeExposureRequest,
@@ -48,6 +50,7 @@ export function createNodesHandlers(deps: ControlDependencies): NodesHandlers {
     list: (request) => listNodes(deps, request),
     update: (request, call) => updateNode(deps, request, call),
     remove: (request, call) => removeNode(deps, request, call),
+    approve: (request, call) => approveNode(deps, request, call),
     setRole: (request, call) => setNodeRole(deps, request, call),
     exposure: (request, call) => nodeExposure(deps, request, call),
   };
@@ -153,6 +156,22 @@ async function takeOutOfQuorum(deps: ControlDependencies, id: string): Promise<v
   await deps.removeMember(id);
 }
 
+async function approveNode(
+  deps: ControlDependencies,
+  request: ApproveNodeRequest,
+  call: CallContext,
+): Promise<NodeInput> {
+  const { idempotencyKey } = request;
+  const { id } = await lookUp(deps, (state) => nodeOf(state, request.node, call.selfNodeId));
+  await commit(deps, {
+    call,
+    request: requestOf(call, { method: 'Nodes.Approve', idempotencyKey, asked: { id } }),
+    body: { kind: 'node.approve', id },
+  });
+  const state = deps.state();
+  return nodeMessage(deps, state, nodeOf(state, id, call.selfNodeId));
+}
+
 /** A demotion is answered when it is over; a promotion when it is decided: tasks move away first. */
 async function setNodeRole(
   deps: ControlDependencies,
@@ -202,6 +221,7 @@ function nodeMessage(deps: ControlDependencies, state: State, row: NodeRow): Nod
     hostname: row.hostname,
     role: row.role,
     wantedRole: row.wantedRole,
+    waitsForApproval: row.waiting !== undefined,
     state: row.state,
     availability: row.availability,
     labels: { ...row.labels },

@@ -39,7 +39,7 @@ export function createTokensHandlers(deps: ControlDependencies): TokensHandlers 
   };
 }
 
-type TokenSpec = Pick<TokenRow, 'role' | 'usesLeft'> & { readonly ttlMs: number };
+type TokenSpec = Pick<TokenRow, 'needsApproval' | 'role' | 'usesLeft'> & { readonly ttlMs: number };
 
 async function create(
   deps: ControlDependencies,
@@ -50,6 +50,7 @@ async function create(
   const role = oneOf('role', request.role, ['worker', 'manager']);
   const spec: TokenSpec = {
     role,
+    needsApproval: request.needsApproval,
     usesLeft: wholeNumber('uses', request.uses || 1, [1, limits.TOKEN_USES_MAX]),
     ttlMs: wholeNumber('ttl_ms', request.ttlMs || TTL_MS_DEFAULT[role], [
       TTL_MS_MIN,
@@ -82,7 +83,7 @@ async function tryCreate(
   deps: ControlDependencies,
   { spec, call, identity }: TokenCreation,
 ): Promise<{ readonly response: CreateTokenResponseInput } | { readonly lostId: string }> {
-  const { role, usesLeft, ttlMs } = spec;
+  const { needsApproval, role, usesLeft, ttlMs } = spec;
   const idBytes = deps.random.bytes(TOKEN_ID_BYTES);
   const id = encodeBase32(idBytes);
   const { random } = deps;
@@ -96,6 +97,7 @@ async function tryCreate(
       publicKey,
       expiresAtMs: nowMs + ttlMs,
       usesLeft,
+      needsApproval,
       isRevoked: false,
       admittedNodes: [],
       createdAtMs: nowMs,
@@ -146,6 +148,7 @@ function tokenMessage(row: Omit<TokenRow, 'objectVersion'>): TokenInput {
     id: row.id,
     role: row.role,
     usesLeft: row.usesLeft,
+    needsApproval: row.needsApproval,
     expiresAtMs: row.expiresAtMs,
     createdAtMs: row.createdAtMs,
     createdBy: row.createdBy,

@@ -68,6 +68,7 @@ export class StateAuthority implements Authority {
       // The lower of both: a worker's certificate makes no manager, a demoted manager's neither.
       role: identity.role === 'manager' ? node.role : 'worker',
       isActive: true,
+      isWaiting: node.waiting !== undefined,
       isSerialCurrent: this.#accepts(node, identity.serial) || isNewer(node, identity),
     };
   }

@@ -2,7 +2,7 @@ import { ConclaveError, createId, encodeBase32, isConclaveError } from '@conclav
 import type { Clock, Logger, Random } from '@conclave/kernel';
 import { verifyKeyProof } from '@conclave/pki';
 import { verifyJoin } from '@conclave/sealed';
-import type { ClusterRow, CommandBody, NodeRow, State, TokenRow } from '@conclave/state';
+import type { ClusterRow, CommandBody, JoiningNode, State, TokenRow } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
   ChallengeResponseInput,
@@ -105,6 +105,7 @@ export class JoinService implements Handlers<Services['Join']> {
       managers: managersBut(nodeId, this.#options.state()),
       // The newest entry: the token may be younger than what was read at the beginning.
       recovery: recoveryMessage(this.#cluster().recovery),
+      waitsForApproval: token.needsApproval,
     };
   }
 
@@ -163,13 +164,7 @@ export class JoinService implements Handlers<Services['Join']> {
     }
   }
 
-  #newNode(
-    request: JoinRequest,
-    id: string,
-  ): Omit<
-    NodeRow,
-    'objectVersion' | 'role' | 'wantedRole' | 'tokenId' | 'certificate' | 'manager'
-  > {
+  #newNode(request: JoinRequest, id: string): Omit<JoiningNode, 'certificate' | 'manager'> {
     const now = this.#options.clock.now();
     return {
       id,

@@ -22,8 +22,15 @@ export interface OwnRoleOptions {
 export class OwnRole {
   readonly #options: OwnRoleOptions;
 
+  #isWaiting = false;
+
   constructor(options: OwnRoleOptions) {
     this.#options = options;
+  }
+
+  /** True when the last one that was asked said that nobody has approved this host yet. */
+  get isWaiting(): boolean {
+    return this.#isWaiting;
   }
 
   /** True when most of the other managers say that this host is a worker by now. */
@@ -59,10 +66,12 @@ export class OwnRole {
       const channel = this.#options.peers.byNodeId(nodeId);
       const call = { timeoutMs: CALL_MS };
       const answer = await channel?.unary(loadWire().Identity.GetRole, {}, call);
+      this.#isWaiting = false;
       return answer?.role === 'worker';
     } catch (error) {
-      if (isConclaveError(error)) return false;
-      throw error;
+      if (!isConclaveError(error)) throw error;
+      if (error.code === 'CV_APPROVAL_PENDING') this.#isWaiting = true;
+      return false;
     }
   }
 }

@@ -73,11 +73,19 @@ class Bench {
         createdBy: { kind: 'admin', id: 'local' },
         expiresAtMs: 2e12,
         usesLeft: 1,
+        needsApproval: false,
         isRevoked: false,
         admittedNodes: [],
       },
     });
-    const { objectVersion: _v, role: _role, wantedRole: _w, tokenId: _token, ...row } = founder;
+    const {
+      objectVersion: _v,
+      role: _role,
+      wantedRole: _w,
+      waiting: _n,
+      tokenId: _token,
+      ...row
+    } = founder;
     this.cluster.apply({
       kind: 'node.join',
       tokenId,

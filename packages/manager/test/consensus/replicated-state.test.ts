@@ -17,6 +17,7 @@ const token = (id: string): Command => ({
     createdAtMs: 1,
     expiresAtMs: 1_000,
     usesLeft: 1,
+    needsApproval: false,
     isRevoked: false,
     admittedNodes: [],
     createdBy: { kind: 'admin', id: 'local' },

@@ -1,7 +1,7 @@
 import { createId, SILENT_LOGGER, toHex, limits } from '@conclave/kernel';
 import { hash, KeyRing, openSealed, SecretBytes, sealIntake } from '@conclave/sealed';
 import { decodeCommand, encodeCommand, State } from '@conclave/state';
-import type { Command, CommandBody, CommandResult, NodeRow } from '@conclave/state';
+import type { Command, CommandBody, CommandResult, JoiningNode } from '@conclave/state';
 import type { ServiceSpec, SetSecretRequest } from '@conclave/wire';
 import { createAdminsHandlers } from '../../src/control/admins.js';
 import type { AdminsHandlers } from '../../src/control/admins.js';
@@ -202,6 +202,7 @@ export class TestControl {
         publicKey: new Uint8Array(32),
         expiresAtMs: Number.MAX_SAFE_INTEGER,
         usesLeft: 1,
+        needsApproval: false,
         isRevoked: false,
         admittedNodes: [],
         createdAtMs,
@@ -335,6 +336,7 @@ export class TestControl {
         ...nodeFields(CALL.selfNodeId, 'alpha', nowMs),
         role: 'manager',
         wantedRole: 'manager',
+        waiting: undefined,
         tokenId: '',
         manager: {
           raftId: 1,
@@ -355,6 +357,7 @@ export class TestControl {
         publicKey: Uint8Array.of(1),
         expiresAtMs: Number.MAX_SAFE_INTEGER,
         usesLeft: 10_000,
+        needsApproval: false,
         isRevoked: false,
         admittedNodes: [],
         createdAtMs: nowMs,
@@ -364,11 +367,7 @@ export class TestControl {
   }
 }
 
-function nodeFields(
-  id: string,
-  hostname: string,
-  nowMs: number,
-): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
+function nodeFields(id: string, hostname: string, nowMs: number): JoiningNode {
   return {
     id,
     hostname,

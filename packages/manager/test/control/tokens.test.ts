@@ -12,7 +12,8 @@ const code = (name: string): unknown => expect.objectContaining({ code: name });
 const HOUR_MS = 3_600_000;
 
 function create(fields: Partial<CreateTokenRequest>): ReturnType<TestControl['tokens']['create']> {
-  const request = { role: 'worker', uses: 0, ttlMs: 0, idempotencyKey: '', ...fields };
+  const unsaid = { uses: 0, ttlMs: 0, idempotencyKey: '', needsApproval: false };
+  const request = { role: 'worker', ...unsaid, ...fields };
   return control.tokens.create(request, CALL);
 }
 
@@ -75,8 +76,14 @@ describe('tokens', () => {
   });
 
   test('a late try whose caller has gone takes nothing away', async () => {
-    const first = await create({ idempotencyKey: 'key' });
-    const request = { role: 'worker', uses: 0, ttlMs: 0, idempotencyKey: 'key' };
+    const first = await create({ idempotencyKey: 'key', needsApproval: false });
+    const request = {
+      role: 'worker',
+      uses: 0,
+      ttlMs: 0,
+      idempotencyKey: 'key',
+      needsApproval: false,
+    };
     const signal = AbortSignal.abort();
     await expect(control.tokens.create(request, { ...CALL, signal })).rejects.toEqual(
       code('CV_CANCELLED'),

@@ -97,6 +97,17 @@ describe('with state', () => {
     worker = cluster.addWorker('one');
   });
 
+  test('who waits for approval is known, and may do nothing yet', () => {
+    expect(authority.currentIdentity(holder(worker, 'serial-one'))?.isWaiting).toBe(false);
+    const waits = cluster.addWaiting('two');
+    expect(authority.currentIdentity(holder(waits, 'serial-two'))).toMatchObject({
+      isActive: true,
+      isWaiting: true,
+    });
+    cluster.apply({ kind: 'node.approve', id: waits });
+    expect(authority.currentIdentity(holder(waits, 'serial-two'))?.isWaiting).toBe(false);
+  });
+
   test('a certificate of a worker makes no manager, whatever the record says', () => {
     const kept = { ...holder(FOUNDER_ID, 'x'), role: 'worker' as const };
     expect(authority.currentIdentity(kept)?.role).toBe('worker');

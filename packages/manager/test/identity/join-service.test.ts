@@ -53,7 +53,11 @@ class Bench {
   }
 
   /** A token, and the entry that makes it known. */
-  makeToken(role: 'worker' | 'manager', uses = 1): { token: ParsedToken; body: CommandBody } {
+  makeToken(
+    role: 'worker' | 'manager',
+    uses = 1,
+    needsApproval = false,
+  ): { token: ParsedToken; body: CommandBody } {
     const { random, founding, time } = this.cluster;
     const id = random.bytes(8);
     const created = createToken({ role, pin: rootPin(founding.rootCertificate), id, random });
@@ -68,6 +72,7 @@ class Bench {
         createdBy: { kind: 'admin', id: 'local' },
         expiresAtMs: time.now() + HOUR_MS,
         usesLeft: uses,
+        needsApproval,
         isRevoked: false,
         admittedNodes: [],
       },
@@ -325,4 +330,17 @@ test('certificates are of their role: managers may serve, workers may not', asyn
   const lifeMs = (der: Uint8Array): number => identityOf(der).notAfterMs - time.now();
   expect(lifeMs(leafDer)).toBe(24 * HOUR_MS);
   expect(lifeMs(manager.certificate as Uint8Array)).toBe(7 * 24 * HOUR_MS);
+});
+
+test('a token that asks for approval lists a manager that is none yet', async () => {
+  const bench = new Bench(await FoundedCluster.running());
+  const { token, body } = bench.makeToken('manager', 1, true);
+  bench.cluster.apply(body);
+  const answer = await bench.join(token);
+  expect(answer).toMatchObject({ role: 'manager', waitsForApproval: true });
+  const row = bench.cluster.state.nodeById(answer.nodeId ?? '');
+  expect(row).toMatchObject({
+    manager: undefined,
+    waiting: { manager: { raftId: answer.raftId } },
+  });
 });

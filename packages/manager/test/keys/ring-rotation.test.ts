@@ -143,10 +143,23 @@ class Managers {
     const { cluster } = this;
     const founder = cluster.state.nodeById(FOUNDER_ID);
     if (founder?.manager === undefined) throw new Error('no founder');
-    const { role: _r, wantedRole: _w, tokenId: _t, objectVersion: _v, ...rest } = founder;
+    const {
+      role: _r,
+      wantedRole: _w,
+      waiting: _n,
+      tokenId: _t,
+      objectVersion: _v,
+      ...rest
+    } = founder;
     const tokenId = `t${raftId}`;
     const token = { id: tokenId, role: 'manager', publicKey: new Uint8Array(32) } as const;
-    const ends = { expiresAtMs: 2e12, usesLeft: 1, isRevoked: false, admittedNodes: [] };
+    const ends = {
+      expiresAtMs: 2e12,
+      usesLeft: 1,
+      needsApproval: false,
+      isRevoked: false,
+      admittedNodes: [],
+    };
     const by = { createdAtMs: 0, createdBy: { kind: 'admin', id: 'a' } } as const;
     cluster.apply({ kind: 'token.create', token: { ...token, ...ends, ...by } });
     const certificate = {

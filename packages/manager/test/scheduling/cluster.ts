@@ -2,6 +2,7 @@ import { createId, SILENT_LOGGER, limits } from '@conclave/kernel';
 import type { Random } from '@conclave/kernel';
 import { decodeCommand, encodeCommand, State } from '@conclave/state';
 import type {
+  JoiningNode,
   Command,
   CommandBody,
   CommandResult,
@@ -147,6 +148,7 @@ export class TestCluster {
         ...nodeFields('m1', this.time.now()),
         role: 'manager',
         wantedRole: 'manager',
+        waiting: undefined,
         tokenId: '',
         manager: {
           raftId: 1,
@@ -167,6 +169,7 @@ export class TestCluster {
         publicKey: new Uint8Array(1),
         expiresAtMs: Number.MAX_SAFE_INTEGER,
         usesLeft: 10_000,
+        needsApproval: false,
         isRevoked: false,
         admittedNodes: [],
         createdAtMs: this.time.now(),
@@ -296,10 +299,7 @@ export class TestCluster {
   }
 }
 
-function nodeFields(
-  id: string,
-  nowMs: number,
-): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
+function nodeFields(id: string, nowMs: number): JoiningNode {
   return {
     id,
     hostname: id,

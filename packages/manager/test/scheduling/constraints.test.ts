@@ -19,6 +19,7 @@ const NODE: NodeRow = {
   previousCertificate: undefined,
   previousUntilMs: 0,
   manager: undefined,
+  waiting: undefined,
   sessionId: '',
   rootStep: 0,
   sessionCount: 0,

@@ -2,6 +2,7 @@ import { expect } from '@jest/globals';
 import { LOCAL_ADMIN_ID } from '@conclave/kernel';
 import { decodeCommand, encodeCommand, State } from '../../src/index.js';
 import type {
+  JoiningNode,
   AdminRow,
   BindingSpec,
   Command,
@@ -66,10 +67,7 @@ export function bindingSpec(fields: Partial<BindingSpec> & { secretId: string })
   };
 }
 
-export function nodeFields(
-  id: string,
-  fields: Partial<NodeRow> = {},
-): Omit<NodeRow, 'objectVersion' | 'role' | 'wantedRole' | 'tokenId'> {
+export function nodeFields(id: string, fields: Partial<NodeRow> = {}): JoiningNode {
   return {
     id,
     hostname: `host-${id}`,
@@ -129,6 +127,7 @@ export function tokenFields(
     publicKey: valueBytes(5, 32),
     expiresAtMs: START_MS * 2,
     usesLeft: 100,
+    needsApproval: false,
     isRevoked: false,
     admittedNodes: [],
     createdAtMs: START_MS,

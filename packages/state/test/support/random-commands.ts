@@ -269,7 +269,7 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
         notBeforeMs: 0,
       };
       const manager = c === 0 ? managerFields(b) : undefined;
-      const tokenId = c === 0 ? 'token-1' : 'token-0';
+      const tokenId = ['token-1', 'token-2', 'token-2'][c] ?? 'token-0';
       return { kind: 'node.join', tokenId, node: nodeFields(id, { certificate, manager }) };
     }
     case 'observe': {
@@ -287,7 +287,11 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
       const role = a % 3 === 1 ? 'manager' : 'worker';
       return {
         kind: 'token.create',
-        token: tokenFields(`token-${a % 3}`, { role, usesLeft: 3 + b }),
+        token: tokenFields(`token-${a % 3}`, {
+          role,
+          usesLeft: 3 + b,
+          needsApproval: a % 3 === 2,
+        }),
       };
     }
     case 'admin':
@@ -307,6 +311,8 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
 
 /** Any step of a change of role, most often the one that comes next. */
 function roleBody(bench: Bench, drawn: string, b: number): CommandBody {
+  const waits = [...bench.state.nodes()].find(({ waiting }) => waiting !== undefined);
+  if (waits !== undefined && b > 5) return { kind: 'node.approve', id: waits.id };
   const underWay = [...bench.state.nodes()].find(({ role, wantedRole }) => role !== wantedRole);
   const id = b > 2 ? (underWay?.id ?? drawn) : drawn;
   const row = bench.state.nodeById(id);

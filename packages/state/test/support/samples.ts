@@ -64,6 +64,7 @@ function clusterBodies(): CommandBody[] {
         ...nodeFields('m', { manager: managerFields(1) }),
         role: 'manager',
         wantedRole: 'manager',
+        waiting: undefined,
         tokenId: '',
       },
     },
@@ -172,6 +173,7 @@ function nodeBodies(): CommandBody[] {
     { kind: 'node.membership', id: 'n', membership: 'voter', ringGeneration: 2 },
     { kind: 'node.addresses', id: 'n', clusterAddress: 'a:1', joinAddress: 'a:2' },
     { kind: 'node.remove', id: 'n', force: true },
+    { kind: 'node.approve', id: 'n' },
     { kind: 'node.set-role', id: 'n', role: 'manager' },
     {
       kind: 'node.equip',

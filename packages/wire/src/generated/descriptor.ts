@@ -48,6 +48,10 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'ack', id: 5, type: 'AssignmentAck', label: 'oneof', group: 'message' },
     { name: 'logReply', id: 6, type: 'LogReply', label: 'oneof', group: 'message' },
   ],
+  ApproveNodeRequest: [
+    { name: 'node', id: 1, type: 'string', label: 'one' },
+    { name: 'idempotencyKey', id: 2, type: 'string', label: 'one' },
+  ],
   AssignmentAck: [
     { name: 'sequence', id: 1, type: 'uint64', label: 'one' },
     { name: 'error', id: 2, type: 'string', label: 'one' },
@@ -164,6 +168,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'uses', id: 2, type: 'uint32', label: 'one' },
     { name: 'ttlMs', id: 3, type: 'uint64', label: 'one' },
     { name: 'idempotencyKey', id: 4, type: 'string', label: 'one' },
+    { name: 'needsApproval', id: 5, type: 'bool', label: 'one' },
   ],
   CreateTokenResponse: [
     { name: 'token', id: 1, type: 'Token', label: 'one' },
@@ -274,6 +279,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'raftId', id: 6, type: 'uint64', label: 'one' },
     { name: 'managers', id: 7, type: 'RaftPeer', label: 'repeated' },
     { name: 'recovery', id: 8, type: 'RecoveryPublicKey', label: 'one' },
+    { name: 'waitsForApproval', id: 9, type: 'bool', label: 'one' },
   ],
   KeySlot: [
     { name: 'id', id: 1, type: 'string', label: 'one' },
@@ -418,6 +424,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'taskCount', id: 19, type: 'uint32', label: 'one' },
     { name: 'raftId', id: 20, type: 'uint64', label: 'one' },
     { name: 'wantedRole', id: 21, type: 'string', label: 'one' },
+    { name: 'waitsForApproval', id: 22, type: 'bool', label: 'one' },
   ],
   NodeExposureRequest: [
     { name: 'node', id: 1, type: 'string', label: 'one' },
@@ -815,6 +822,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'createdBy', id: 6, type: 'Actor', label: 'one' },
     { name: 'revoked', id: 7, type: 'bool', label: 'one' },
     { name: 'admittedNodes', id: 8, type: 'string', label: 'repeated' },
+    { name: 'needsApproval', id: 9, type: 'bool', label: 'one' },
   ],
   UnlockRequest: [
     { name: 'recoveryText', id: 1, type: 'bytes', label: 'one' },
@@ -923,6 +931,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     Update: { kind: 'unary', request: 'UpdateNodeRequest', response: 'Node' },
     Remove: { kind: 'unary', request: 'RemoveNodeRequest', response: 'RemoveNodeResponse' },
     SetRole: { kind: 'unary', request: 'SetNodeRoleRequest', response: 'Node' },
+    Approve: { kind: 'unary', request: 'ApproveNodeRequest', response: 'Node' },
     Exposure: { kind: 'server-stream', request: 'NodeExposureRequest', response: 'ExposedVersion' },
   },
   Raft: {

@@ -4,6 +4,7 @@ import type { Method } from '../method.js';
 import type { AddSlotRequest, AddSlotRequestInput } from './conclave/v1/AddSlotRequest.js';
 import type { Admin, AdminInput } from './conclave/v1/Admin.js';
 import type { AgentMessage, AgentMessageInput } from './conclave/v1/AgentMessage.js';
+import type { ApproveNodeRequest, ApproveNodeRequestInput } from './conclave/v1/ApproveNodeRequest.js';
 import type { BecomeManagerRequest, BecomeManagerRequestInput } from './conclave/v1/BecomeManagerRequest.js';
 import type { BecomeManagerResponse, BecomeManagerResponseInput } from './conclave/v1/BecomeManagerResponse.js';
 import type { ChallengeRequest, ChallengeRequestInput } from './conclave/v1/ChallengeRequest.js';
@@ -161,6 +162,7 @@ export interface Services {
     Update: Method<'unary', UpdateNodeRequestInput, UpdateNodeRequest, NodeInput, Node>;
     Remove: Method<'unary', RemoveNodeRequestInput, RemoveNodeRequest, RemoveNodeResponseInput, RemoveNodeResponse>;
     SetRole: Method<'unary', SetNodeRoleRequestInput, SetNodeRoleRequest, NodeInput, Node>;
+    Approve: Method<'unary', ApproveNodeRequestInput, ApproveNodeRequest, NodeInput, Node>;
     Exposure: Method<'server-stream', NodeExposureRequestInput, NodeExposureRequest, ExposedVersionInput, ExposedVersion>;
   };
   Raft: {

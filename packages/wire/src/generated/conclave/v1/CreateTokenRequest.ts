@@ -14,6 +14,7 @@ export interface CreateTokenRequestInput {
    */
   'ttlMs'?: (number) | undefined;
   'idempotencyKey'?: (string) | undefined;
+  'needsApproval'?: (boolean) | undefined;
 }
 
 export interface CreateTokenRequest {
@@ -30,4 +31,5 @@ export interface CreateTokenRequest {
    */
   'ttlMs': (number);
   'idempotencyKey': (string);
+  'needsApproval': (boolean);
 }

@@ -24,6 +24,10 @@ export interface JoinResponseInput {
    * managers seal their own keys to it
    */
   'recovery'?: (_conclave_v1_RecoveryPublicKeyInput | null) | undefined;
+  /**
+   * until then every call of this host is refused
+   */
+  'waitsForApproval'?: (boolean) | undefined;
 }
 
 export interface JoinResponse {
@@ -47,4 +51,8 @@ export interface JoinResponse {
    * managers seal their own keys to it
    */
   'recovery': (_conclave_v1_RecoveryPublicKey | null);
+  /**
+   * until then every call of this host is refused
+   */
+  'waitsForApproval': (boolean);
 }

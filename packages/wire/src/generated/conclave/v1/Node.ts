@@ -46,6 +46,10 @@ export interface NodeInput {
    * what it is to become; equals role when nothing is under way
    */
   'wantedRole'?: (string) | undefined;
+  /**
+   * has joined, and may call nothing yet
+   */
+  'waitsForApproval'?: (boolean) | undefined;
 }
 
 export interface Node {
@@ -94,4 +98,8 @@ export interface Node {
    * what it is to become; equals role when nothing is under way
    */
   'wantedRole': (string);
+  /**
+   * has joined, and may call nothing yet
+   */
+  'waitsForApproval': (boolean);
 }

@@ -11,6 +11,10 @@ export interface TokenInput {
   'createdBy'?: (_conclave_v1_ActorInput | null) | undefined;
   'revoked'?: (boolean) | undefined;
   'admittedNodes'?: readonly (string)[] | undefined;
+  /**
+   * who joins with it waits for an administrator
+   */
+  'needsApproval'?: (boolean) | undefined;
 }
 
 export interface Token {
@@ -22,4 +26,8 @@ export interface Token {
   'createdBy': (_conclave_v1_Actor | null);
   'revoked': (boolean);
   'admittedNodes': (string)[];
+  /**
+   * who joins with it waits for an administrator
+   */
+  'needsApproval': (boolean);
 }
