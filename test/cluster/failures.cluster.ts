@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Secret, Task } from '@conclave/client';
+import type { LocalStatus, Secret, Task } from '@conclave/client';
 import { isConclaveError } from '@conclave/kernel';
 import { eventually, holds } from '@conclave/testing';
 import type { Host } from '@conclave/testing';
@@ -205,6 +205,15 @@ describe('all managers are killed at once', () => {
     const numbers = Array.from({ length: 12 }, (_, number) => number);
     await Promise.all(numbers.map((number) => cluster.set(`all/${number}`, `value ${number}`)));
     await Promise.all(cluster.managers.map((host) => host.stop('SIGKILL')));
+    const worker = cluster.host('w1');
+    await eventually('the worker knows that it is alone', async () => {
+      const { local } = await worker.json<{ local: LocalStatus }>(['status']);
+      return local.connectedManager === '' ? true : undefined;
+    });
+    expect(refusalOf(await worker.conclave(['leave', '--yes']))).toMatchObject({
+      code: 69,
+      error: 'no manager answers; no task was stopped',
+    });
     expect(await trace(tasks)).toEqual(before);
     await restart(...cluster.managers);
     for (const number of numbers) expect(await versionsOf(`all/${number}`, cluster.seed)).toBe(1);

@@ -124,10 +124,16 @@ export class WorkerMember implements Member {
   /**
    * Tasks are stopped and wiped first; then the identity is given up. When no manager takes it back
    * this host stays a member, and its tasks are started again.
+   * @throws CV_PEER_UNREACHABLE before anything is stopped, when no manager answers at the moment
    */
   async leave(force: boolean): Promise<void> {
+    const { managerId, standing } = this.#agent.status();
+    if (!force && managerId === '' && standing === 'member') {
+      throw new ConclaveError('CV_PEER_UNREACHABLE', 'no manager answers; no task was stopped', {
+        hint: 'Repeat it when one does. --force gives this host up without telling the cluster.',
+      });
+    }
     this.#isLeaving = true;
-    const { standing } = this.#agent.status();
     await this.#agent.stop({ keepTasks: false });
     try {
       // Managers close the connections of who was removed, so that their answer may get lost.
