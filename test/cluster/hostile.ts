@@ -2,6 +2,8 @@ import { randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { toPem } from '@conclave/pki';
 import { parseToken } from '@conclave/sealed';
@@ -103,6 +105,38 @@ export function silent(host: Host, port: number, localAddress: string): Promise<
     socket.resume();
     socket.once('connect', () => resolve(socket));
     socket.once('close', () => resolve(socket));
+  });
+}
+
+/** What a TLS client sends first: who has it asks for handshakes without computing any. */
+export function clientHello(): Promise<Uint8Array> {
+  return new Promise((resolve) => {
+    const socket = new Duplex({
+      read: () => undefined,
+      write: (bytes: Uint8Array, _encoding, done) => {
+        resolve(bytes);
+        done();
+      },
+    });
+    connectTls({ socket, ALPNProtocols: ['h2'] }).on('error', () => undefined);
+  });
+}
+
+/** Asks for a handshake and gives it up at its answer; false when there was none. */
+export function asksHandshake(
+  host: Host,
+  hello: Uint8Array,
+  localAddress: string,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTcp({ host: host.address, port: CLUSTER_PORT, localAddress });
+    socket.on('error', () => undefined);
+    socket.once('connect', () => socket.write(hello));
+    socket.once('data', () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.once('close', () => resolve(false));
   });
 }
 
