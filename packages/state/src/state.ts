@@ -32,6 +32,16 @@ interface Origin {
 }
 
 /**
+ * True when this process had no room, which is not of the entry: others may have carried it out, so
+ * that going on would part from them. Every other defect breaks the same entry on every manager, and
+ * one that stopped them all at it could never be left behind.
+ */
+function isLackOfMemory(error: unknown): boolean {
+  const { message = '', name = '' } = error as Partial<Error>;
+  return name === 'RangeError' && /allocat|call stack/i.test(message);
+}
+
+/**
  * The replicated state machine. Changed by applying log entries and by nothing else; two states
  * that applied the same entries are the same, whatever happened to the managers in between.
  */
@@ -93,8 +103,7 @@ export class State extends Queries {
       rememberRequest(scope, result);
       return result;
     } catch (error) {
-      // Out of stack or memory: of this process, not of the entry. Others may have carried it out.
-      if (error instanceof RangeError) throw error;
+      if (isLackOfMemory(error)) throw error;
       return refused('CV_INTERNAL', 'internal error', { kind: scope.command.kind });
     }
   }

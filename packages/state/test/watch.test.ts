@@ -9,6 +9,8 @@ function watched(bench: Bench): ChangeBatch[] {
   return batches;
 }
 
+const endless = (): unknown => [endless()];
+
 describe('watching', () => {
   test('one entry is one batch, told when it is complete', () => {
     const bench = new Bench();
@@ -179,6 +181,27 @@ describe('applying', () => {
     expect(bench.state.taskById('t1')?.desiredState).toBe('RUNNING');
     expect(bench.state.appliedIndex).toBe(index);
     expect(restoreState(bench.state.freeze().chunks()).digest()).toBe(digest);
+  });
+
+  test.each<[string, () => unknown, boolean]>([
+    ['no room for a buffer', () => new ArrayBuffer(Number.MAX_SAFE_INTEGER), true],
+    ['an endless recursion', endless, true],
+    ['an offset out of bounds', () => new DataView(new ArrayBuffer(1)).getInt32(8), false],
+    ['a number that is not whole', () => BigInt(0.5), false],
+  ])('%s stops the manager only when it is its own lack', (_what, act, isOwn) => {
+    const bench = new Bench();
+    bench.node('n1');
+    const broken = Object.defineProperty({ kind: 'desire' }, 'id', { get: act }) as TaskChange;
+    const apply = (): CommandResult =>
+      bench.state.apply(bench.state.appliedIndex + 1, {
+        kind: 'tasks.schedule',
+        changes: [broken],
+        atMs: 1,
+        by: { kind: 'system', id: '' },
+        request: undefined,
+      });
+    if (isOwn) expect(apply).toThrow(/allocation failed|call stack/);
+    else expect(apply()).toMatchObject({ ok: false, code: 'CV_INTERNAL' });
   });
 
   test('a defect in the middle of a change of a secret leaves the secret as it was', () => {
