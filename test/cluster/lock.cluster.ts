@@ -161,6 +161,7 @@ describe('the data folder of a locked manager', () => {
     expect(files).toBeGreaterThan(10);
     expect(leaks).toEqual([]);
     expect(await readdir(join(cluster.seed.dataDir, 'keys'))).toEqual([
+      'epochs.sealed',
       'local.sealed',
       'ring.sealed',
       'slots',

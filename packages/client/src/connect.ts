@@ -82,8 +82,9 @@ export async function connectLocal(options: ConnectLocalOptions): Promise<Concla
       `the path of the socket has more than ${SOCKET_PATH_BYTES_MAX} bytes`,
     );
   }
-  if (userId !== 0) await checkOwnPlace(socketPath, userId);
   await probe(socketPath);
+  // Before anything is said; who may not even connect is told that.
+  if (userId !== 0) await checkOwnPlace(socketPath, userId);
   const channel = openLocalChannel({ path: socketPath, clock, timers });
   return createClient(channelPort(channel), options);
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { afterEach, expect, test } from '@jest/globals';
 import { equalBytes, SILENT_LOGGER } from '@conclave/kernel';
 import { generateNodeKey, isIssuedBy, verifyChain } from '@conclave/pki';
@@ -223,7 +224,9 @@ class SimulatedNode {
     const row = state.cluster();
     const usedSerial = state.nodeById(id)?.certificate.serial;
     if (row === undefined || usedSerial === undefined) throw new Error('no member');
-    const { spkiDer } = generateNodeKey();
+    // As a manager does: the certificate is new, the key stays.
+    const { publicKey } = new X509Certificate(record.current.certificateDer);
+    const spkiDer = publicKey.export({ type: 'spki', format: 'der' });
     const issuer = new Issuer(time, random);
     const subject = { nodeId: id, role, spkiDer };
     const issued = await issuer.issue(row, keys.requireRing(), subject);

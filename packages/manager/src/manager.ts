@@ -127,8 +127,9 @@ export class Manager {
   get isRecorded(): boolean {
     const row = this.state.nodeById(this.#options.nodeId);
     const { serial } = identityOf(this.#certificate());
-    const known = [row?.certificate.serial, row?.previousCertificate?.serial];
-    return row === undefined || known.includes(serial);
+    if (row === undefined || row.certificate.serial === serial) return true;
+    const isInOverlap = this.#options.clock.now() <= row.previousUntilMs;
+    return isInOverlap && row.previousCertificate?.serial === serial;
   }
 
   /** A certificate for this manager's own key that no record knows yet. @throws CV_STATE_STALE */

@@ -211,7 +211,7 @@ export class FoundedCluster {
       certificate: {
         serial: `serial-${name}`,
         notAfterMs: 2e12,
-        publicKeyHash: `key-${name}`,
+        publicKeyHash: keyHashOf(name),
         root: 1,
         notBeforeMs: 0,
       },
@@ -231,6 +231,9 @@ export class FoundedCluster {
   }
 }
 
+/** Stands for the hash of a key of its own. */
+const keyHashOf = (name: string): string => Buffer.from(`key of ${name}`).toString('hex');
+
 function workerRow(id: string, name: string): JoiningNode {
   return {
     id,
@@ -246,7 +249,7 @@ function workerRow(id: string, name: string): JoiningNode {
     certificate: {
       serial: `serial-${name}`,
       notAfterMs: 2e12,
-      publicKeyHash: `key-${name}`,
+      publicKeyHash: keyHashOf(name),
       root: 1,
       notBeforeMs: 0,
     },

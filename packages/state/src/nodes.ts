@@ -121,6 +121,11 @@ export function renewNode(scope: Scope, command: CommandOf<'node.renew'>): Comma
   if (previousCertificate === undefined) {
     return refused('CV_UNAUTHENTICATED', 'the certificate is not accepted any more', { id });
   }
+  // A manager keeps its key. Another one is that of the worker it was, in a renewal that came late.
+  const isOtherKey = certificate.publicKeyHash !== row.certificate.publicKeyHash;
+  if (row.role === 'manager' && isOtherKey) {
+    return refused('CV_STATE_STALE', 'the node has another role meanwhile', { id });
+  }
   journal.put(tables.nodes, {
     ...row,
     certificate,

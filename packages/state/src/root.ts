@@ -20,11 +20,14 @@ const overtaken = (): CommandResult =>
 const early = (): CommandResult =>
   refused('CV_STATE_STALE', 'not every node has taken this step of the rotation');
 
-/** The nodes that have not taken this step of the roots yet, whatever keeps them. */
+/**
+ * The nodes that have not taken this step of the roots yet, whatever keeps them. Who leaves is not
+ * waited for; a manager that becomes a worker stays and needs every root.
+ */
 export function nodesBehindRoot(tables: Tables, step: number): NodeRow[] {
-  return [...tables.nodes.values()].filter(
-    ({ manager, rootStep }) => manager?.membership !== 'removing' && rootStep < step,
-  );
+  const isLeaving = ({ manager, wantedRole }: NodeRow): boolean =>
+    manager?.membership === 'removing' && wantedRole !== 'worker';
+  return [...tables.nodes.values()].filter((row) => !isLeaving(row) && row.rootStep < step);
 }
 
 /** The cluster and its rotation, when it is in this phase and, with a step, at this one. */

@@ -57,7 +57,7 @@ describe('random commands', () => {
     const accepted = new Set<string>();
     const refused = new Map<string, number>();
     // A fixed seed: this is about the commands, not about the state.
-    for (const all of fc.sample(outlines, { numRuns: 60, seed: 7 })) {
+    for (const all of fc.sample(outlines, { numRuns: 120, seed: 7 })) {
       const { bench } = run(all);
       for (const [place, result] of replay(new State(), bench.log).entries()) {
         if (result.ok) accepted.add(bench.log[place]?.kind ?? '');

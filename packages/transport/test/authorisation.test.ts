@@ -34,7 +34,9 @@ describe('the table of rights', () => {
     );
     expect(ofWorkers.sort()).toEqual([
       '/conclave.v1.Dispatcher/Session',
+      '/conclave.v1.Identity/BecomeManager',
       '/conclave.v1.Identity/ConfirmRoots',
+      '/conclave.v1.Identity/GetRole',
       '/conclave.v1.Identity/Leave',
       '/conclave.v1.Identity/Renew',
     ]);

@@ -1,7 +1,7 @@
 import { toHex } from '@conclave/kernel';
 import type { Clock, Timers } from '@conclave/kernel';
 import type { CertificateIdentity } from '@conclave/pki';
-import type { AdminRow, Change, NodeRow } from '@conclave/state';
+import type { AdminRow, CertificateRow, Change, NodeRow } from '@conclave/state';
 import type { Authority, CurrentIdentity } from '@conclave/transport';
 import type { ReplicatedState } from '../consensus/replicated-state.js';
 
@@ -69,11 +69,12 @@ export class StateAuthority implements Authority {
       role: identity.role === 'manager' ? node.role : 'worker',
       isActive: true,
       isWaiting: node.waiting !== undefined,
-      isSerialCurrent: this.#accepts(node, identity.serial) || isNewer(node, identity),
+      isSerialCurrent: this.#accepts(node, identity) || isNewer(node, identity),
     };
   }
 
-  #currentAdmin({ id, serial }: CertificateIdentity): CurrentIdentity | undefined {
+  #currentAdmin(identity: CertificateIdentity): CurrentIdentity | undefined {
+    const { id } = identity;
     const admin = this.#replicated.state.adminById(id);
     if (admin === undefined) return undefined;
     return {
@@ -81,7 +82,7 @@ export class StateAuthority implements Authority {
       id,
       adminRoles: admin.roles,
       isActive: !admin.isRevoked,
-      isSerialCurrent: this.#accepts(admin, serial),
+      isSerialCurrent: this.#accepts(admin, identity),
     };
   }
 
@@ -97,10 +98,22 @@ export class StateAuthority implements Authority {
     };
   }
 
-  #accepts(row: NodeRow | AdminRow, serial: string): boolean {
-    if (row.certificate.serial === serial) return true;
-    return row.previousCertificate?.serial === serial && this.#clock.now() <= row.previousUntilMs;
+  #accepts(row: NodeRow | AdminRow, identity: CertificateIdentity): boolean {
+    const { certificate, previousCertificate, previousUntilMs } = row;
+    if (isOnRecord(certificate, identity)) return true;
+    return isOnRecord(previousCertificate, identity) && this.#clock.now() <= previousUntilMs;
   }
+}
+
+/**
+ * Serial and key: who holds a key of a root makes certificates with any serial, and serials are no
+ * secret, but they are on record for a key that he does not have.
+ */
+function isOnRecord(
+  known: CertificateRow | undefined,
+  { serial, spkiHash }: CertificateIdentity,
+): boolean {
+  return known?.serial === serial && known.publicKeyHash === toHex(spkiHash);
 }
 
 /**

@@ -6,6 +6,7 @@ import { CLUSTER_ID, FoundedCluster, FOUNDER_ID, settle } from '../founded-clust
 
 const KNOWN = { nodeId: FOUNDER_ID, raftId: 1, address: '127.0.0.1:7420' };
 
+/** Who presents a certificate with this serial, for the key that is on record. */
 const holder = (id: string, serial: string, kind: 'node' | 'admin' = 'node'): CertificateIdentity =>
   ({
     clusterId: CLUSTER_ID,
@@ -15,8 +16,14 @@ const holder = (id: string, serial: string, kind: 'node' | 'admin' = 'node'): Ce
     serial,
     notBeforeMs: 0,
     notAfterMs: 2e12,
-    spkiHash: new Uint8Array(32),
+    spkiHash: keyOnRecord(id, kind),
   }) as CertificateIdentity;
+
+function keyOnRecord(id: string, kind: 'node' | 'admin'): Uint8Array {
+  const { state } = cluster;
+  const row = kind === 'admin' ? state.adminById(id) : state.nodeById(id);
+  return Uint8Array.from(Buffer.from(row?.certificate.publicKeyHash ?? '', 'hex'));
+}
 
 let cluster: FoundedCluster;
 let authority: StateAuthority;
@@ -41,7 +48,7 @@ const renewal = (id: string, from: string, to: string): CommandBody => ({
   certificate: {
     serial: to,
     notAfterMs: 2e12,
-    publicKeyHash: `key of ${id}`,
+    publicKeyHash: cluster.state.nodeById(id)?.certificate.publicKeyHash ?? '',
     root: 1,
     notBeforeMs: 0,
   },
@@ -71,8 +78,7 @@ describe('a manager that has renewed before this one has heard of it', () => {
   const renewed = (id: string, change: object = {}): boolean => {
     const { certificate } = cluster.state.nodeById(id) ?? {};
     const notBeforeMs = (certificate?.notBeforeMs ?? 0) + 1_000;
-    const spkiHash = Uint8Array.from(Buffer.from(certificate?.publicKeyHash ?? '', 'hex'));
-    const shown = { ...holder(id, 'not heard of'), notBeforeMs, spkiHash, ...change };
+    const shown = { ...holder(id, 'not heard of'), notBeforeMs, ...change };
     return authority.currentIdentity(shown)?.isSerialCurrent === true;
   };
 
@@ -128,6 +134,22 @@ describe('with state', () => {
       isActive: false,
       isSerialCurrent: false,
     });
+  });
+
+  test('the serial on record with another key is not current: the root alone forges nobody', () => {
+    const spkiHash = new Uint8Array(32).fill(7);
+    cluster.addAdmin('ann', ['viewer']);
+    const { serial } = cluster.founding.body.node.certificate;
+    const forged = [
+      holder(worker, 'serial-one'),
+      holder(FOUNDER_ID, serial),
+      holder('ann', 'serial-ann', 'admin'),
+    ];
+    for (const shown of forged) {
+      expect(authority.currentIdentity(shown)?.isSerialCurrent).toBe(true);
+      const other = authority.currentIdentity({ ...shown, spkiHash });
+      expect(other?.isSerialCurrent).toBe(false);
+    }
   });
 
   test('another serial than the recorded one is not current', () => {
@@ -198,7 +220,7 @@ describe('administrators', () => {
       certificate: {
         serial: 'next',
         notAfterMs: 2e12,
-        publicKeyHash: 'key of ann',
+        publicKeyHash: cluster.state.adminById('ann')?.certificate.publicKeyHash ?? '',
         root: 1,
         notBeforeMs: 0,
       },

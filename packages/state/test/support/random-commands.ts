@@ -324,7 +324,7 @@ function roleBody(bench: Bench, drawn: string, b: number): CommandBody {
     const certificate = {
       serial: made,
       notBeforeMs: 0,
-      root: 0,
+      root: bench.state.cluster()?.rootGeneration ?? 0,
       notAfterMs: 1,
       publicKeyHash: made,
     };
