@@ -438,6 +438,18 @@ describe('a restarted agent', () => {
     expect(bench.agent.status().isSwapSafe).toBe(true);
   });
 
+  test('ends a task that it cannot take over, and starts nothing in its place', async () => {
+    await runTask();
+    await bench.agent.stop({ keepTasks: true });
+    bench.executor.adopt = () => Promise.reject(new Error('too many open files'));
+    bench.agent = bench.createAgent();
+    const session = await bench.nextSessionAfter(() => bench.agent.start());
+    await bench.time.until('FAILED', () => session.states.includes(`${task} FAILED`));
+    expect(bench.executor.events).toContain(`clear ${task}`);
+    expect(bench.executor.running).toEqual([]);
+    expect(bench.files.list()).toEqual([]);
+  });
+
   test('reports the end of a task that ended while it was away', async () => {
     await runTask();
     await bench.agent.stop({ keepTasks: true });

@@ -95,10 +95,14 @@ export class TaskRunner {
       await this.#wipeOld(executor);
       return;
     }
-    const targets = await this.#context.files.adopt(this.taskId).catch(() => undefined);
+    const lost = (error: unknown): undefined => {
+      this.#context.logger.warn('task.not-adopted', { taskId: this.taskId, error });
+    };
+    const targets = await this.#context.files.adopt(this.taskId).catch(lost);
     const found = judgeFiles(targets, files);
     const isThere = record.state === 'RUNNING' && assignment !== undefined && found !== 'other';
-    const user = isThere ? await executor?.adopt(assignment.plan) : undefined;
+    // What cannot be taken over is ended below: it would go on without anybody who knows of it.
+    const user = isThere ? await executor?.adopt(assignment.plan).catch(lost) : undefined;
     if (executor === undefined || user === undefined) {
       await this.#wipeOld(executor);
       this.#journal.end('FAILED', { message: 'it was lost while the agent was away' });
