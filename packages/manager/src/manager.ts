@@ -61,7 +61,7 @@ export class Manager {
     const { replicated } = this.#consensus;
     this.authority = new StateAuthority({ ...options, replicated });
     const { peers } = this.#consensus;
-    this.ownRole = new OwnRole({ nodeId: options.nodeId, peers, state: () => this.state });
+    this.ownRole = new OwnRole({ ...options, peers, state: () => this.state });
     this.#dispatcher = this.#createDispatcher();
     this.#logs = new ServiceLogs({
       selfNodeId: options.nodeId,

@@ -10,6 +10,8 @@ const CALL_MS = 5_000;
 /** What asking for one's own role takes. */
 export interface OwnRoleOptions {
   readonly nodeId: string;
+  /** The Raft id that this host has as a manager. */
+  readonly raftId: number;
   readonly peers: Pick<Peers, 'list' | 'byNodeId'>;
   readonly state: () => State;
 }
@@ -35,8 +37,10 @@ export class OwnRole {
 
   /** True when most of the other managers say that this host is a worker by now. */
   async isDemoted(): Promise<boolean> {
-    const { nodeId, peers, state } = this.#options;
-    if (state().nodeById(nodeId)?.role === 'worker') return true;
+    const { nodeId, peers, raftId, state } = this.#options;
+    // Tables that do not have this Raft id yet are from before the promotion: this manager catches up.
+    const hasBegun = state().isRetiredRaftId(raftId);
+    if (hasBegun && state().nodeById(nodeId)?.role === 'worker') return true;
     const others = peers.list();
     const answers = await Promise.all(others.map((other) => this.#isWorkerBy(other.nodeId)));
     return answers.filter(Boolean).length > others.length / 2;
