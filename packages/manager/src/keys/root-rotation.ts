@@ -82,8 +82,12 @@ export class RootRotation {
     const root = await createRoot({ clusterId, now: clock.now(), random });
     const key = SecretBytes.take(root.privateKeyPkcs8);
     const serial = rootSerial(rootGeneration + 1);
-    const keySealed = ring.sealCaKey({ clusterId, serial, key, random });
-    key.wipe();
+    let keySealed: Uint8Array;
+    try {
+      keySealed = ring.sealCaKey({ clusterId, serial, key, random });
+    } finally {
+      key.wipe();
+    }
     const crossCertificate = await this.#certify(cluster, ring, root.certificateDer);
     const next = { certificate: root.certificateDer, keySealed, keyId };
     return this.#advance({ kind: 'root.offer', next, crossCertificate });
