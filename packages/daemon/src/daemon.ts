@@ -145,6 +145,7 @@ export class Daemon {
       runDir: config.runDir,
       startedAtMs: this.#startedAtMs,
       message: role?.message ?? this.#message,
+      certificateNotAfterMs: role?.certificateNotAfterMs ?? 0,
       connectedManager: role?.connectedManager ?? '',
       runningTasks: role?.runningTasks ?? 0,
       heldVersions: role?.heldVersions ?? 0,

@@ -9,6 +9,7 @@ import {
 import type { TimerHandle } from '@conclave/kernel';
 import { recoveryRows } from '@conclave/manager';
 import type { ControlApi, KeySlots, Slot } from '@conclave/manager';
+import { identityOf } from '@conclave/pki';
 import { parseRecoveryText, RecoveryEntry, recoveryId } from '@conclave/sealed';
 import type { SecretBytes } from '@conclave/sealed';
 import type { UnlockResponseInput } from '@conclave/wire';
@@ -87,6 +88,7 @@ export class LockedMember implements Member {
       .map(({ entry }) => `; ${entry.haveCount} of ${entry.needCount} shares were given`);
     const problem = this.#problem === '' ? '' : `; ${this.#problem}`;
     return {
+      certificateNotAfterMs: identityOf(this.identity.certificateDer).notAfterMs,
       message: `locked: its keys open with recovery key ${ids}${given.join('')}${problem}`,
       connectedManager: '',
       runningTasks: 0,

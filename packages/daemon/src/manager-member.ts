@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ConclaveError } from '@conclave/kernel';
 import { Manager, ManagerKeys, serveControl } from '@conclave/manager';
 import type { ControlApi, Founding, KeySlots } from '@conclave/manager';
+import { identityOf } from '@conclave/pki';
 import type { SecretBytes } from '@conclave/sealed';
 import { LevelStore } from '@conclave/store';
 import { listenCluster, listenJoin, SERVED_BY } from '@conclave/transport';
@@ -133,6 +134,7 @@ export class ManagerMember implements Member {
 
   status(): RoleStatus {
     return {
+      certificateNotAfterMs: identityOf(this.#record.current.certificateDer).notAfterMs,
       message: this.#message(),
       connectedManager: '',
       runningTasks: 0,

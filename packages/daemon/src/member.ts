@@ -27,6 +27,8 @@ export interface Surroundings {
 
 /** What a role tells `status` of itself. */
 export interface RoleStatus {
+  /** End of the certificate in use, milliseconds since 1970. */
+  readonly certificateNotAfterMs: number;
   readonly message: string;
   readonly connectedManager: string;
   readonly runningTasks: number;

@@ -103,6 +103,7 @@ export class WorkerMember implements Member {
     const { managerId, standing, tasks, heldVersionCount, medium, isSwapSafe } =
       this.#agent.status();
     return {
+      certificateNotAfterMs: identityOf(this.#record.current.certificateDer).notAfterMs,
       message: this.#promotion() || (managerId === '' ? ALONE[standing] : 'has a session'),
       connectedManager: managerId,
       runningTasks: tasks.filter((task) => task.state === 'RUNNING').length,
