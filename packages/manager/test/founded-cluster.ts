@@ -8,6 +8,7 @@ import type {
   JoiningNode,
   Actor,
   AdminRow,
+  CertificateRow,
   CommandBody,
   CommandResult,
   NodeRow,
@@ -208,13 +209,7 @@ export class FoundedCluster {
       roles,
       uses: [],
       ttlMs: 3_600_000,
-      certificate: {
-        serial: `serial-${name}`,
-        notAfterMs: 2e12,
-        publicKeyHash: keyHashOf(name),
-        root: 1,
-        notBeforeMs: 0,
-      },
+      certificate: certificateOf(name),
       previousCertificate: undefined,
       previousUntilMs: 0,
       isRevoked: false,
@@ -231,8 +226,11 @@ export class FoundedCluster {
   }
 }
 
-/** Stands for the hash of a key of its own. */
-const keyHashOf = (name: string): string => Buffer.from(`key of ${name}`).toString('hex');
+/** A certificate on record, for a key of its own. */
+function certificateOf(name: string): CertificateRow {
+  const publicKeyHash = Buffer.from(`key of ${name}`).toString('hex');
+  return { serial: `serial-${name}`, notAfterMs: 2e12, publicKeyHash, root: 1, notBeforeMs: 0 };
+}
 
 function workerRow(id: string, name: string): JoiningNode {
   return {
@@ -246,13 +244,7 @@ function workerRow(id: string, name: string): JoiningNode {
     platformOs: 'linux',
     daemonVersion: '1.0.0',
     executors: ['process'],
-    certificate: {
-      serial: `serial-${name}`,
-      notAfterMs: 2e12,
-      publicKeyHash: keyHashOf(name),
-      root: 1,
-      notBeforeMs: 0,
-    },
+    certificate: certificateOf(name),
     previousCertificate: undefined,
     previousUntilMs: 0,
     manager: undefined,
