@@ -24,8 +24,6 @@ import { SecretBytes, spend } from './secret-bytes.js';
 export type SubkeyContext =
   | 'cvwrap__'
   | 'cvcakey_'
-  | 'cvmeta__'
-  | 'cvindex_'
   | 'cvaudit_'
   | 'cvbackup'
   | 'cvdigest'

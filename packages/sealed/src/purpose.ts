@@ -2,17 +2,17 @@ import { InvariantViolation } from '@conclave/kernel';
 
 import type { Field } from './fields.js';
 
-/** What a ciphertext is for. The number is part of the associated data and never reused. */
+/**
+ * What a ciphertext is for. The number is part of the associated data and never reused: 4, 8 and 9
+ * were for designs that were dropped.
+ */
 export const PURPOSE = {
   value: 1,
   dekWrap: 2,
   caKeyWrap: 3,
-  entryMetadata: 4,
   storageEntry: 5,
   snapshotChunk: 6,
   hardState: 7,
-  unlockSlot: 8,
-  ringDelivery: 9,
   agentFrame: 10,
   backupChunk: 11,
   intake: 12,
@@ -42,8 +42,6 @@ const ROWS: Readonly<Record<Purpose, PurposeRow>> = {
   [PURPOSE.dekWrap]: { fields: ['text', 'text', 'number'], isCommitting: false },
   // cluster id, serial of the CA
   [PURPOSE.caKeyWrap]: { fields: ['text', 'text'], isCommitting: false },
-  // cluster id, object kind, object id
-  [PURPOSE.entryMetadata]: { fields: ['text', 'text', 'text'], isCommitting: false },
   // cluster id, node id, epoch, index, term, entry type, previous hash
   [PURPOSE.storageEntry]: {
     fields: ['text', 'text', 'number', 'number', 'number', 'text', 'bytes'],
@@ -57,10 +55,6 @@ const ROWS: Readonly<Record<Purpose, PurposeRow>> = {
   },
   // cluster id, node id, epoch, write counter
   [PURPOSE.hardState]: { fields: ['text', 'text', 'number', 'number'], isCommitting: false },
-  // cluster id, slot id, ring generation
-  [PURPOSE.unlockSlot]: { fields: ['text', 'text', 'number'], isCommitting: true },
-  // cluster id, node id, certificate serial, ring generation
-  [PURPOSE.ringDelivery]: { fields: ['text', 'text', 'text', 'number'], isCommitting: true },
   // stream sequence, context of the frame (its own tuple)
   [PURPOSE.agentFrame]: { fields: ['number', 'bytes'], isCommitting: false },
   // hash of the backup's header, chunk number

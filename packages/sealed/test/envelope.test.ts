@@ -22,12 +22,9 @@ const FIELDS: Readonly<Record<Purpose, readonly Field[]>> = {
   [PURPOSE.value]: [CLUSTER, SECRET, 1, 64],
   [PURPOSE.dekWrap]: [CLUSTER, SECRET, 1],
   [PURPOSE.caKeyWrap]: [CLUSTER, '01'],
-  [PURPOSE.entryMetadata]: [CLUSTER, 'secret', SECRET],
   [PURPOSE.storageEntry]: [CLUSTER, NODE, 1, 2, 3, 'EntryNormal', HASH],
   [PURPOSE.snapshotChunk]: [CLUSTER, NODE, 1, 2, 3, 0, new Uint8Array(0)],
   [PURPOSE.hardState]: [CLUSTER, NODE, 1, 2],
-  [PURPOSE.unlockSlot]: [CLUSTER, 'slot', 1],
-  [PURPOSE.ringDelivery]: [CLUSTER, NODE, '0a', 1],
   [PURPOSE.agentFrame]: [0, ascii('context')],
   [PURPOSE.backupChunk]: [HASH, 0],
   [PURPOSE.intake]: [CLUSTER, ascii('context')],
@@ -39,8 +36,6 @@ const FIELDS: Readonly<Record<Purpose, readonly Field[]>> = {
 };
 const PURPOSES = Object.values(PURPOSE);
 const COMMITTING: readonly Purpose[] = [
-  PURPOSE.unlockSlot,
-  PURPOSE.ringDelivery,
   PURPOSE.backupChunk,
   PURPOSE.intake,
   PURPOSE.localKeyFile,
@@ -142,11 +137,11 @@ describe.each(PURPOSES)('purpose %i', (purpose) => {
 
 test('an envelope does not open for a purpose with the same kinds of fields', () => {
   const key = SecretBytes.random(random, 32);
-  const fields = [CLUSTER, NODE, 1];
-  const slot = { purpose: PURPOSE.unlockSlot, key, fields };
-  const envelope = sealEnvelope({ ...slot, keyId: 1, plaintext: ascii('ring'), random });
-  const file = { purpose: PURPOSE.ringFile, key, fields };
-  expect(refusal(() => unsealEnvelope({ ...file, envelope })).reason).toBe('forged');
+  const fields = [CLUSTER, NODE];
+  const keys = { purpose: PURPOSE.localKeyFile, key, fields };
+  const envelope = sealEnvelope({ ...keys, keyId: 1, plaintext: ascii('keys'), random });
+  const epochs = { purpose: PURPOSE.epochFile, key, fields };
+  expect(refusal(() => unsealEnvelope({ ...epochs, envelope })).reason).toBe('forged');
 });
 
 test('sealing twice gives different bytes: every nonce is fresh', () => {

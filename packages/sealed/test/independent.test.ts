@@ -116,12 +116,12 @@ test.each([0, 1, 63, 1024, 20_000])('envelope of %i bytes', (size) => {
 test('a committing envelope', () => {
   const key = random.bytes(32);
   const fields = ['c', 's', 9] as const;
-  const place = { purpose: PURPOSE.unlockSlot, key: secretFrom(key), keyId: 0, fields };
+  const place = { purpose: PURPOSE.ringFile, key: secretFrom(key), keyId: 0, fields };
   const envelope = sealEnvelope({ ...place, plaintext: ascii('ring'), random });
   const nonce = envelope.subarray(10, 34);
   const commitment = blake2b(Buffer.concat([ascii('commit'), nonce]), { key });
   expect(envelope.subarray(38, 70)).toEqual(commitment);
-  const tuple = '4356080102' + '00000000' + '0000000163' + '0000000173';
+  const tuple = '43560e0102' + '00000000' + '0000000163' + '0000000173';
   const aad = fromHex(`${tuple}000000080000000000000009`);
   const sealed = xchachaSeal({ key, nonce, aad, plaintext: ascii('ring') });
   expect(envelope.subarray(70)).toEqual(sealed);

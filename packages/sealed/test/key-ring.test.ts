@@ -26,7 +26,7 @@ import {
 const random = new DeterministicRandom('key-ring');
 const PLACE = { clusterId: CLUSTER, secretId: SECRET, version: 3 };
 const CONTEXTS: readonly SubkeyContext[] = [
-  ...(['cvwrap__', 'cvcakey_', 'cvmeta__', 'cvindex_'] as const),
+  ...(['cvwrap__', 'cvcakey_'] as const),
   ...(['cvaudit_', 'cvbackup', 'cvdigest', 'cvintake'] as const),
 ];
 

@@ -119,7 +119,7 @@ describe('no trace after', () => {
 
   test('an envelope that was refused', () => {
     const key = plantedRandom(32);
-    const place = { purpose: PURPOSE.unlockSlot, key, fields: [CLUSTER, 's', 1] } as const;
+    const place = { purpose: PURPOSE.ringFile, key, fields: [CLUSTER, 's', 1] } as const;
     const envelope = sealEnvelope({ ...place, keyId: 1, plaintext: plantedRandom(40), random });
     expect(
       refusal(() => unsealEnvelope({ ...place, fields: [CLUSTER, 't', 1], envelope })),

@@ -63,12 +63,9 @@ const BINDING = {
 };
 
 const PLACES: readonly (readonly [string, Purpose, readonly Field[]])[] = [
-  ['entry metadata', PURPOSE.entryMetadata, [CLUSTER, 'secret', SECRET]],
   ['storage entry', PURPOSE.storageEntry, [CLUSTER, NODE, 1, 2, 3, 'EntryNormal', HASH]],
   ['snapshot chunk', PURPOSE.snapshotChunk, [CLUSTER, NODE, 1, 2, 3, 4, HASH]],
   ['hard state', PURPOSE.hardState, [CLUSTER, NODE, 1, 2]],
-  ['unlock slot', PURPOSE.unlockSlot, [CLUSTER, 'slot', 1]],
-  ['ring delivery', PURPOSE.ringDelivery, [CLUSTER, NODE, '0a', 1]],
   ['backup chunk', PURPOSE.backupChunk, [HASH, 5]],
   ['local key file', PURPOSE.localKeyFile, [CLUSTER, NODE]],
   ['ring file', PURPOSE.ringFile, [CLUSTER, NODE, 1]],

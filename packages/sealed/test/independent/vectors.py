@@ -133,12 +133,9 @@ def open_recipient(sealed, seed, context):
 
 
 ENVELOPES = {
-    "entry metadata": (4, [CLUSTER, "secret", SECRET]),
     "storage entry": (5, [CLUSTER, NODE, 1, 2, 3, "EntryNormal", HASH]),
     "snapshot chunk": (6, [CLUSTER, NODE, 1, 2, 3, 4, HASH]),
     "hard state": (7, [CLUSTER, NODE, 1, 2]),
-    "unlock slot": (8, [CLUSTER, "slot", 1]),
-    "ring delivery": (9, [CLUSTER, NODE, "0a", 1]),
     "backup chunk": (11, [HASH, 5]),
     "local key file": (13, [CLUSTER, NODE]),
     "ring file": (14, [CLUSTER, NODE, 1]),
