@@ -1,5 +1,5 @@
 import { byteLength, checkLabels, ConclaveError, limits } from '@conclave/kernel';
-import { compareNatural } from '@conclave/state';
+import { compareNatural, isEnded } from '@conclave/state';
 import type { ExposureRow, NodeRow, State } from '@conclave/state';
 import type {
   ApproveNodeRequest,
@@ -14,7 +14,6 @@ import type {
   SetNodeRoleRequest,
   UpdateNodeRequest,
 } from '@conclave/wire';
-import { isEnded } from '../scheduling/task-kinds.js';
 import { commit, numberOf, textOf } from './commit.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
@@ -237,7 +236,7 @@ function nodeMessage(deps: ControlDependencies, state: State, row: NodeRow): Nod
     version: row.daemonVersion,
     certificateSerial: row.certificate.serial,
     certificateNotAfterMs: row.certificate.notAfterMs,
-    taskCount: state.tasksOfNode(row.id).filter((task) => !isEnded(task)).length,
+    taskCount: state.tasksOfNode(row.id).filter((task) => !isEnded(task.state)).length,
     raftId: manager?.raftId ?? 0,
   };
 }

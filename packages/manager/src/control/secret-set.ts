@@ -1,3 +1,4 @@
+import { intakeContext } from '@conclave/client';
 import { checkLabels, checkSecretName, ConclaveError, createId, toHex } from '@conclave/kernel';
 import { paddedSizeOf } from '@conclave/sealed';
 import type { SecretBytes } from '@conclave/sealed';
@@ -14,11 +15,6 @@ import { clusterOf } from './lookups.js';
 const SEAL_ATTEMPTS_MAX = 5;
 /** Bytes that sealing to the intake key adds to a padded value, at most. */
 const INTAKE_OVERHEAD_BYTES_MAX = 4_096;
-
-/** What the value is bound to on its way: has to be what the client computes. */
-function intakeContext(name: string): Uint8Array {
-  return new TextEncoder().encode(`secret.set\n${name}`);
-}
 
 /** Makes the next version of a secret, or the secret itself. The value is wiped in every case. */
 export async function setSecret(

@@ -1,7 +1,7 @@
+import { isEnded } from '@conclave/state';
 import type { State, TaskRow } from '@conclave/state';
 import type { GetTaskRequest, ListTasksRequest, TaskInput, TaskPageInput } from '@conclave/wire';
 import { stayReason } from '../scheduling/stay-reason.js';
-import { isEnded } from '../scheduling/task-kinds.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { nodeOf, serviceOf, taskOf } from './lookups.js';
 import { pagesOf, weightOfTexts } from './pages.js';
@@ -52,7 +52,7 @@ async function* listTasks(
 ): AsyncGenerator<TaskPageInput, void> {
   const state = await readState(deps, request.stale);
   const rows = selectTasks(state, request, call)
-    .filter((row) => !request.liveOnly || !isEnded(row))
+    .filter((row) => !request.liveOnly || !isEnded(row.state))
     .toSorted(byServiceAndSlot);
   for (const page of pagesOf(rows, weightOfTask)) {
     yield { tasks: page.map((row) => taskMessage(state, row)) };

@@ -1,6 +1,6 @@
+import { isOnNode } from '@conclave/state';
 import type { TaskRow } from '@conclave/state';
 import type { NodeLoads } from './placement.js';
-import { isOnNode } from './task-kinds.js';
 
 /** Counts live tasks per node, kept up by the changes of the state. */
 export class LoadIndex implements NodeLoads {
@@ -12,8 +12,8 @@ export class LoadIndex implements NodeLoads {
 
   /** Follows a change of one task: `undefined` where the task did not or does not exist. */
   follow(before: TaskRow | undefined, after: TaskRow | undefined): void {
-    if (before !== undefined && isOnNode(before)) this.#add(before.nodeId, -1);
-    if (after !== undefined && isOnNode(after)) this.#add(after.nodeId, 1);
+    if (before !== undefined && isOnNode(before.state)) this.#add(before.nodeId, -1);
+    if (after !== undefined && isOnNode(after.state)) this.#add(after.nodeId, 1);
   }
 
   clear(): void {

@@ -1,8 +1,9 @@
+import { isOnNode } from '@conclave/state';
 import type { ServiceRow, TaskRow } from '@conclave/state';
 import type { Place } from './places.js';
 import { restartVerdict } from './restart-policy.js';
 import type { RestartVerdict } from './restart-policy.js';
-import { isOnNode, isUnplaced } from './task-kinds.js';
+import { isUnplaced } from './task-kinds.js';
 
 /** What a place needs. */
 export type PlaceStatus =
@@ -93,6 +94,6 @@ function rank(task: TaskRow): number {
 function mustWait(place: Place, { service, isCurrent, isReachable }: PlaceRules): boolean {
   if (service.spec.update.order !== 'stop-first') return false;
   return place.stopping.some(
-    (task) => isOnNode(task) && !isCurrent(task) && isReachable(task.nodeId),
+    (task) => isOnNode(task.state) && !isCurrent(task) && isReachable(task.nodeId),
   );
 }

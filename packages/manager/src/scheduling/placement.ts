@@ -1,8 +1,8 @@
+import { isOnNode } from '@conclave/state';
 import type { NodeRow, ServiceRow, TaskRow } from '@conclave/state';
 import type { FailureMemory } from './failure-memory.js';
 import { explain, NodeFitness } from './node-fitness.js';
 import type { Refusal } from './node-fitness.js';
-import { isOnNode } from './task-kinds.js';
 
 /** Live tasks per node, over all services. */
 export interface NodeLoads {
@@ -41,7 +41,7 @@ export class Placement {
     const { service, loads, failures, nowMs } = input;
     const counts = new Map<string, number>();
     for (const task of input.tasks) {
-      if (isOnNode(task)) counts.set(task.nodeId, (counts.get(task.nodeId) ?? 0) + 1);
+      if (isOnNode(task.state)) counts.set(task.nodeId, (counts.get(task.nodeId) ?? 0) + 1);
     }
     this.#perNodeMax = service.spec.replicasPerNodeMax;
     const fitness = new NodeFitness(service.spec);

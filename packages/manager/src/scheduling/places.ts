@@ -1,5 +1,6 @@
+import { isEnded } from '@conclave/state';
 import type { TaskRow } from '@conclave/state';
-import { isEnded, isWanted } from './task-kinds.js';
+import { isWanted } from './task-kinds.js';
 
 /**
  * Where one task of a service belongs: a slot of a replicated service, a node of a global one.
@@ -36,7 +37,7 @@ export function groupPlaces<Key>(
       place = emptyPlace(task.slot, task.slot === 0 ? task.nodeId : '');
       places.set(key, place);
     }
-    const list = isEnded(task) ? place.ended : isWanted(task) ? place.wanted : place.stopping;
+    const list = isEnded(task.state) ? place.ended : isWanted(task) ? place.wanted : place.stopping;
     list.push(task);
   }
   for (const place of places.values()) place.ended.sort(byEnd);

@@ -1,3 +1,4 @@
+import { isEnded } from '@conclave/state';
 import type { ServiceRow, TaskChange, TaskRow } from '@conclave/state';
 import { isForTasks, NodeFitness } from './node-fitness.js';
 import { planPending } from './pending-plan.js';
@@ -12,7 +13,7 @@ import { historyCount } from './restart-policy.js';
 import { earlier } from './round-context.js';
 import type { RoundContext } from './round-context.js';
 import { removeChanges, stopChanges } from './task-changes.js';
-import { currentTest, isEnded, isUnplaced, isWanted } from './task-kinds.js';
+import { currentTest, isUnplaced, isWanted } from './task-kinds.js';
 import { decideUpdate } from './update-policy.js';
 import type { JudgedPlace, UpdateStep } from './update-policy.js';
 
@@ -106,7 +107,7 @@ class ServicePlanner {
   /** Ends tasks that should stop and of which no agent will ever tell. */
   #giveUpLost(tasks: readonly TaskRow[]): void {
     for (const task of tasks) {
-      if (isEnded(task) || isUnplaced(task)) {
+      if (isEnded(task.state) || isUnplaced(task)) {
         if (isUnplaced(task) && !isWanted(task)) this.#end(task, 'SHUTDOWN', 'never started');
         continue;
       }

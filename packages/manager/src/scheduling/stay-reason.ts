@@ -1,6 +1,7 @@
+import { isEnded } from '@conclave/state';
 import type { ServiceRow, State, TaskRow } from '@conclave/state';
 import { restartVerdict } from './restart-policy.js';
-import { isEnded, isSelfEnded, isWanted } from './task-kinds.js';
+import { isSelfEnded, isWanted } from './task-kinds.js';
 
 /**
  * Why nothing runs in the place of a task that ended by itself: what the restart policy says.
@@ -20,7 +21,7 @@ export function stayReason(
     .filter((other) => other.slot === task.slot && (task.slot > 0 || other.nodeId === task.nodeId));
   if (samePlace.some(isWanted)) return undefined;
   const ended = samePlace
-    .filter(isEnded)
+    .filter(({ state }) => isEnded(state))
     .toSorted((left, right) => right.objectVersion - left.objectVersion);
   if (ended[0]?.id !== task.id) return undefined;
   const verdict = restartVerdict(service.spec.restart, ended);

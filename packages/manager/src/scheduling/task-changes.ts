@@ -1,5 +1,6 @@
+import { isEnded } from '@conclave/state';
 import type { TaskChange, TaskRow } from '@conclave/state';
-import { isEnded, isUnplaced } from './task-kinds.js';
+import { isUnplaced } from './task-kinds.js';
 
 /** Tells a task to stop; one that no node knows of ends at once. */
 export function stopChanges(task: TaskRow, message: string): readonly TaskChange[] {
@@ -8,7 +9,7 @@ export function stopChanges(task: TaskRow, message: string): readonly TaskChange
 
 /** Takes a task away for good: at once when it has ended, else as soon as it has stopped. */
 export function removeChanges(task: TaskRow): readonly TaskChange[] {
-  if (isEnded(task)) return [{ kind: 'delete', id: task.id }];
+  if (isEnded(task.state)) return [{ kind: 'delete', id: task.id }];
   // Deleted in a later round, when it has ended.
   if (task.desiredState === 'REMOVE') return [];
   return withEnd(task, { kind: 'desire', id: task.id, desiredState: 'REMOVE' }, 'removed');

@@ -1,32 +1,14 @@
-import type { ServiceRow, ServiceSpec, TaskRow, TaskState } from '@conclave/state';
-
-const ENDS: ReadonlySet<TaskState> = new Set<TaskState>([
-  'COMPLETE',
-  'SHUTDOWN',
-  'FAILED',
-  'REJECTED',
-  'REMOVE',
-  'ORPHANED',
-]);
-
-/** True when the task has ended and will not change any more. */
-export function isEnded(task: TaskRow): boolean {
-  return ENDS.has(task.state);
-}
+import { isEnded } from '@conclave/state';
+import type { ServiceRow, ServiceSpec, TaskRow } from '@conclave/state';
 
 /** True when the task has not ended and is meant to run. */
 export function isWanted(task: TaskRow): boolean {
-  return task.desiredState === 'RUNNING' && !isEnded(task);
+  return task.desiredState === 'RUNNING' && !isEnded(task.state);
 }
 
 /** True when no node was told about the task yet. */
 export function isUnplaced(task: TaskRow): boolean {
   return task.state === 'NEW' || task.state === 'PENDING';
-}
-
-/** True when the task occupies a node: placed and not ended. */
-export function isOnNode(task: TaskRow): boolean {
-  return !isEnded(task) && !isUnplaced(task);
 }
 
 /** True when the task ended badly and nobody had told it to stop. */

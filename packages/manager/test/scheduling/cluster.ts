@@ -1,6 +1,6 @@
 import { createId, SILENT_LOGGER, limits } from '@conclave/kernel';
 import type { Random } from '@conclave/kernel';
-import { decodeCommand, encodeCommand, State } from '@conclave/state';
+import { decodeCommand, encodeCommand, State, isEnded } from '@conclave/state';
 import type {
   JoiningNode,
   Command,
@@ -13,7 +13,7 @@ import type {
   TaskState,
 } from '@conclave/state';
 import { Scheduler } from '../../src/scheduling/scheduler.js';
-import { isEnded, isWanted } from '../../src/scheduling/task-kinds.js';
+import { isWanted } from '../../src/scheduling/task-kinds.js';
 import { SimulatedTime } from '../simulated-time.js';
 
 /** Slots of tasks in ascending order. */
@@ -290,7 +290,7 @@ export class TestCluster {
   #obeyOne(task: TaskRow, fail: ((task: TaskRow) => boolean) | undefined): boolean {
     const isHeard = this.state.nodeById(task.nodeId)?.state === 'READY';
     const isPlaced = task.state !== 'NEW' && task.state !== 'PENDING';
-    if (!isHeard || !isPlaced || isEnded(task)) return false;
+    if (!isHeard || !isPlaced || isEnded(task.state)) return false;
     if (task.desiredState !== 'RUNNING') this.report(task, 'SHUTDOWN');
     else if (fail?.(task) === true) this.report(task, 'FAILED', 'exit 1');
     else if (task.state !== 'RUNNING') this.report(task, 'RUNNING');
