@@ -22,12 +22,7 @@ import { SecretBytes, spend } from './secret-bytes.js';
 
 /** What a subkey of the cluster root key is for. */
 export type SubkeyContext =
-  | 'cvwrap__'
-  | 'cvcakey_'
-  | 'cvaudit_'
-  | 'cvbackup'
-  | 'cvdigest'
-  | 'cvintake';
+  'cvwrap__' | 'cvcakey_' | 'cvaudit_' | 'cvbackup' | 'cvdigest' | 'cvintake';
 
 const COMMITMENT_LABEL: Uint8Array = new TextEncoder().encode('CV-RING-VERSION-1');
 
