@@ -24,3 +24,12 @@ export function toHex(bytes: Uint8Array): string {
   for (const byte of bytes) text += HEX[byte];
   return text;
 }
+
+/** The bytes of lower-case hexadecimal text, which the caller has checked. */
+export function fromHex(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length >>> 1);
+  for (let offset = 0; offset < bytes.length; offset += 1) {
+    bytes[offset] = Number.parseInt(text.slice(2 * offset, 2 * offset + 2), 16);
+  }
+  return bytes;
+}

@@ -1,7 +1,7 @@
 export { ADMIN_ROLES, LOCAL_ADMIN_ID } from './admin-roles.js';
 export type { AdminRole } from './admin-roles.js';
 export { decodeBase32, encodeBase32 } from './base32.js';
-export { concatBytes, equalBytes, toHex } from './bytes.js';
+export { concatBytes, equalBytes, fromHex, toHex } from './bytes.js';
 export {
   assert,
   ConclaveError,

@@ -30,7 +30,7 @@ import { count, fields, optional, ShapeError, text } from './schema.js';
 import { EMPTY_HISTORY } from './secret-packing.js';
 import type { VersionPart } from './secret-snapshot.js';
 import { versionParts, wholeSecret } from './secret-snapshot.js';
-import { SNAPSHOT_FORMAT, SNAPSHOT_TABLES } from './snapshot.js';
+import { countSecret, SNAPSHOT_FORMAT, SNAPSHOT_TABLES } from './snapshot.js';
 import type { Table } from './table.js';
 import type { Tables } from './tables.js';
 
@@ -160,9 +160,7 @@ export class SnapshotReader {
     const history = events.reduce((past, event) => secrets.appendEvent(past, event), empty);
     secrets.replace(undefined, { row, versions: stored, history });
     secrets.settle();
-    this.#digest.count('secret', row, 1);
-    for (const version of versions) this.#digest.count('version', version, 1);
-    for (const event of events) this.#digest.count('event', event, 1);
+    countSecret(this.#digest, { row, versions, events });
     this.#recordCount += 1;
   }
 

@@ -219,6 +219,17 @@ describe('a damaged snapshot', () => {
 });
 
 describe('the digest', () => {
+  test('notices a row in memory that no entry has changed: its snapshot has no end', () => {
+    const { state } = furnished();
+    const row = state.nodeById('n0') as { hostname: string };
+    row.hostname = `${row.hostname}?`;
+    const written: Uint8Array[] = [];
+    expect(() => {
+      for (const chunk of state.freeze().chunks()) written.push(chunk);
+    }).toThrow('the tables are not what was applied');
+    expect(() => restoreState(written)).toThrow('has no end');
+  });
+
   test('changes with every row and comes back when the row is as it was', () => {
     const bench = new Bench();
     const seen = new Set<string>();

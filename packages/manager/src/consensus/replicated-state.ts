@@ -1,14 +1,24 @@
-import { ConclaveError, toHex } from '@conclave/kernel';
+import { ConclaveError, fromHex, toHex } from '@conclave/kernel';
 import type { Logger, Random } from '@conclave/kernel';
-import { decodeCommand, restoreState, State } from '@conclave/state';
+import { decodeCommand, State, StateRestorer } from '@conclave/state';
 import type { ChangeBatch, CommandResult } from '@conclave/state';
 import type { SnapshotName, SnapshotStore } from '@conclave/store';
 import type { Entry, Snapshot } from 'raft-ts';
 import type { StateMachine, StateSnapshot } from 'raft-ts/node';
 import { SnapshotShelf } from './snapshot-shelf.js';
+import { StateMarks } from './state-marks.js';
+import type { StateMark } from './state-marks.js';
 
 /** Bytes of randomness in the id of a snapshot. */
 const SNAPSHOT_ID_BYTES = 16;
+/** The term is Raft's; the id is random and binds the chunks well enough. */
+const SNAPSHOT_TERM = 0;
+
+/** What Raft carries of a snapshot: its name, and what its content must come to. */
+interface Descriptor {
+  readonly name: SnapshotName;
+  readonly mark: StateMark;
+}
 
 /** What listeners hear: a batch that was applied, or that the whole state was replaced. */
 export type StateEvent =
@@ -16,9 +26,11 @@ export type StateEvent =
 
 /**
  * The tables as a state machine of Raft: committed commands in, results out, snapshots to and from
- * the store. The descriptor that Raft carries is only the name of a snapshot.
+ * the store. The descriptor that Raft carries is the name of a snapshot and what it comes to.
  */
 export class ReplicatedState implements StateMachine {
+  /** What was applied comes to, for managers to compare. */
+  readonly marks: StateMarks = new StateMarks();
   readonly #shelf: SnapshotShelf;
   readonly #random: Random;
   readonly #logger: Logger;
@@ -66,24 +78,27 @@ export class ReplicatedState implements StateMachine {
   /** @inheritdoc */
   async snapshot(): Promise<StateSnapshot> {
     const view = this.#state.freeze();
+    const { chain } = this.marks.newest;
     const id = toHex(this.#random.bytes(SNAPSHOT_ID_BYTES));
-    // The term is Raft's; the id is random and binds the chunks well enough.
-    await this.#shelf.write({ id, index: view.index, term: 0 }, view.chunks());
-    this.#logger.info('snapshot.written', { index: view.index });
-    return { index: view.index, data: encodeDescriptor({ id, index: view.index, term: 0 }) };
+    const { index, digest } = view;
+    const name = { id, index, term: SNAPSHOT_TERM };
+    await this.#shelf.write(name, view.chunks());
+    this.#logger.info('snapshot.written', { index });
+    return { index, data: encodeDescriptor({ name, mark: { index, chain, digest } }) };
   }
 
   /** @inheritdoc */
   async restore(snapshot: Snapshot): Promise<void> {
-    const name = decodeDescriptor(snapshot.data);
-    const chunks: Uint8Array[] = [];
+    const { name, mark } = decodeDescriptor(snapshot.data);
+    const restorer = new StateRestorer();
     const content = this.#shelf.open(name);
     try {
-      for await (const chunk of content.chunks) chunks.push(chunk);
+      for await (const chunk of content.chunks) restorer.push(chunk);
     } finally {
       content.release();
     }
-    const state = restoreState(chunks);
+    const state = finished(restorer, mark);
+    this.marks.restart(mark);
     this.#unwatch();
     this.#state = state;
     this.#unwatch = this.#watch(state);
@@ -99,21 +114,23 @@ export class ReplicatedState implements StateMachine {
     readonly chunks: AsyncIterable<Uint8Array>;
     readonly release: () => void;
   } {
-    return this.#shelf.open(decodeDescriptor(snapshot.data));
+    return this.#shelf.open(decodeDescriptor(snapshot.data).name);
   }
 
   /**
-   * Stores the content that a leader sends, before Raft hears of it.
-   * @throws CV_SNAPSHOT_DAMAGED when the descriptor is not one of ours
+   * Stores the content that a leader sends, before Raft hears of it: what does not come to what its
+   * descriptor says must never be what the log refers to.
+   * @throws CV_SNAPSHOT_DAMAGED when descriptor or content is not one of ours
    * @throws CV_QUEUE_FULL while the same snapshot is on its way already
    */
   async receive(snapshot: Snapshot, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#shelf.write(decodeDescriptor(snapshot.data), chunks);
+    const { name, mark } = decodeDescriptor(snapshot.data);
+    await this.#shelf.write(name, checked(chunks, mark));
   }
 
   /** To be called when the log refers to this snapshot: earlier ones are not needed any more. */
   snapshotStored(snapshot: Snapshot): void {
-    this.#shelf.stored(decodeDescriptor(snapshot.data));
+    this.#shelf.stored(decodeDescriptor(snapshot.data).name);
   }
 
   #wakeWaiting(): void {
@@ -129,6 +146,7 @@ export class ReplicatedState implements StateMachine {
     // make this manager's state differ from the others'.
     const command = decodeCommand(entry.data);
     const result = this.#state.apply(entry.index, command);
+    this.marks.add(entry, this.#state.digest());
     if (!result.ok && result.code === 'CV_INTERNAL') {
       this.#logger.error('state.apply-failed', { index: entry.index, command: command.kind });
     }
@@ -142,20 +160,49 @@ export class ReplicatedState implements StateMachine {
   }
 }
 
-function encodeDescriptor(name: SnapshotName): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify([name.id, name.index, name.term]));
+/** The state, when it is what the descriptor says. @throws CV_SNAPSHOT_DAMAGED */
+function finished(restorer: StateRestorer, { index, digest }: StateMark): State {
+  const state = restorer.finish();
+  if (state.appliedIndex === index && state.digest() === digest) return state;
+  throw new ConclaveError('CV_SNAPSHOT_DAMAGED', 'a snapshot is not what its descriptor says');
 }
 
-function decodeDescriptor(data: Uint8Array): SnapshotName {
+/** The same chunks; ends with an error when they are not the state that they ought to be. */
+async function* checked(
+  chunks: AsyncIterable<Uint8Array>,
+  mark: StateMark,
+): AsyncGenerator<Uint8Array> {
+  const restorer = new StateRestorer({ watchHistoryMax: 0 });
+  for await (const chunk of chunks) {
+    restorer.push(chunk);
+    yield chunk;
+  }
+  finished(restorer, mark);
+}
+
+function encodeDescriptor({ name, mark }: Descriptor): Uint8Array {
+  const { id, index, term } = name;
+  return new TextEncoder().encode(
+    JSON.stringify([id, index, term, toHex(mark.chain), mark.digest]),
+  );
+}
+
+function decodeDescriptor(data: Uint8Array): Descriptor {
   try {
-    const [id, index, term] = JSON.parse(new TextDecoder().decode(data)) as unknown[];
-    if (typeof id === 'string' && /^[0-9a-f]{32}$/.test(id)) {
-      if (Number.isSafeInteger(index) && Number.isSafeInteger(term)) {
-        return { id, index: index as number, term: term as number };
-      }
+    const [id, index, term, chain, digest] = JSON.parse(
+      new TextDecoder().decode(data),
+    ) as unknown[];
+    const isNumbered = Number.isSafeInteger(index) && Number.isSafeInteger(term);
+    if (isNumbered && isHex(id, 32) && isHex(chain, 64) && isHex(digest, 16)) {
+      const name = { id, index: index as number, term: term as number };
+      return { name, mark: { index: name.index, chain: fromHex(chain), digest } };
     }
   } catch {
     // Falls through to the one error below.
   }
   throw new ConclaveError('CV_SNAPSHOT_DAMAGED', 'the descriptor of a snapshot is malformed');
+}
+
+function isHex(value: unknown, length: number): value is string {
+  return typeof value === 'string' && value.length === length && /^[0-9a-f]+$/.test(value);
 }

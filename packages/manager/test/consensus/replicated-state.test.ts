@@ -1,5 +1,6 @@
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { SILENT_LOGGER } from '@conclave/kernel';
+import { openSealed } from '@conclave/sealed';
 import { encodeCommand } from '@conclave/state';
 import type { Command } from '@conclave/state';
 import type { Entry, Snapshot } from 'raft-ts';
@@ -105,6 +106,10 @@ async function* chunksOf(content: readonly Uint8Array[]): AsyncGenerator<Uint8Ar
   }
 }
 
+beforeAll(async () => {
+  await openSealed();
+});
+
 describe('entries', () => {
   test('are applied in order, each answer is theirs, listeners hear of changes', async () => {
     const bench = new Bench();
@@ -168,9 +173,53 @@ describe('snapshots', () => {
     expect(bench.events.at(-1)?.kind).toBe('applied');
   });
 
+  test('carry what they come to: the marks go on from them', async () => {
+    const bench = new Bench();
+    await bench.apply(3);
+    const snapshot = await bench.snapshot();
+    await bench.apply(2);
+    const { newest } = bench.state.marks;
+    expect(newest).toMatchObject({ index: 5, digest: bench.state.state.digest() });
+    const other = new Bench();
+    await other.state.receive(snapshot, chunksOf(await contentOf(snapshot, bench.state)));
+    await other.state.restore(snapshot);
+    await other.state.apply([4, 5].map((index) => entry(index, token(`token${index}`))));
+    expect(other.state.marks.newest).toEqual(newest);
+  });
+
+  test.each([
+    ['a state of another index', 1, 9],
+    ['another state', 4, '0123456789abcdef'],
+  ])('%s than the descriptor says is refused before the log hears of it', async (...given) => {
+    const [, place, value] = given;
+    const leader = new Bench();
+    await leader.apply(2);
+    const snapshot = await leader.snapshot();
+    const fields = JSON.parse(new TextDecoder().decode(snapshot.data)) as unknown[];
+    fields[place] = value;
+    const lie = asSnapshot(new TextEncoder().encode(JSON.stringify(fields)), 2);
+    const bench = new Bench();
+    const content = chunksOf(await contentOf(snapshot, leader.state));
+    const damaged = { code: 'CV_SNAPSHOT_DAMAGED' };
+    await expect(bench.state.receive(lie, content)).rejects.toMatchObject(damaged);
+    expect(bench.snapshots.whole.size).toBe(0);
+    await expect(leader.state.restore(lie)).rejects.toMatchObject(damaged);
+    expect(leader.state.state.appliedIndex).toBe(2);
+  });
+
   test('a malformed descriptor is refused', async () => {
     const bench = new Bench();
-    for (const text of ['', '[]', '["../x",1,1]', `["${'a'.repeat(32)}",1.5,0]`]) {
+    const [id, chain] = ['a'.repeat(32), '0'.repeat(64)];
+    const texts = [
+      '',
+      '[]',
+      '["../x",1,1]',
+      `["${id}",1,0]`,
+      `["${id}",1.5,0,"${chain}","${'0'.repeat(16)}"]`,
+      `["${id}",1,0,"${chain}","${'x'.repeat(16)}"]`,
+      `["${id}",1,0,"0","${'0'.repeat(16)}"]`,
+    ];
+    for (const text of texts) {
       const snapshot = asSnapshot(new TextEncoder().encode(text), 1);
       await expect(bench.state.receive(snapshot, chunksOf([]))).rejects.toMatchObject({
         code: 'CV_SNAPSHOT_DAMAGED',
@@ -249,9 +298,12 @@ describe('snapshots', () => {
     finish();
     await receiving;
     // Other bytes under the same name must not reach what the log may refer to.
-    await bench.state.receive(snapshot, chunksOf([new Uint8Array(3)]));
+    const damaged = { code: 'CV_SNAPSHOT_DAMAGED' };
+    const other = (): Promise<void> => bench.state.receive(snapshot, chunksOf([new Uint8Array(3)]));
+    await expect(other()).rejects.toMatchObject(damaged);
     await bench.store(snapshot);
-    await bench.state.receive(snapshot, chunksOf([new Uint8Array(3)]));
+    await expect(other()).rejects.toMatchObject(damaged);
+    await bench.state.receive(snapshot, chunksOf(content));
     await bench.state.restore(snapshot);
     expect(bench.state.state.appliedIndex).toBe(2);
   });
