@@ -37,6 +37,8 @@ export interface AgentOptions {
   readonly onRoots?: (roots: Roots) => void;
   /** Called with what each session says that this node is to be: `manager` or `worker`. */
   readonly onWantedRole?: (role: string) => void;
+  /** Called with the milliseconds that certificates of workers are given now; 0: unknown. */
+  readonly onCertificateLife?: (lifeMs: number) => void;
   readonly files: TaskFiles;
   /** By runtime. */
   readonly executors: readonly Executor[];
@@ -171,10 +173,11 @@ export class Agent {
       outbox: this.#outbox,
       openLogs: (send) => new LogService((taskId) => this.#reconciler.executorOf(taskId), send),
       onAssignment: (assignment) => this.#apply(assignment),
-      onInfo: ({ managers, roots, wantedRole }) => {
+      onInfo: ({ certificateLifeMs, managers, roots, wantedRole }) => {
         this.#loop.book.update(managers);
         if (roots !== null) this.#options.onRoots?.(roots);
         this.#options.onWantedRole?.(wantedRole);
+        this.#options.onCertificateLife?.(certificateLifeMs);
       },
       random,
       timers,

@@ -544,3 +544,42 @@ describe('daemon, version and completion', () => {
     expect((await runCommand(['completion', 'tcsh'])).code).toBe(64);
   });
 });
+
+describe('settings of the cluster', () => {
+  const settings = {
+    objectVersion: 71,
+    managerCertificateLifeMs: 7 * 86_400_000,
+    workerCertificateLifeMs: 5_400_000,
+    adminCertificateLifeMs: 3_600_000,
+  };
+
+  test('update changes what is named and says how it is then', async () => {
+    const words = ['--worker-certificate-life', '90m', '--admin-certificate-life', '1h'];
+    const { calls, stdout } = await runCommand(['cluster', 'update', ...words], {
+      answers: { 'cluster.updateSettings': settings },
+    });
+    expect(calls[0]?.arguments[0]).toEqual({ workerLifeMs: 5_400_000, adminLifeMs: 3_600_000 });
+    expect(stdout).toBe(
+      'certificates live: managers 7d, workers 1h30m, administrators 1h; committed at index 71\n',
+    );
+  });
+
+  test.each([
+    [[], 'nothing to change'],
+    [['--worker-certificate-life', '0s'], '--worker-certificate-life must be from 1m to 90d'],
+    [['--manager-certificate-life', '91d'], '--manager-certificate-life must be from 1m to 90d'],
+    [['--admin-certificate-life', '8d'], '--admin-certificate-life must be from 1m to 7d'],
+  ])('update refuses %j', async (words, said) => {
+    const { calls, stderr } = await runCommand(['cluster', 'update', ...words]);
+    expect(calls).toEqual([]);
+    expect(stderr).toContain(said);
+  });
+
+  test('inspect shows them', async () => {
+    const answers = { 'cluster.settings': settings };
+    const { stdout } = await runCommand(['cluster', 'inspect', '-o', 'table'], { answers });
+    expect(stdout).toBe(
+      'MANAGER LIFE   WORKER LIFE   ADMIN LIFE\n7d             1h30m         1h\n',
+    );
+  });
+});

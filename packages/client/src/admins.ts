@@ -19,7 +19,7 @@ export interface AdminSpec {
   readonly roles: readonly AdminRole[];
   /** Operators: secrets that it may give to services, as names, `name/*` or `*`; default none. */
   readonly uses?: readonly string[] | undefined;
-  /** Milliseconds that each of its certificates lives, 1 s to 7 days; default 12 h. */
+  /** Milliseconds that each of its certificates lives, 1 s to 7 days; default: a setting of the cluster. */
   readonly ttlMs?: number | undefined;
   readonly key: ProvenKey;
 }

@@ -2,6 +2,7 @@ import { ConclaveError, delay, isConclaveError } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
 import type {
   ClusterInfo,
+  ClusterSettings,
   ClusterStatus,
   Committed,
   RingStatus,
@@ -31,6 +32,18 @@ export interface RotationWaitOptions<Status> extends CallOptions {
   readonly afterIndex?: number | undefined;
 }
 
+/** What to change about the whole cluster; what is absent stays. All lives in milliseconds. */
+export interface SettingsChange {
+  /** Refuse when they changed since they were read at this object version. */
+  readonly objectVersion?: number | undefined;
+  /** Of certificates of managers, 1 min to 90 days. */
+  readonly managerLifeMs?: number | undefined;
+  /** Of certificates of workers, 1 min to 90 days. */
+  readonly workerLifeMs?: number | undefined;
+  /** Of administrators whose maker names no life, 1 min to 7 days. */
+  readonly adminLifeMs?: number | undefined;
+}
+
 /** The cluster as a whole. */
 export interface ClusterApi {
   /** Identity, limits and the key that values are sealed to. */
@@ -50,6 +63,9 @@ export interface ClusterApi {
   rotateRoot(options?: WriteOptions): Promise<Committed>;
   /** Resolves when no rotation of the root is on its way; `signal` gives up. */
   waitForRoot(options?: RotationWaitOptions<RootStatus>): Promise<RootStatus>;
+  settings(options?: CallOptions): Promise<ClusterSettings>;
+  /** @throws CV_VERSION_STALE, CV_ARGUMENT_INVALID for a life outside its bounds */
+  updateSettings(change: SettingsChange, options?: WriteOptions): Promise<ClusterSettings>;
   /**
    * Changes in log order, without end. A lost connection is made again and goes on behind the last
    * event, so none is missing and none comes twice.
@@ -163,6 +179,17 @@ export function createClusterApi(context: ClientContext): ClusterApi {
       return write(context, { method: wire.RotateRoot, request }, options);
     },
     waitForRoot: (options = {}) => waitForRotation(context, options, ({ root }) => root),
+    settings: (options = {}) => read(context, { method: wire.GetSettings, request: {} }, options),
+    updateSettings: (change, options = {}) => {
+      const request = (key: string) => ({
+        objectVersion: change.objectVersion ?? 0,
+        managerCertificateLifeMs: change.managerLifeMs ?? 0,
+        workerCertificateLifeMs: change.workerLifeMs ?? 0,
+        adminCertificateLifeMs: change.adminLifeMs ?? 0,
+        idempotencyKey: key,
+      });
+      return write(context, { method: wire.UpdateSettings, request }, options);
+    },
     watch: (options = {}) => watch(context, options),
   };
 }

@@ -2,7 +2,13 @@ export { decodeRequest, encodeRequest, REQUEST_LENGTH_MAX } from './admin-reques
 export type { AdminsApi, AdminSpec, CreatedAdmin, ProvenKey } from './admins.js';
 export { createClient } from './client.js';
 export type { ConclaveClient } from './client.js';
-export type { ClusterApi, RotationWaitOptions, WatchKind, WatchOptions } from './cluster.js';
+export type {
+  ClusterApi,
+  RotationWaitOptions,
+  SettingsChange,
+  WatchKind,
+  WatchOptions,
+} from './cluster.js';
 export { channelPort } from './channel-port.js';
 export { isOutcomeOpen } from './retry.js';
 export { connectLocal, connectRemote } from './connect.js';
@@ -36,6 +42,7 @@ export type {
   Binding,
   BindingInput,
   ClusterInfo,
+  ClusterSettings,
   ClusterStatus,
   Committed,
   ExposedVersion,

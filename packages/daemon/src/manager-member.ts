@@ -36,7 +36,7 @@ export class ManagerMember implements Member {
   readonly #listeners: Listener[] = [];
   readonly #renewal: Renewal;
   readonly #roots: RootFollower;
-  #unfollowRoots: () => void = () => undefined;
+  #unfollow: () => void = () => undefined;
   readonly #roleWatch: RoleWatch;
 
   private constructor(parts: {
@@ -107,7 +107,10 @@ export class ManagerMember implements Member {
       await self.#listen();
       self.#renewal.start();
       self.#roots.start();
-      self.#unfollowRoots = manager.followRoots((demand) => self.#roots.follow(demand));
+      self.#unfollow = manager.followCluster(({ certificateLifeMs, roots }) => {
+        self.#roots.follow(roots);
+        self.#renewal.grant(certificateLifeMs);
+      });
       self.#roleWatch.start();
       return self;
     } catch (error) {
@@ -183,7 +186,7 @@ export class ManagerMember implements Member {
   async stop(): Promise<void> {
     this.#roleWatch.stop();
     await closeAll(
-      () => this.#unfollowRoots(),
+      () => this.#unfollow(),
       () => this.#roots.stop(),
       () => this.#renewal.stop(),
       () => this.#manager.handOver(),

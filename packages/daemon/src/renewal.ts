@@ -28,6 +28,8 @@ export class Renewal {
   readonly #options: RenewalOptions;
   readonly #stop = new AbortController();
   #timer: TimerHandle | undefined;
+  /** Milliseconds that the cluster gives to certificates now; 0: unknown. */
+  #grantedMs = 0;
   #underWay: Promise<void> | undefined;
 
   constructor(options: RenewalOptions) {
@@ -44,6 +46,17 @@ export class Renewal {
     this.#stop.abort();
     this.#timer?.cancel();
     await this.#underWay?.catch(() => undefined);
+  }
+
+  /**
+   * Takes the life that the cluster gives to certificates now: one that was to live longer is renewed
+   * as if it had that life, or within a quarter of it when that moment has passed. All hear of it at
+   * once, so they spread.
+   */
+  grant(lifeMs: number): void {
+    if (lifeMs === this.#grantedMs) return;
+    this.#grantedMs = lifeMs;
+    if (this.#timer !== undefined && this.#underWay === undefined) this.#plan();
   }
 
   /** Renews at once; resolves when the new certificate is in force. One attempt serves all who ask. */
@@ -65,11 +78,21 @@ export class Renewal {
     return { beginMs, lengthMs: notAfterMs - beginMs };
   }
 
+  /** True for a certificate that lives longer than one that is issued now would. */
+  #isShortened(): boolean {
+    return this.#grantedMs > 0 && this.#life().lengthMs > this.#grantedMs;
+  }
+
   #plan(): void {
     const { clock, random } = this.#options;
     const { beginMs, lengthMs } = this.#life();
     const share = SHARE_MIN + ((SHARE_MAX - SHARE_MIN) * random.below(1_000)) / 1_000;
-    const dueMs = beginMs + lengthMs * share;
+    const ownDueMs = beginMs + lengthMs * share;
+    const grantedDueMs = Math.max(
+      beginMs + this.#grantedMs * share,
+      clock.now() + this.#grantedMs * (share - SHARE_MIN),
+    );
+    const dueMs = this.#isShortened() ? Math.min(ownDueMs, grantedDueMs) : ownDueMs;
     this.#wait(dueMs - clock.now(), dueMs);
   }
 
@@ -89,7 +112,8 @@ export class Renewal {
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       this.#options.logger.warn('certificate.renewal-failed', { error });
-      const retryMs = this.#life().lengthMs * RETRY_SHARE;
+      const lifeMs = this.#isShortened() ? this.#grantedMs : this.#life().lengthMs;
+      const retryMs = lifeMs * RETRY_SHARE;
       this.#wait(Math.max(RETRY_MS_MIN, Math.min(retryMs, RETRY_MS_MAX)), dueMs);
     }
   }

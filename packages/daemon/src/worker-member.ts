@@ -265,6 +265,7 @@ export class WorkerMember implements Member {
       onWantedRole: (role) => {
         this.#isPromoted = role === 'manager';
       },
+      onCertificateLife: (lifeMs) => this.#renewal.grant(lifeMs),
       files,
       executors: [executor],
       records: this.#createRecords(),

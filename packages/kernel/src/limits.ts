@@ -93,17 +93,24 @@ export const REMOVED_NODES_MAX: number = 5_000;
 export const TOKEN_COUNT_MAX: number = 1_000;
 /** Administrators with certificates on record; those that cannot come back make room. */
 export const ADMIN_COUNT_MAX: number = 1_000;
-/** Milliseconds that a certificate of an administrator lives unless asked otherwise. */
-export const ADMIN_TTL_MS_DEFAULT: number = 12 * 3_600_000;
-/** Milliseconds that certificates of nodes live unless the cluster setting says otherwise. */
+/** Milliseconds that certificates live unless the cluster setting says otherwise. */
 export const CERTIFICATES_DEFAULT: {
   readonly managerLifeMs: number;
   readonly workerLifeMs: number;
+  readonly adminLifeMs: number;
 } = {
   managerLifeMs: 7 * 24 * 3_600_000,
   workerLifeMs: 24 * 3_600_000,
+  adminLifeMs: 12 * 3_600_000,
 };
-/** The longest that may be asked for: as long as that of a manager. */
+/**
+ * Milliseconds that a certificate lives at least: a quarter of it is what is left to try again when
+ * a renewal fails, and an election takes seconds of that.
+ */
+export const CERTIFICATE_LIFE_MS_MIN: number = 60_000;
+/** The longest for a node: a quarter of a year is longer than anybody leaves a host alone. */
+export const CERTIFICATE_LIFE_MS_MAX: number = 90 * 24 * 3_600_000;
+/** The longest for an administrator: keys of people lie on machines that nobody watches. */
 export const ADMIN_TTL_MS_MAX: number = 7 * 24 * 3_600_000;
 /** Patterns of secrets that an administrator may bind to services. */
 export const ADMIN_USES_MAX: number = 64;

@@ -20,5 +20,5 @@ export type { Slot, SlotKind } from './keys/slot-file.js';
 export { KeySlots, recoveryDraft, recoveryRows } from './keys/slots.js';
 export type { SlotDraft, SlotTools } from './keys/slots.js';
 export { Manager } from './manager.js';
-export type { ManagerOptions } from './manager.js';
+export type { CertificateDemand, ManagerOptions } from './manager.js';
 export { StepLoop } from './step-loop.js';

@@ -38,6 +38,13 @@ export interface ManagerOptions extends ConsensusOptions {
   readonly dial: (address: string, timeoutMs: number) => Promise<boolean>;
 }
 
+/** What the cluster asks of the certificate of a manager. */
+export interface CertificateDemand {
+  readonly roots: RootDemand;
+  /** Milliseconds that one lives that is issued now. */
+  readonly certificateLifeMs: number;
+}
+
 /** One manager: consensus, the control API, dispatch and identity over one replicated state. */
 export class Manager {
   readonly authority: Authority;
@@ -159,13 +166,15 @@ export class Manager {
   }
 
   /**
-   * Tells which roots this manager is to trust: once there is state, and after each change. Returns
-   * the way to stop.
+   * Tells what the cluster asks of this manager's certificate: once there is state, and after each
+   * change. Returns the way to stop.
    */
-  followRoots(listener: (demand: RootDemand) => void): () => void {
+  followCluster(listener: (demand: CertificateDemand) => void): () => void {
     const tell = (): void => {
-      const demand = rootDemandOf(this.state, this.#options.nodeId);
-      if (demand !== undefined) listener(demand);
+      const roots = rootDemandOf(this.state, this.#options.nodeId);
+      if (roots === undefined) return;
+      const { managerLifeMs } = clusterOf(this.state).settings.certificates;
+      listener({ roots, certificateLifeMs: managerLifeMs });
     };
     tell();
     return this.#consensus.replicated.listen((event) => {

@@ -19,7 +19,6 @@ import {
   root,
   sealedValue,
   serviceSpec,
-  settings,
   taskState,
   tokenFields,
 } from './row-schemas.js';
@@ -107,7 +106,14 @@ const BODIES: Bodies = {
     cluster: fields(without(clusterFields, 'objectVersion')),
     node: fields(without(nodeFields, 'objectVersion')),
   },
-  'cluster.settings': { settings },
+  'cluster.settings': {
+    objectVersion: count,
+    certificates: fields<BodyOf<'cluster.settings'>['certificates']>({
+      managerLifeMs: optional(count),
+      workerLifeMs: optional(count),
+      adminLifeMs: optional(count),
+    }),
+  },
   'ring.rotate': {},
   'ring.offer': { keyId: count, commitment: bytes },
   'ring.activate': { keyId: count },

@@ -2,8 +2,8 @@ import type {
   Actor,
   AdminRow,
   CertificateRow,
+  CertificateSettings,
   ClusterRow,
-  ClusterSettings,
   ManagerRow,
   NodeRow,
   ReceiptRow,
@@ -36,7 +36,15 @@ export type CommandBody =
       readonly cluster: Omit<ClusterRow, 'objectVersion'>;
       readonly node: Omit<NodeRow, 'objectVersion'>;
     }
-  | { readonly kind: 'cluster.settings'; readonly settings: ClusterSettings }
+  | {
+      readonly kind: 'cluster.settings';
+      /** Of the cluster's row when the caller read it; 0: whatever it is. */
+      readonly objectVersion: number;
+      /** What is undefined stays. */
+      readonly certificates: {
+        readonly [Name in keyof CertificateSettings]: number | undefined;
+      };
+    }
   // --- the key ring, in the order of a rotation; only the first is asked for by a person
   | { readonly kind: 'ring.rotate' }
   | { readonly kind: 'ring.offer'; readonly keyId: number; readonly commitment: Uint8Array }

@@ -1,6 +1,6 @@
 import type { CommandResult } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
-import { done, refused } from './scope.js';
+import { done, isStale, refused, stale } from './scope.js';
 
 /** First entry of a cluster: its row and the node that made it. */
 export function createCluster(scope: Scope, command: CommandOf<'cluster.create'>): CommandResult {
@@ -20,7 +20,7 @@ export function createCluster(scope: Scope, command: CommandOf<'cluster.create'>
   return done(scope, { id: command.cluster.id, nodeId: command.node.id });
 }
 
-/** Replaces the settings of the cluster. */
+/** Changes settings of the cluster; they count for what is issued from here on. */
 export function setClusterSettings(
   scope: Scope,
   command: CommandOf<'cluster.settings'>,
@@ -28,7 +28,18 @@ export function setClusterSettings(
   const { tables, journal, index } = scope;
   const row = tables.clusterRow();
   if (row === undefined) return refused('CV_NOT_INITIALIZED', 'the cluster does not exist yet');
-  journal.put(tables.cluster, { ...row, settings: command.settings, objectVersion: index });
+  if (isStale(command.objectVersion, row.objectVersion)) {
+    return stale('the cluster', row.objectVersion);
+  }
+  const { managerLifeMs, workerLifeMs, adminLifeMs } = command.certificates;
+  const known = row.settings.certificates;
+  const certificates = {
+    managerLifeMs: managerLifeMs ?? known.managerLifeMs,
+    workerLifeMs: workerLifeMs ?? known.workerLifeMs,
+    adminLifeMs: adminLifeMs ?? known.adminLifeMs,
+  };
+  const settings = { ...row.settings, certificates };
+  journal.put(tables.cluster, { ...row, settings, objectVersion: index });
   return done(scope, { id: row.id });
 }
 

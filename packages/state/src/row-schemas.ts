@@ -61,6 +61,7 @@ export const settings: Parser<ClusterSettings> = fields<ClusterSettings>({
   certificates: fields<CertificateSettings>({
     managerLifeMs: count,
     workerLifeMs: count,
+    adminLifeMs: count,
   }),
 });
 

@@ -55,10 +55,12 @@ export interface ClusterSettings {
   readonly certificates: CertificateSettings;
 }
 
-/** How long certificates of nodes live. All in milliseconds. */
+/** How long certificates live that are issued from now on. All in milliseconds. */
 export interface CertificateSettings {
   readonly managerLifeMs: number;
   readonly workerLifeMs: number;
+  /** Of an administrator whose maker names no other one. */
+  readonly adminLifeMs: number;
 }
 
 export interface SecretRow {

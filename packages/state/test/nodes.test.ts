@@ -70,15 +70,34 @@ describe('the cluster', () => {
     expect(bench.state.nodeByRaftId(1)?.id).toBe('m1');
   });
 
-  test('has settings once it is there', () => {
-    const certificates = limits.CERTIFICATES_DEFAULT;
-    const times = { heartbeatPeriodMs: 3000, raftTimeScale: 2 };
-    const settings = { secretValueBytesMax: 2048, ...times, certificates };
+  test('has settings once it is there, and keeps those that a change does not name', () => {
+    const certificates = { managerLifeMs: undefined, workerLifeMs: 70_000, adminLifeMs: undefined };
+    const change = { kind: 'cluster.settings', objectVersion: 0, certificates } as const;
     const bench = new Bench();
-    bench.no('CV_NOT_INITIALIZED', { kind: 'cluster.settings', settings });
+    bench.no('CV_NOT_INITIALIZED', change);
     bench.ok(cluster);
-    bench.ok({ kind: 'cluster.settings', settings });
-    expect(bench.state.cluster()?.settings).toEqual(settings);
+    const before = bench.state.cluster()?.settings;
+    bench.ok(change);
+    expect(bench.state.cluster()?.settings).toEqual({
+      ...before,
+      certificates: { ...limits.CERTIFICATES_DEFAULT, workerLifeMs: 70_000 },
+    });
+  });
+
+  test('refuses a change of settings that were read before another change', () => {
+    const bench = new Bench();
+    bench.ok(cluster);
+    const objectVersion = bench.state.cluster()?.objectVersion ?? 0;
+    const lives = { managerLifeMs: 80_000, workerLifeMs: undefined, adminLifeMs: 90_000 };
+    const change = { kind: 'cluster.settings', objectVersion, certificates: lives } as const;
+    bench.ok(change);
+    const after = bench.state.cluster();
+    bench.no('CV_VERSION_STALE', change);
+    expect(bench.state.cluster()).toBe(after);
+    expect(after?.settings.certificates).toMatchObject({
+      managerLifeMs: 80_000,
+      adminLifeMs: 90_000,
+    });
   });
 });
 

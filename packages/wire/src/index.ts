@@ -44,6 +44,10 @@ export type {
   ChallengeResponseInput,
 } from './generated/conclave/v1/ChallengeResponse.js';
 export type { ClusterInfo, ClusterInfoInput } from './generated/conclave/v1/ClusterInfo.js';
+export type {
+  ClusterSettings,
+  ClusterSettingsInput,
+} from './generated/conclave/v1/ClusterSettings.js';
 export type { ClusterStatus, ClusterStatusInput } from './generated/conclave/v1/ClusterStatus.js';
 export type { Committed, CommittedInput } from './generated/conclave/v1/Committed.js';
 export type {
@@ -127,6 +131,10 @@ export type {
   GetServiceRequest,
   GetServiceRequestInput,
 } from './generated/conclave/v1/GetServiceRequest.js';
+export type {
+  GetSettingsRequest,
+  GetSettingsRequestInput,
+} from './generated/conclave/v1/GetSettingsRequest.js';
 export type {
   GetTaskRequest,
   GetTaskRequestInput,
@@ -379,6 +387,10 @@ export type {
   UpdateServiceRequest,
   UpdateServiceRequestInput,
 } from './generated/conclave/v1/UpdateServiceRequest.js';
+export type {
+  UpdateSettingsRequest,
+  UpdateSettingsRequestInput,
+} from './generated/conclave/v1/UpdateSettingsRequest.js';
 export type { WatchEvent, WatchEventInput } from './generated/conclave/v1/WatchEvent.js';
 export type { WatchRequest, WatchRequestInput } from './generated/conclave/v1/WatchRequest.js';
 export type { WriteMark, WriteMarkInput } from './generated/conclave/v1/WriteMark.js';

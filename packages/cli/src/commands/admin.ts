@@ -66,7 +66,10 @@ const CREATE: CommandSpec = {
   options: [
     { flags: '--role <role>', help: ADMIN_ROLES.join(', '), isRepeated: true },
     { flags: '--use <secret>', help: "operators: a secret, 'PREFIX/*' or '*'", isRepeated: true },
-    { flags: '--ttl <duration>', help: 'life of its certificates, up to 7d (12h)' },
+    {
+      flags: '--ttl <duration>',
+      help: 'life of its certificates, up to 7d (setting of the cluster)',
+    },
     { flags: '--request <file>', help: 'a request of `context create`, or - for a pipe' },
     ...DONE_OPTIONS,
   ],

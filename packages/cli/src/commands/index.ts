@@ -12,6 +12,7 @@ import { SECRET_MANAGE_COMMANDS } from './secret-manage.js';
 import { SECRET_CHANGE_COMMANDS } from './secret.js';
 import { SERVICE_CHANGE_COMMANDS } from './service-change.js';
 import { SERVICE_SHOW_COMMANDS, TASK_COMMANDS } from './service-show.js';
+import { SETTINGS_COMMANDS } from './settings.js';
 import { STATUS_COMMAND } from './status.js';
 import { TOKEN_COMMANDS } from './token.js';
 import { UNLOCK_COMMAND } from './unlock.js';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
   ...ADMIN_COMMANDS,
   ...CONTEXT_COMMANDS,
+  ...SETTINGS_COMMANDS,
   ROTATE_RING_COMMAND,
   ROTATE_ROOT_COMMAND,
   STATUS_COMMAND,

@@ -49,7 +49,7 @@ async function create(
   request: CreateAdminRequest,
   call: CallContext,
 ): Promise<CreateAdminResponseInput> {
-  const spec = specOf(request);
+  const spec = specOf(request, clusterOf(deps.state()).settings.certificates.adminLifeMs);
   const publicKey = provenKey(request);
   const asked = { ...spec, publicKey: [...publicKey] };
   const { idempotencyKey } = request;
@@ -66,7 +66,7 @@ async function create(
   throw invalid('idempotency_key', 'was used already');
 }
 
-function specOf(request: CreateAdminRequest): AdminSpec {
+function specOf(request: CreateAdminRequest, lifeMs: number): AdminSpec {
   const { name, uses } = request;
   checkObjectName('administrator', name);
   const roles = ADMIN_ROLES.filter((role) => request.roles.includes(role));
@@ -78,7 +78,7 @@ function specOf(request: CreateAdminRequest): AdminSpec {
   if (uses.length > 0 && !roles.includes('operator')) {
     throw invalid('uses', 'are for the role operator: no other one binds secrets to services');
   }
-  const ttlMs = wholeNumber('ttl_ms', request.ttlMs || limits.ADMIN_TTL_MS_DEFAULT, [
+  const ttlMs = wholeNumber('ttl_ms', request.ttlMs || lifeMs, [
     TTL_MS_MIN,
     limits.ADMIN_TTL_MS_MAX,
   ]);

@@ -1,18 +1,21 @@
 import type { State } from '@conclave/state';
 import type {
   ClusterInfoInput,
+  ClusterSettingsInput,
   ClusterStatusInput,
   CommittedInput,
   ConfirmRecoveryRequest,
   GetClusterInfoRequest,
   GetClusterStatusRequest,
   GetRecoveryRequest,
+  GetSettingsRequest,
   ManagerStatusInput,
   RotateRingRequest,
   RotateRootRequest,
   RecoveryInput,
   StageRecoveryRequest,
   StageRecoveryResponseInput,
+  UpdateSettingsRequest,
   WatchEventInput,
   WatchRequest,
 } from '@conclave/wire';
@@ -23,6 +26,7 @@ import { problemsOf } from './problems.js';
 import { confirmRecovery, getRecovery, stageRecovery } from './recovery.js';
 import { ringStatus, rotateRing } from './ring.js';
 import { rootStatus, rotateRoot } from './root.js';
+import { getSettings, updateSettings } from './settings.js';
 import { watchChanges } from './watch.js';
 
 /** The handlers of the service `Cluster`. */
@@ -32,6 +36,8 @@ export interface ClusterHandlers {
   getStatus(request: GetClusterStatusRequest, call: CallContext): Promise<ClusterStatusInput>;
   rotateRing(request: RotateRingRequest, call: CallContext): Promise<CommittedInput>;
   rotateRoot(request: RotateRootRequest, call: CallContext): Promise<CommittedInput>;
+  getSettings(request: GetSettingsRequest, call: CallContext): Promise<ClusterSettingsInput>;
+  updateSettings(request: UpdateSettingsRequest, call: CallContext): Promise<ClusterSettingsInput>;
   watch(request: WatchRequest, call: CallContext): AsyncGenerator<WatchEventInput, void>;
   getRecovery(request: GetRecoveryRequest, call: CallContext): Promise<RecoveryInput>;
   stageRecovery(
@@ -48,6 +54,8 @@ export function createClusterHandlers(deps: ControlDependencies): ClusterHandler
     getStatus: async () => await Promise.resolve(clusterStatus(deps)),
     rotateRing: (request, call) => rotateRing(deps, request, call),
     rotateRoot: (request, call) => rotateRoot(deps, request, call),
+    getSettings: (request) => getSettings(deps, request),
+    updateSettings: (request, call) => updateSettings(deps, request, call),
     watch: (request, call) => watchChanges(deps, request, call),
     getRecovery: () => getRecovery(deps),
     stageRecovery: (request, call) => stageRecovery(deps, request, call),

@@ -1,3 +1,4 @@
+import { CERTIFICATE_SKEW_MS } from '@conclave/pki';
 import type { NodeRow, State } from '@conclave/state';
 import type { ProblemInput } from '@conclave/wire';
 import { isUnplaced, isWanted } from '../scheduling/task-kinds.js';
@@ -5,8 +6,12 @@ import type { ConsensusStatus } from './status-source.js';
 
 /** Problems of one kind that a status names one by one; the rest is counted in the last one. */
 const PROBLEMS_PER_KIND_MAX = 20;
-/** Milliseconds before its end in which a certificate that was not renewed is a problem. */
-const CERTIFICATE_NOTICE_MS: number = 2 * 3_600_000;
+/**
+ * The last part of its life in which a certificate that was not renewed is a problem; of a long life
+ * at most so many milliseconds. Renewals begin long before.
+ */
+const CERTIFICATE_NOTICE_SHARE = 0.2;
+const CERTIFICATE_NOTICE_MS_MAX: number = 2 * 3_600_000;
 
 /** Nothing else that a removed manager knows is true any more. */
 const REMOVED: ProblemInput = {
@@ -71,7 +76,10 @@ function downProblem(node: NodeRow): ProblemInput {
 }
 
 function isExpiring(node: NodeRow, nowMs: number): boolean {
-  return node.certificate.notAfterMs - nowMs < CERTIFICATE_NOTICE_MS;
+  const { notAfterMs, notBeforeMs } = node.certificate;
+  const lifeMs = notAfterMs - notBeforeMs - CERTIFICATE_SKEW_MS;
+  const noticeMs = Math.min(CERTIFICATE_NOTICE_MS_MAX, lifeMs * CERTIFICATE_NOTICE_SHARE);
+  return notAfterMs - nowMs < noticeMs;
 }
 
 function certificateProblem(node: NodeRow): ProblemInput {

@@ -248,6 +248,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
       managers,
       availability: node?.availability ?? 'active',
       wantedRole: node?.wantedRole ?? '',
+      certificateLifeMs: state.cluster()?.settings.certificates.workerLifeMs ?? 0,
       roots: rootsMessage(rootDemandOf(state, nodeId)),
     };
   }
@@ -259,7 +260,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     let nodesChanged = false;
     for (const change of batch.changes) {
       for (const nodeId of nodesOf(change, state)) touched.add(nodeId);
-      if (change.kind === 'cluster') concernsAll ||= isRootChange(change);
+      if (change.kind === 'cluster') concernsAll ||= isOfAllNodes(change);
       if (change.kind !== 'node') continue;
       this.#onNode(change);
       concernsAll ||= isManagerChange(change);
@@ -329,9 +330,10 @@ function isManagerChange({ before, after }: Extract<Change, { kind: 'node' }>): 
   return left?.clusterAddress !== right?.clusterAddress || left?.membership !== right?.membership;
 }
 
-/** The same when they are to trust other roots. */
-function isRootChange({ before, after }: Extract<Change, { kind: 'cluster' }>): boolean {
-  return before?.rootStep !== after?.rootStep;
+/** The same when they are to trust other roots, or to renew sooner. */
+function isOfAllNodes({ before, after }: Extract<Change, { kind: 'cluster' }>): boolean {
+  const [left, right] = [before, after].map((row) => row?.settings.certificates.workerLifeMs);
+  return before?.rootStep !== after?.rootStep || left !== right;
 }
 
 function rootsMessage(demand: RootDemand | undefined): SessionInfoInput['roots'] {

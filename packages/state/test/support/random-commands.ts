@@ -1,4 +1,3 @@
-import { limits } from '@conclave/kernel';
 import fc from 'fast-check';
 import type {
   BindingSpec,
@@ -297,10 +296,9 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
     case 'admin':
       return adminBody(bench, outline);
     case 'settings': {
-      const certificates = limits.CERTIFICATES_DEFAULT;
-      const times = { heartbeatPeriodMs: b, raftTimeScale: c };
-      const settings = { secretValueBytesMax: a, ...times, certificates };
-      return flag ? recoveryBody(bench, { a, b }) : { kind: 'cluster.settings', settings };
+      const certificates = { managerLifeMs: a, workerLifeMs: undefined, adminLifeMs: c };
+      if (flag) return recoveryBody(bench, { a, b });
+      return { kind: 'cluster.settings', objectVersion: b % 2, certificates };
     }
     case 'ring':
       return ringBody(bench, { a, b });

@@ -68,7 +68,11 @@ function clusterBodies(): CommandBody[] {
         tokenId: '',
       },
     },
-    { kind: 'cluster.settings', settings },
+    {
+      kind: 'cluster.settings',
+      objectVersion: 3,
+      certificates: { managerLifeMs: undefined, workerLifeMs: 60_000, adminLifeMs: 9 },
+    },
     { kind: 'ring.rotate' },
     { kind: 'ring.offer', keyId: 2, commitment: Uint8Array.of(1, 2) },
     { kind: 'ring.activate', keyId: 2 },

@@ -110,6 +110,12 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'secretValueBytesMax', id: 5, type: 'uint32', label: 'one' },
     { name: 'version', id: 6, type: 'string', label: 'one' },
   ],
+  ClusterSettings: [
+    { name: 'objectVersion', id: 1, type: 'uint64', label: 'one' },
+    { name: 'managerCertificateLifeMs', id: 2, type: 'uint64', label: 'one' },
+    { name: 'workerCertificateLifeMs', id: 3, type: 'uint64', label: 'one' },
+    { name: 'adminCertificateLifeMs', id: 4, type: 'uint64', label: 'one' },
+  ],
   ClusterStatus: [
     { name: 'clusterId', id: 1, type: 'string', label: 'one' },
     { name: 'leaderId', id: 2, type: 'string', label: 'one' },
@@ -223,6 +229,8 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   GetServiceRequest: [
     { name: 'service', id: 1, type: 'string', label: 'one' },
     { name: 'stale', id: 2, type: 'bool', label: 'one' },
+  ],
+  GetSettingsRequest: [
   ],
   GetTaskRequest: [
     { name: 'task', id: 1, type: 'string', label: 'one' },
@@ -691,6 +699,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'availability', id: 3, type: 'string', label: 'one' },
     { name: 'roots', id: 4, type: 'Roots', label: 'one' },
     { name: 'wantedRole', id: 5, type: 'string', label: 'one' },
+    { name: 'certificateLifeMs', id: 6, type: 'uint64', label: 'one' },
   ],
   SessionName: [
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },
@@ -859,6 +868,13 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'objectVersion', id: 3, type: 'uint64', label: 'one' },
     { name: 'idempotencyKey', id: 4, type: 'string', label: 'one' },
   ],
+  UpdateSettingsRequest: [
+    { name: 'objectVersion', id: 1, type: 'uint64', label: 'one' },
+    { name: 'managerCertificateLifeMs', id: 2, type: 'uint64', label: 'one' },
+    { name: 'workerCertificateLifeMs', id: 3, type: 'uint64', label: 'one' },
+    { name: 'adminCertificateLifeMs', id: 4, type: 'uint64', label: 'one' },
+    { name: 'idempotencyKey', id: 5, type: 'string', label: 'one' },
+  ],
   WatchEvent: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
     { name: 'action', id: 2, type: 'string', label: 'one' },
@@ -890,6 +906,8 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     GetStatus: { kind: 'unary', request: 'GetClusterStatusRequest', response: 'ClusterStatus' },
     RotateRing: { kind: 'unary', request: 'RotateRingRequest', response: 'Committed' },
     RotateRoot: { kind: 'unary', request: 'RotateRootRequest', response: 'Committed' },
+    GetSettings: { kind: 'unary', request: 'GetSettingsRequest', response: 'ClusterSettings' },
+    UpdateSettings: { kind: 'unary', request: 'UpdateSettingsRequest', response: 'ClusterSettings' },
     Watch: { kind: 'server-stream', request: 'WatchRequest', response: 'WatchEvent' },
     GetRecovery: { kind: 'unary', request: 'GetRecoveryRequest', response: 'Recovery' },
     StageRecovery: { kind: 'unary', request: 'StageRecoveryRequest', response: 'StageRecoveryResponse' },

@@ -10,6 +10,7 @@ import type { BecomeManagerResponse, BecomeManagerResponseInput } from './concla
 import type { ChallengeRequest, ChallengeRequestInput } from './conclave/v1/ChallengeRequest.js';
 import type { ChallengeResponse, ChallengeResponseInput } from './conclave/v1/ChallengeResponse.js';
 import type { ClusterInfo, ClusterInfoInput } from './conclave/v1/ClusterInfo.js';
+import type { ClusterSettings, ClusterSettingsInput } from './conclave/v1/ClusterSettings.js';
 import type { ClusterStatus, ClusterStatusInput } from './conclave/v1/ClusterStatus.js';
 import type { Committed, CommittedInput } from './conclave/v1/Committed.js';
 import type { ConfirmRecoveryRequest, ConfirmRecoveryRequestInput } from './conclave/v1/ConfirmRecoveryRequest.js';
@@ -32,6 +33,7 @@ import type { GetRoleRequest, GetRoleRequestInput } from './conclave/v1/GetRoleR
 import type { GetRoleResponse, GetRoleResponseInput } from './conclave/v1/GetRoleResponse.js';
 import type { GetSecretRequest, GetSecretRequestInput } from './conclave/v1/GetSecretRequest.js';
 import type { GetServiceRequest, GetServiceRequestInput } from './conclave/v1/GetServiceRequest.js';
+import type { GetSettingsRequest, GetSettingsRequestInput } from './conclave/v1/GetSettingsRequest.js';
 import type { GetTaskRequest, GetTaskRequestInput } from './conclave/v1/GetTaskRequest.js';
 import type { InitRequest, InitRequestInput } from './conclave/v1/InitRequest.js';
 import type { InitResponse, InitResponseInput } from './conclave/v1/InitResponse.js';
@@ -106,6 +108,7 @@ import type { UnlockResponse, UnlockResponseInput } from './conclave/v1/UnlockRe
 import type { UpdateNodeRequest, UpdateNodeRequestInput } from './conclave/v1/UpdateNodeRequest.js';
 import type { UpdateSecretRequest, UpdateSecretRequestInput } from './conclave/v1/UpdateSecretRequest.js';
 import type { UpdateServiceRequest, UpdateServiceRequestInput } from './conclave/v1/UpdateServiceRequest.js';
+import type { UpdateSettingsRequest, UpdateSettingsRequestInput } from './conclave/v1/UpdateSettingsRequest.js';
 import type { WatchEvent, WatchEventInput } from './conclave/v1/WatchEvent.js';
 import type { WatchRequest, WatchRequestInput } from './conclave/v1/WatchRequest.js';
 
@@ -121,6 +124,8 @@ export interface Services {
     GetStatus: Method<'unary', GetClusterStatusRequestInput, GetClusterStatusRequest, ClusterStatusInput, ClusterStatus>;
     RotateRing: Method<'unary', RotateRingRequestInput, RotateRingRequest, CommittedInput, Committed>;
     RotateRoot: Method<'unary', RotateRootRequestInput, RotateRootRequest, CommittedInput, Committed>;
+    GetSettings: Method<'unary', GetSettingsRequestInput, GetSettingsRequest, ClusterSettingsInput, ClusterSettings>;
+    UpdateSettings: Method<'unary', UpdateSettingsRequestInput, UpdateSettingsRequest, ClusterSettingsInput, ClusterSettings>;
     Watch: Method<'server-stream', WatchRequestInput, WatchRequest, WatchEventInput, WatchEvent>;
     GetRecovery: Method<'unary', GetRecoveryRequestInput, GetRecoveryRequest, RecoveryInput, Recovery>;
     StageRecovery: Method<'unary', StageRecoveryRequestInput, StageRecoveryRequest, StageRecoveryResponseInput, StageRecoveryResponse>;

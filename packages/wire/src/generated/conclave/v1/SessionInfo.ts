@@ -12,6 +12,10 @@ export interface SessionInfoInput {
    * of the node: "manager" for a worker that was promoted
    */
   'wantedRole'?: (string) | undefined;
+  /**
+   * that certificates of workers are given now
+   */
+  'certificateLifeMs'?: (number) | undefined;
 }
 
 export interface SessionInfo {
@@ -23,4 +27,8 @@ export interface SessionInfo {
    * of the node: "manager" for a worker that was promoted
    */
   'wantedRole': (string);
+  /**
+   * that certificates of workers are given now
+   */
+  'certificateLifeMs': (number);
 }
