@@ -2,29 +2,30 @@ import { platform } from 'node:os';
 import { ConclaveError, createId } from '@conclave/kernel';
 import {
   createFreshKeys,
-  createLocalKey,
   foundCluster,
   isAddress,
   KeySlots,
-  ManagerKeys,
   recoveryDraft,
   recoveryOf,
+  wipeFreshKeys,
 } from '@conclave/manager';
-import type { FreshKeys, SlotDraft } from '@conclave/manager';
+import type { FounderDescription, Founding, SlotDraft } from '@conclave/manager';
 import { generateNodeKey } from '@conclave/pki';
-import { parseToken, SecretBytes } from '@conclave/sealed';
+import { parseToken } from '@conclave/sealed';
 import type { KeyRing, ParsedToken } from '@conclave/sealed';
 import type { InitRequest, InitResponseInput, JoinClusterRequest } from '@conclave/wire';
 import { advertisedAddresses } from './advertise.js';
 import { holdPorts } from './dial.js';
 import type { MemberIdentity } from './identity-file.js';
-import { joinCluster } from './join-cluster.js';
+import { joinCluster, wipeJoined } from './join-cluster.js';
 import type { JoinedHost, JoiningHost } from './join-cluster.js';
 import { LockedMember } from './locked-member.js';
 import type { LockedMemberOptions } from './locked-member.js';
 import { ManagerMember } from './manager-member.js';
 import { WAITS } from './member.js';
 import type { Member, Surroundings } from './member.js';
+import { storeKeys } from './store-keys.js';
+import type { OpenedKeys } from './store-keys.js';
 import { chooseProvider, createAutoSlot, openAtOnce } from './unlock/auto-unlock.js';
 import { checkWorkerHost, WorkerMember } from './worker-member.js';
 
@@ -36,12 +37,6 @@ const FIRST_GENERATION = 1;
 export interface Begun {
   readonly member: Member;
   readonly identity: MemberIdentity;
-}
-
-/** The way to the keys of a manager on this host; the local key is the holder's to wipe. */
-interface OpenedKeys {
-  readonly localKey: SecretBytes;
-  readonly slots: KeySlots;
 }
 
 /** A host that the cluster lists, before it takes up its role. */
@@ -70,10 +65,17 @@ export async function switchRole(
   old: Member,
   joined: JoinedHost,
 ): Promise<Begun> {
-  await old.retire();
   const { identity } = joined;
-  const opened = await storeJoined(joined, { drafts: [], note: '' }, around);
-  await around.identityFile.keepOnly(identity.role);
+  let opened: OpenedKeys | undefined;
+  try {
+    await old.retire();
+    opened = await storeJoined(joined, { drafts: [], note: '' }, around);
+    await around.identityFile.keepOnly(identity.role);
+  } catch (error) {
+    wipeJoined(joined);
+    opened?.localKey.wipe();
+    throw error;
+  }
   return startJoined(around, { identity, opened, notes: [] });
 }
 
@@ -106,16 +108,14 @@ export async function foundMember(
   request: InitRequest,
   around: Surroundings,
 ): Promise<Begun & { readonly answer: InitResponseInput }> {
-  const { clock, random, hostname, version, identityFile, config } = around;
+  const { random, hostname, version, identityFile, config } = around;
   const recovery = { ...recoveryOf(request.recovery), generation: FIRST_GENERATION };
   const { clusterAddress, joinAddress, notes } = advertisedAddresses(request.advertise, config);
   const clusterId = createId(random);
   const nodeId = createId(random);
   const raftId = 1 + random.below(RAFT_ID_BELOW);
-  const { privateKeyPem, spkiDer } = generateNodeKey();
   const rest = await chooseAtRest(request.autoUnlock, around);
-  const keys = createFreshKeys(random);
-  const founding = await foundCluster(
+  const { opened, founding } = await storeFounder(
     {
       clusterId,
       nodeId,
@@ -125,12 +125,10 @@ export async function foundMember(
       version,
       clusterAddress,
       joinAddress,
-      publicKey: spkiDer,
-      keys,
       recovery,
     },
-    clock,
-    random,
+    rest.drafts,
+    around,
   );
   const identity: MemberIdentity = {
     clusterId,
@@ -142,14 +140,8 @@ export async function foundMember(
     crossDer: new Uint8Array(0),
     managers: [],
   };
-  const stored = await storeKeys(around, identity, {
-    fresh: keys,
-    privateKeyPem,
-    ring: founding.ring,
-    drafts: [recoveryDraft(recovery), ...rest.drafts],
-  });
   const member = await ManagerMember.start(around, identity, {
-    ...stored,
+    ...opened,
     founding: founding.body,
   });
   try {
@@ -160,6 +152,34 @@ export async function foundMember(
   }
   const answer = { clusterId, nodeId, clusterAddress, joinAddress, notes: [...notes, rest.note] };
   return { member, identity, answer };
+}
+
+/** Makes and stores what a cluster begins with; open keys stay in the answer only. */
+async function storeFounder(
+  founder: Omit<FounderDescription, 'publicKey' | 'keys'>,
+  drafts: readonly SlotDraft[],
+  { folder, clock, random }: Surroundings,
+): Promise<{ readonly opened: OpenedKeys; readonly founding: Omit<Founding, 'ring'> }> {
+  const { privateKeyPem, spkiDer } = generateNodeKey();
+  const fresh = createFreshKeys(random);
+  let ring: KeyRing | undefined;
+  try {
+    const described = { ...founder, publicKey: spkiDer, keys: fresh };
+    const founding = await foundCluster(described, clock, random);
+    ring = founding.ring;
+    const opened = await storeKeys(folder, founder, {
+      fresh,
+      privateKeyPem,
+      ring,
+      drafts: [recoveryDraft(founder.recovery), ...drafts],
+      tools: { clock, random },
+    });
+    return { opened, founding };
+  } finally {
+    privateKeyPem.fill(0);
+    wipeFreshKeys(fresh);
+    ring?.wipe();
+  }
 }
 
 /**
@@ -247,21 +267,29 @@ async function atRestOf(
 /** Keys first: an identity without them could never start, and the cluster lists it already. */
 async function storeJoined(
   joined: JoinedHost,
-  rest: AtRest,
-  around: Surroundings,
+  { drafts }: AtRest,
+  { folder, identityFile, clock, random }: Surroundings,
 ): Promise<OpenedKeys | undefined> {
   const { identity, privateKeyPem, fresh, recovery } = joined;
+  let opened: OpenedKeys | undefined;
   try {
     if (fresh === undefined || recovery === undefined) {
-      await around.identityFile.create(identity, privateKeyPem);
+      await identityFile.create(identity, privateKeyPem);
       return undefined;
     }
-    const drafts = [recoveryDraft(recovery), ...rest.drafts];
-    const opened = await storeKeys(around, identity, { fresh, privateKeyPem, drafts });
-    await around.identityFile.write(identity);
+    opened = await storeKeys(folder, identity, {
+      fresh,
+      privateKeyPem,
+      drafts: [recoveryDraft(recovery), ...drafts],
+      tools: { clock, random },
+    });
+    await identityFile.write(identity);
     return opened;
+  } catch (error) {
+    opened?.localKey.wipe();
+    throw error;
   } finally {
-    privateKeyPem.fill(0);
+    wipeJoined(joined);
   }
 }
 
@@ -279,32 +307,4 @@ async function chooseAtRest(autoUnlock: string, around: Surroundings): Promise<A
   const provider = await chooseProvider(autoUnlock, around);
   const { draft, note } = await createAutoSlot(provider, around.random);
   return { drafts: [draft], note };
-}
-
-/** Stores the keys of a new manager; the local key in the answer is the caller's. */
-async function storeKeys(
-  around: Surroundings,
-  { clusterId, nodeId }: MemberIdentity,
-  made: {
-    readonly fresh: FreshKeys;
-    readonly privateKeyPem: Uint8Array;
-    readonly ring?: KeyRing;
-    readonly drafts: readonly SlotDraft[];
-  },
-): Promise<OpenedKeys> {
-  const { folder, random } = around;
-  const owner = { clusterId, nodeId };
-  const localKey = createLocalKey(random);
-  const tlsKey = SecretBytes.take(Uint8Array.from(made.privateKeyPem));
-  const parts = { fresh: made.fresh, tlsKey, localKey: localKey.copy() };
-  const keys = await ManagerKeys.create(folder, owner, parts, random);
-  try {
-    if (made.ring !== undefined) await keys.saveRing(made.ring);
-    const { drafts } = made;
-    const slots = await KeySlots.create(folder, owner, { localKey, drafts, tools: around });
-    return { localKey, slots };
-  } finally {
-    tlsKey.wipe();
-    keys.wipe();
-  }
 }

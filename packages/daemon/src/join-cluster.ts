@@ -1,6 +1,11 @@
 import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import type { Clock, Random, Timers } from '@conclave/kernel';
-import { createFreshKeys, encodeJoinTranscript, recoveryOf } from '@conclave/manager';
+import {
+  createFreshKeys,
+  encodeJoinTranscript,
+  recoveryOf,
+  wipeFreshKeys,
+} from '@conclave/manager';
 import type { FreshKeys } from '@conclave/manager';
 import { generateNodeKey, proveKey, rootPin, verifyChain } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
@@ -38,6 +43,12 @@ export interface JoinedHost {
   readonly recovery: ReturnType<typeof recoveryOf> | undefined;
   /** Nothing is served to this host before an administrator has approved it. */
   readonly waitsForApproval: boolean;
+}
+
+/** Overwrites what a new member holds that is stored by now, or never will be. */
+export function wipeJoined({ privateKeyPem, fresh }: JoinedHost): void {
+  privateKeyPem.fill(0);
+  if (fresh !== undefined) wipeFreshKeys(fresh);
 }
 
 /** The surroundings of a join. */
@@ -122,8 +133,7 @@ async function joinThrough(
   } catch (error) {
     // Keys of a host that nobody admitted.
     key.privateKeyPem.fill(0);
-    fresh?.static.privateKey.wipe();
-    fresh?.signing.privateKey.wipe();
+    if (fresh !== undefined) wipeFreshKeys(fresh);
     throw error;
   }
 }

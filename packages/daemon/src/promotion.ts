@@ -1,5 +1,10 @@
 import { ConclaveError, equalBytes, required } from '@conclave/kernel';
-import { createFreshKeys, encodePromotionTranscript, recoveryOf } from '@conclave/manager';
+import {
+  createFreshKeys,
+  encodePromotionTranscript,
+  recoveryOf,
+  wipeFreshKeys,
+} from '@conclave/manager';
 import {
   encodeRenewTranscript,
   generateNodeKey,
@@ -72,8 +77,7 @@ export async function obtainManagerRole(
     };
   } catch (error) {
     key.privateKeyPem.fill(0);
-    fresh.static.privateKey.wipe();
-    fresh.signing.privateKey.wipe();
+    wipeFreshKeys(fresh);
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock, Random } from '@conclave/kernel';
 import { limits } from '@conclave/kernel';
 import { createRoot } from '@conclave/pki';
-import { KeyRing, SecretBytes } from '@conclave/sealed';
+import { KeyRing, SecretBytes, spend } from '@conclave/sealed';
 import type { CertificateRow, ClusterRow, CommandBody, RecoveryRow } from '@conclave/state';
 import { Issuer, rootSerial } from './identity/issuer.js';
 import type { FreshKeys } from './keys/manager-keys.js';
@@ -35,15 +35,31 @@ export interface Founding {
   readonly body: Extract<CommandBody, { kind: 'cluster.create' }>;
 }
 
-/** Makes a cluster: root, ring, the founder's certificate and the first entry. Stores nothing. */
+/**
+ * Makes a cluster: root, ring, the founder's certificate and the first entry. Stores nothing. The ring
+ * is the caller's to wipe.
+ */
 export async function foundCluster(
   founder: FounderDescription,
   clock: Clock,
   random: Random,
 ): Promise<Founding> {
+  const ring = KeyRing.create(random);
+  try {
+    return await foundWith(ring, founder, { clock, random });
+  } catch (error) {
+    ring.wipe();
+    throw error;
+  }
+}
+
+async function foundWith(
+  ring: KeyRing,
+  founder: FounderDescription,
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+): Promise<Founding> {
   const { nodeId } = founder;
   const now = clock.now();
-  const ring = KeyRing.create(random);
   const cluster = await createClusterRow(founder, ring, { now, random });
   const issued = await new Issuer(clock, random).issue({ ...cluster, objectVersion: 0 }, ring, {
     nodeId,
@@ -68,9 +84,10 @@ async function createClusterRow(
   { now, random }: { readonly now: number; readonly random: Random },
 ): Promise<Omit<ClusterRow, 'objectVersion'>> {
   const root = await createRoot({ clusterId, now, random });
-  const key = SecretBytes.take(root.privateKeyPkcs8);
-  const rootKeySealed = ring.sealCaKey({ clusterId, serial: rootSerial(FIRST_ROOT), key, random });
-  key.wipe();
+  const place = { clusterId, serial: rootSerial(FIRST_ROOT), random };
+  const rootKeySealed = spend(SecretBytes.take(root.privateKeyPkcs8), (key) =>
+    ring.sealCaKey({ ...place, key }),
+  );
   return {
     id: clusterId,
     createdAtMs: now,

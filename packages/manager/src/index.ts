@@ -11,7 +11,12 @@ export type { OwnRole } from './identity/own-role.js';
 export { encodePromotionTranscript } from './identity/promotion-transcript.js';
 export type { PromotionTranscript } from './identity/promotion-transcript.js';
 export type { FileVault } from './keys/file-vault.js';
-export { createFreshKeys, createLocalKey, ManagerKeys } from './keys/manager-keys.js';
+export {
+  createFreshKeys,
+  createLocalKey,
+  ManagerKeys,
+  wipeFreshKeys,
+} from './keys/manager-keys.js';
 export type { FreshKeys, KeyOwner, NewKeys } from './keys/manager-keys.js';
 export type { RootDemand } from './keys/root-demand.js';
 export { recoveryMessage, recoveryOf } from './keys/recovery-message.js';

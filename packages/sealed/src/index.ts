@@ -39,7 +39,7 @@ export {
   recoveryId,
 } from './recovery-text.js';
 export type { RecoveryText, SharePlace } from './recovery-text.js';
-export { SecretBytes } from './secret-bytes.js';
+export { spend, SecretBytes } from './secret-bytes.js';
 export {
   agentHello,
   agentOpen,

@@ -9,6 +9,7 @@ import {
   sealEnvelope,
   SecretBytes,
   signingPublicKey,
+  spend,
   unsealEnvelope,
 } from '@conclave/sealed';
 import type { RecipientKeyPair, SigningKey } from '@conclave/sealed';
@@ -32,6 +33,12 @@ export interface KeyOwner {
 export interface FreshKeys {
   readonly static: RecipientKeyPair;
   readonly signing: SigningKey;
+}
+
+/** Overwrites keys that are of no use any more; may be called again. */
+export function wipeFreshKeys(keys: FreshKeys): void {
+  keys.static.privateKey.wipe();
+  keys.signing.privateKey.wipe();
 }
 
 /** New static and signing keys of a manager. */
@@ -92,7 +99,10 @@ export class ManagerKeys {
     this.#ring = fields.ring;
   }
 
-  /** Stores the keys of a new manager; the local key is this object's from now on. */
+  /**
+   * Stores the keys of a new manager. They are this object's from now on, the local key too; when
+   * they cannot be stored they are wiped.
+   */
   static async create(
     vault: FileVault,
     owner: KeyOwner,
@@ -102,24 +112,16 @@ export class ManagerKeys {
     const { fresh, localKey } = made;
     const storageKey = SecretBytes.random(random, KEY_BYTES);
     const tlsKey = made.tlsKey.copy();
-    const packed = packSecrets([
-      fresh.static.privateKey,
-      fresh.signing.privateKey,
-      storageKey,
-      tlsKey,
-    ]);
-    const sealed = sealEnvelope({
-      purpose: PURPOSE.localKeyFile,
-      key: localKey,
-      keyId: FILE_KEY_ID,
-      fields: [owner.clusterId, owner.nodeId],
-      plaintext: packed,
-      random,
-    });
-    packed.wipe();
-    await vault.write(LOCAL_FILE, sealed);
     const ring = undefined;
-    return new ManagerKeys({ fresh, tlsKey, storageKey, vault, owner, localKey, random, ring });
+    const fields = { fresh, tlsKey, storageKey, vault, owner, localKey, random, ring };
+    const keys = new ManagerKeys(fields);
+    try {
+      await vault.write(LOCAL_FILE, keys.#sealLocal());
+      return keys;
+    } catch (error) {
+      keys.wipe();
+      throw error;
+    }
   }
 
   /**
@@ -176,20 +178,14 @@ export class ManagerKeys {
     });
   }
 
-  /** Stores and uses another ring; the one before is wiped. */
+  /** Stores and uses another ring; of it and the one before, that which is not used is wiped. */
   async saveRing(ring: KeyRing): Promise<void> {
-    const encoded = ring.encode();
-    const sealed = sealEnvelope({
-      purpose: PURPOSE.ringFile,
-      key: this.localKey,
-      keyId: FILE_KEY_ID,
-      // The generation is inside the ring too; here it is not known before opening.
-      fields: [this.#owner.clusterId, this.#owner.nodeId, 0],
-      plaintext: encoded,
-      random: this.#random,
-    });
-    encoded.wipe();
-    await this.#vault.write(RING_FILE, sealed);
+    try {
+      await this.#vault.write(RING_FILE, this.#sealRing(ring));
+    } catch (error) {
+      if (this.#ring !== ring) ring.wipe();
+      throw error;
+    }
     if (this.#ring !== ring) this.#ring?.wipe();
     this.#ring = ring;
   }
@@ -202,6 +198,41 @@ export class ManagerKeys {
     this.storageKey.wipe();
     this.localKey.wipe();
     this.#ring?.wipe();
+  }
+
+  #sealLocal(): Uint8Array {
+    const { clusterId, nodeId } = this.#owner;
+    const packed = packSecrets([
+      this.static.privateKey,
+      this.signing.privateKey,
+      this.storageKey,
+      this.tlsKey,
+    ]);
+    return spend(packed, (plaintext) =>
+      sealEnvelope({
+        purpose: PURPOSE.localKeyFile,
+        key: this.localKey,
+        keyId: FILE_KEY_ID,
+        fields: [clusterId, nodeId],
+        plaintext,
+        random: this.#random,
+      }),
+    );
+  }
+
+  #sealRing(ring: KeyRing): Uint8Array {
+    const { clusterId, nodeId } = this.#owner;
+    return spend(ring.encode(), (plaintext) =>
+      sealEnvelope({
+        purpose: PURPOSE.ringFile,
+        key: this.localKey,
+        keyId: FILE_KEY_ID,
+        // The generation is inside the ring too; here it is not known before opening.
+        fields: [clusterId, nodeId, 0],
+        plaintext,
+        random: this.#random,
+      }),
+    );
   }
 }
 
@@ -218,11 +249,7 @@ function openLocalFile(
     fields: [owner.clusterId, owner.nodeId],
     envelope,
   });
-  try {
-    return unpackSecrets(packed, LOCAL_SECRET_COUNT);
-  } finally {
-    packed.wipe();
-  }
+  return spend(packed, (whole) => unpackSecrets(whole, LOCAL_SECRET_COUNT));
 }
 
 function openRing(envelope: Uint8Array, key: SecretBytes, owner: KeyOwner): KeyRing {
@@ -233,11 +260,7 @@ function openRing(envelope: Uint8Array, key: SecretBytes, owner: KeyOwner): KeyR
     fields: [owner.clusterId, owner.nodeId, 0],
     envelope,
   });
-  try {
-    return KeyRing.decode(encoded);
-  } finally {
-    encoded.wipe();
-  }
+  return spend(encoded, (whole) => KeyRing.decode(whole));
 }
 
 async function need(vault: FileVault, name: string): Promise<Uint8Array> {
