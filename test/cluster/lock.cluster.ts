@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually, LeakScanner } from '@conclave/testing';
@@ -52,6 +52,21 @@ const stateOf = (host: Host, state: string): Promise<Local> =>
     throw new Error(`${local.state} ${local.message}`);
   });
 
+/** TCP ports on which a process listens, by the tables of the kernel. */
+async function listeningPorts(pid: number): Promise<number[]> {
+  const links = (await readdir(`/proc/${pid}/fd`)).map((fd) =>
+    readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''),
+  );
+  const own = new Set(await Promise.all(links));
+  const tables = ['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8'));
+  return (await Promise.all(tables))
+    .flatMap((table) => table.split('\n'))
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , , state, , , , , , inode]) => state === '0A' && own.has(`socket:[${inode}]`))
+    .map(([, local = '']) => Number.parseInt(local.split(':')[1] ?? '', 16))
+    .sort((left, right) => left - right);
+}
+
 /** True after so many milliseconds: what a kill is aimed at has no event to wait for. */
 function waits(delayMs: number): () => true | undefined {
   const end = performance.now() + delayMs;
@@ -104,6 +119,12 @@ describe('a manager that restarts', () => {
       });
     }
     expect(refusalOf(await follower.conclave(['init']))).toMatchObject({ code: 65 });
+  });
+
+  test('listens on no port', async () => {
+    const open = cluster.managers.filter((host) => host !== follower)[0] as Host;
+    expect(await listeningPorts(open.pid)).toEqual([7420, 7421]);
+    expect(await listeningPorts(follower.pid)).toEqual([]);
   });
 
   test('stays locked for a malformed key and for one of another cluster', async () => {

@@ -1,26 +1,27 @@
-import { connect as connectHttp2 } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { createRoot, issueCertificate, generateNodeKey, toPem } from '@conclave/pki';
+import { ADMIN_ROLES } from '@conclave/kernel';
 import { AUTHORISATION } from '@conclave/transport';
 import type { Caller, ListenerKind, TlsIdentity } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
-import type { AnyMethod } from '@conclave/wire';
+import { ABSENT, attempt, LEAVE, METHODS, openSession, PATHS } from './matrix-calls.js';
+import type { Answer } from './matrix-calls.js';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM } from '../src/platform.js';
 import { PURPOSE_BYTE, resigned, withPurpose } from './other-certificates.js';
 import { nodeIdOf, RealManager, serialOf } from './real-manager.js';
 
-// Some 3 000 calls over real sockets, on a machine that may be busy.
+// Attack rows A01, A03, A13 and A19. Some 5 000 calls over real sockets, on a machine that may be busy.
 jest.setTimeout(240_000);
 
 /** How a call ends, as its caller sees it. */
 type Verdict = 'served' | 'forbidden' | 'unauthenticated' | 'unknown method' | 'no connection';
 
 /** What an identity is, by the policy. */
-type Standing = Caller | 'unauthenticated' | 'forbidden' | 'no connection';
+type Standing = Caller | readonly Caller[] | 'unauthenticated' | 'forbidden' | 'no connection';
 
 interface Identity {
   readonly name: string;
@@ -35,92 +36,25 @@ const HOUR_MS = 3_600_000;
 const FORGED = 'worker that was certified as manager with its serial';
 const FORWARDING = { 'conclave-forwarded-for': 'admin:local' };
 
-/** Every method of the product, and some that are not there. */
-const METHODS: readonly AnyMethod[] = Object.values(loadWire()).flatMap((service) =>
-  Object.values(service as Record<string, AnyMethod>),
-);
-const ABSENT = [
-  '/conclave.v1.Secrets/Reveal',
-  '/conclave.v1.Cluster/getinfo',
-  '/conclave.v1.Unknown/Call',
-  '/grpc.health.v1.Health/Check',
-  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
-  '/grpc.channelz.v1.Channelz/GetServers',
-];
-/** The last call of an identity, because it ends it. */
-const LEAVE = '/conclave.v1.Identity/Leave';
-const PATHS = [
-  ...METHODS.map(({ path }) => path).filter((path) => path !== LEAVE),
-  ...ABSENT,
-  LEAVE,
-];
-
-/** Calls that an empty message would make last, or make do something: they get a wrong one. */
-const WRONG: Readonly<Record<string, Uint8Array>> = {
-  '/conclave.v1.Cluster/Watch': loadWire().Cluster.Watch.encodeRequest({ kinds: ['none'] }),
-  '/conclave.v1.Cluster/RotateRing': Buffer.of(0xff),
-};
-
-/** An empty message, which does nothing, or one that cannot be read. */
-function messageFor(path: string): Buffer {
-  const message = WRONG[path] ?? Buffer.alloc(0);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
-}
-
 const GATE_WORDS = new Set([
   'this identity may not make this call',
   'this host waits for approval',
 ]);
 
-function verdictOf(heads: Readonly<Record<string, unknown>>): Verdict {
-  switch (heads['grpc-status']) {
+function verdictOf({ status, message }: Answer): Verdict {
+  switch (status) {
     case undefined:
       return 'no connection';
-    case '12':
+    case 12:
       return 'unknown method';
-    case '16':
+    case 16:
       return 'unauthenticated';
-    case '7':
+    case 7:
       // The words of the gate: a handler may forbid something too, when it was reached.
-      return GATE_WORDS.has(decodeURIComponent(String(heads['grpc-message'])))
-        ? 'forbidden'
-        : 'served';
+      return GATE_WORDS.has(message) ? 'forbidden' : 'served';
     default:
       return 'served';
   }
-}
-
-function attempt(
-  session: ClientHttp2Session,
-  path: string,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Verdict> {
-  return new Promise((resolve) => {
-    if (session.destroyed) {
-      resolve('no connection');
-      return;
-    }
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': path,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      ...headers,
-    });
-    const heads: Record<string, unknown> = {};
-    const take = (received: object): void => void Object.assign(heads, received);
-    stream.on('response', take);
-    stream.on('trailers', take);
-    stream.on('error', () => undefined);
-    stream.once('data', () => {
-      heads['grpc-status'] ??= '0';
-    });
-    stream.resume();
-    stream.once('close', () => resolve(verdictOf(heads)));
-    stream.end(messageFor(path));
-  });
 }
 
 function expectedOf(listener: ListenerKind, path: string, standing: Standing): Verdict {
@@ -130,7 +64,9 @@ function expectedOf(listener: ListenerKind, path: string, standing: Standing): V
   if (standing === 'unauthenticated') return standing;
   // The entry that takes a worker out ends this very call; that it was written is looked at below.
   if (path === LEAVE && standing === 'worker') return 'unauthenticated';
-  return standing !== 'forbidden' && row.includes(standing) ? 'served' : 'forbidden';
+  if (standing === 'forbidden') return standing;
+  const callers: readonly Caller[] = typeof standing === 'string' ? [standing] : standing;
+  return callers.some((caller) => row.includes(caller)) ? 'served' : 'forbidden';
 }
 
 let manager: RealManager;
@@ -162,6 +98,10 @@ async function makeIdentities(real: RealManager): Promise<readonly Identity[]> {
   ];
   await real.admin.unary(loadWire().Nodes.SetRole, { node: demoted.nodeId, role: 'worker' });
   await real.admin.unary(loadWire().Nodes.Remove, { node: removed.nodeId, force: true });
+  const admins = await Promise.all(ADMIN_ROLES.map((role) => real.administrator(role, [role])));
+  const both = await real.administrator('both', ['viewer', 'secret-writer']);
+  const revoked = await real.administrator('revoked', ['admin']);
+  await real.admin.unary(loadWire().Admins.Revoke, { admin: 'revoked' });
   const now = SYSTEM_CLOCK.now();
   const named = {
     subject: { kind: 'node', role: 'worker', id: third.nodeId },
@@ -283,6 +223,22 @@ async function makeIdentities(real: RealManager): Promise<readonly Identity[]> {
       tls: (await real.join('worker', true)).tls,
       standing: 'forbidden',
     },
+    { name: 'revoked administrator', tls: revoked, standing: 'unauthenticated' },
+    {
+      name: 'expired administrator',
+      tls: await real.certify({
+        subject: { kind: 'admin', id: nodeIdOf(both) },
+        serial: serialOf(both),
+        notBefore: now - HOUR_MS,
+        notAfter: now - 1_000,
+      }),
+      standing: 'no connection',
+    },
+    ...admins.map((tls, place) => {
+      const role = ADMIN_ROLES[place] ?? 'viewer';
+      return { name: `administrator: ${role}`, tls, standing: role };
+    }),
+    { name: 'administrator of two roles', tls: both, standing: ['viewer', 'secret-writer'] },
     { name: 'worker', tls: worker.tls, standing: 'worker' },
     { name: 'other worker', tls: other.tls, standing: 'worker' },
     {
@@ -322,9 +278,7 @@ function tlsOptions(port: number, number: number, tls: TlsIdentity | undefined):
 
 function open(options: ConnectionOptions | string): ClientHttp2Session {
   const socket = typeof options === 'string' ? connectTcp(options) : connectTls(options);
-  const session = connectHttp2('https://x', { createConnection: () => socket });
-  socket.on('error', () => undefined);
-  session.on('error', () => undefined);
+  const session = openSession(socket);
   session.once('close', () => sessions.delete(session));
   sessions.add(session);
   return session;
@@ -338,7 +292,7 @@ async function rowOf(
   const row: Record<string, Verdict> = {};
   let session = connect();
   for (const path of PATHS) {
-    row[path] = await attempt(session, path, headers);
+    row[path] = verdictOf(await attempt(session, path, { headers }));
     size += 1;
     if (row[path] === 'no connection') {
       session.destroy();

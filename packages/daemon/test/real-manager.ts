@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createId, SILENT_LOGGER } from '@conclave/kernel';
+import type { AdminRole } from '@conclave/kernel';
 import {
   createFreshKeys,
   createLocalKey,
@@ -12,7 +13,13 @@ import {
   recoveryDraft,
 } from '@conclave/manager';
 import type { Founding } from '@conclave/manager';
-import { generateNodeKey, identityOf, issueCertificate } from '@conclave/pki';
+import {
+  encodeAdminTranscript,
+  generateNodeKey,
+  identityOf,
+  issueCertificate,
+  proveKey,
+} from '@conclave/pki';
 import type { CertificateSubject } from '@conclave/pki';
 import { createRecoveryKit, openSealed, parseToken, SecretBytes } from '@conclave/sealed';
 import { listenLocal, openLocalChannel } from '@conclave/transport';
@@ -170,6 +177,15 @@ export class RealManager {
     } finally {
       token.seed.wipe();
     }
+  }
+
+  /** What an administrator presents that `admin create` has made. */
+  async administrator(name: string, roles: readonly AdminRole[]): Promise<TlsIdentity> {
+    const { privateKeyPem, spkiDer: publicKey } = generateNodeKey();
+    const proof = proveKey(privateKeyPem, encodeAdminTranscript(name, publicKey));
+    const asked = { name, roles: [...roles], publicKey, proof };
+    const { certificate } = await this.admin.unary(loadWire().Admins.Create, asked);
+    return this.present(certificate, privateKeyPem);
   }
 
   /** A certificate under the root of this cluster that its issuer would not have made. */
