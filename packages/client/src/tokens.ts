@@ -1,7 +1,8 @@
 import { required } from '@conclave/kernel';
-import { SecretBytes } from '@conclave/sealed';
+import { createSigningKey, encodeToken, openSealed, TOKEN_ID_BYTES } from '@conclave/sealed';
+import type { SecretBytes } from '@conclave/sealed';
 import { loadWire } from '@conclave/wire';
-import type { Committed, CreateTokenResponse, Token } from '@conclave/wire';
+import type { Committed, Token } from '@conclave/wire';
 import { readStream, write } from './calls.js';
 import type { CallOptions, ClientContext, WriteOptions } from './context.js';
 
@@ -19,7 +20,7 @@ export interface TokenSpec {
 /** A token that was just made. */
 export interface CreatedToken {
   readonly token: Token;
-  /** The token itself, ASCII: a credential that the cluster cannot show again. Wipe it. */
+  /** The token itself, ASCII: a credential that was made here and that nobody else has. Wipe it. */
   readonly text: SecretBytes;
   /** Where it can be used, `host:port`. */
   readonly joinAddresses: readonly string[];
@@ -28,36 +29,50 @@ export interface CreatedToken {
 
 /** Join tokens. */
 export interface TokensApi {
+  /** Makes the token here; the cluster gets its id and public key. */
   create(spec: TokenSpec, options?: WriteOptions): Promise<CreatedToken>;
   list(options?: CallOptions): AsyncIterable<Token>;
   /** @throws CV_TOKEN_NOT_FOUND */
   revoke(id: string, options?: WriteOptions): Promise<Committed>;
 }
 
-function createdToken(response: CreateTokenResponse): CreatedToken {
-  const { index, joinAddresses, text } = response;
-  return {
-    token: required(response.token, 'the created token'),
-    text: SecretBytes.take(text),
-    joinAddresses,
-    index,
-  };
+async function createToken(
+  context: ClientContext,
+  spec: TokenSpec,
+  options: WriteOptions,
+): Promise<CreatedToken> {
+  await openSealed();
+  const { role } = spec;
+  const id = context.random.bytes(TOKEN_ID_BYTES);
+  const { privateKey: seed, publicKey } = createSigningKey(context.random);
+  try {
+    const request = (key: string) => ({
+      role,
+      uses: spec.uses ?? 0,
+      ttlMs: spec.ttlMs ?? 0,
+      needsApproval: spec.needsApproval ?? false,
+      id,
+      publicKey,
+      idempotencyKey: key,
+    });
+    const method = loadWire().Tokens.Create;
+    const { index, joinAddresses, pin, token } = await write(context, { method, request }, options);
+    return {
+      token: required(token, 'the created token'),
+      text: encodeToken({ role, pin, id, seed }),
+      joinAddresses,
+      index,
+    };
+  } finally {
+    seed.wipe();
+  }
 }
 
 /** Join tokens over `context`'s port. */
 export function createTokensApi(context: ClientContext): TokensApi {
   const wire = loadWire().Tokens;
   return {
-    create: async (spec, options = {}) => {
-      const request = (key: string) => ({
-        role: spec.role,
-        uses: spec.uses ?? 0,
-        ttlMs: spec.ttlMs ?? 0,
-        needsApproval: spec.needsApproval ?? false,
-        idempotencyKey: key,
-      });
-      return createdToken(await write(context, { method: wire.Create, request }, options));
-    },
+    create: (spec, options = {}) => createToken(context, spec, options),
     list: (options = {}) => readStream(context, { method: wire.List, request: {} }, options),
     revoke: (id, options = {}) => {
       const request = (key: string) => ({ id, idempotencyKey: key });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ConclaveError } from '@conclave/kernel';
-import { SecretBytes } from '@conclave/sealed';
+import { openSealed, parseToken, SecretBytes, signingPublicKey } from '@conclave/sealed';
 import { collect, stage } from './support/fake-port.js';
 
 const answer = (): unknown => ({});
@@ -75,17 +75,21 @@ describe('tasks, nodes and tokens', () => {
     ]);
   });
 
-  test('the text of a new token is secret bytes, and the message is wiped', async () => {
-    const text = Buffer.from(new ArrayBuffer(4));
-    text.write('cvj1');
-    const { client, time } = stage({
-      'Tokens/Create': () => ({ token: { id: 'i' }, text, joinAddresses: ['h:1'], index: 9 }),
+  test('a new token is made here: its seed is in no message', async () => {
+    const pin = new Uint8Array(32).fill(7);
+    const { attempts, client, time } = stage({
+      'Tokens/Create': () => ({ token: { id: 'i' }, pin, joinAddresses: ['h:1'], index: 9 }),
     });
+    await openSealed();
     const created = await time.finish(client.tokens.create({ role: 'worker', uses: 2, ttlMs: 5 }));
-    expect(created.text.use((view) => new TextDecoder().decode(view))).toBe('cvj1');
-    expect([...text]).toEqual([0, 0, 0, 0]);
-    expect(JSON.stringify(created)).not.toContain('cvj1');
     expect(created).toMatchObject({ token: { id: 'i' }, joinAddresses: ['h:1'], index: 9 });
+    const token = parseToken(created.text.use((view) => Uint8Array.from(view)));
+    expect(token).toMatchObject({ role: 'worker', pin });
+    const [sent] = attempts.map(({ request }) => request);
+    expect(sent).toMatchObject({ id: token.id, publicKey: signingPublicKey(token.seed) });
+    const seed = token.seed.use((view) => [...view]);
+    expect(Object.values(sent ?? {})).not.toContainEqual(Uint8Array.from(seed));
+    expect(JSON.stringify(created)).not.toContain('cvj1');
   });
 });
 

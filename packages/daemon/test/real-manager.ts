@@ -21,7 +21,14 @@ import {
   proveKey,
 } from '@conclave/pki';
 import type { CertificateSubject } from '@conclave/pki';
-import { createRecoveryKit, openSealed, parseToken, SecretBytes } from '@conclave/sealed';
+import {
+  createRecoveryKit,
+  createSigningKey,
+  openSealed,
+  SecretBytes,
+  TOKEN_ID_BYTES,
+} from '@conclave/sealed';
+import type { ParsedToken } from '@conclave/sealed';
 import { listenLocal, openLocalChannel } from '@conclave/transport';
 import type { Channel, Listener, TlsIdentity } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -154,8 +161,11 @@ export class RealManager {
     role: 'worker' | 'manager',
     needsApproval = false,
   ): Promise<{ nodeId: string; tls: TlsIdentity }> {
-    const created = await this.admin.unary(loadWire().Tokens.Create, { role, needsApproval });
-    const token = parseToken(created.text);
+    const { publicKey, privateKey: seed } = createSigningKey(SYSTEM_RANDOM);
+    const id = SYSTEM_RANDOM.bytes(TOKEN_ID_BYTES);
+    const asked = { role, needsApproval, id, publicKey };
+    const { pin } = await this.admin.unary(loadWire().Tokens.Create, asked);
+    const token: ParsedToken = { role, pin, id, seed };
     try {
       const joined = await joinCluster(
         `${this.host}:${JOIN_PORT}`,

@@ -56,7 +56,13 @@ export type {
   SessionBinding,
   SessionHello,
 } from './session.js';
-export { createSigningKey, sign, signingPublicKey, verify } from './signing.js';
+export {
+  createSigningKey,
+  sign,
+  SIGNING_PUBLIC_KEY_BYTES,
+  signingPublicKey,
+  verify,
+} from './signing.js';
 export type { SigningKey } from './signing.js';
 export { combineShares, SHARE_COUNT_MAX, splitSecret } from './shamir.js';
 export type { Share } from './shamir.js';
@@ -64,7 +70,7 @@ export { openSealed } from './sodium.js';
 export { storageSeal, storageUnseal } from './storage.js';
 export type { StoragePurpose, StorageSealRequest, StorageUnsealRequest } from './storage.js';
 export {
-  createToken,
+  encodeToken,
   parseToken,
   signJoin,
   TOKEN_ID_BYTES,
@@ -72,4 +78,4 @@ export {
   TOKEN_TEXT_LENGTH,
   verifyJoin,
 } from './token.js';
-export type { CreatedToken, ParsedToken, TokenRequest, TokenRole } from './token.js';
+export type { ParsedToken, TokenRole } from './token.js';

@@ -1,10 +1,9 @@
 import { assert, ConclaveError } from '@conclave/kernel';
-import type { Random } from '@conclave/kernel';
 
 import { encodeFields } from './fields.js';
 import { hash } from './hash.js';
 import { equalConstantTime, SecretBytes } from './secret-bytes.js';
-import { createSigningKey, sign, SIGNING_SEED_BYTES, verify } from './signing.js';
+import { sign, SIGNING_SEED_BYTES, verify } from './signing.js';
 import { letterCount, readLetters, writeLetters } from './token-text.js';
 
 /** The role that a token admits to. */
@@ -32,49 +31,33 @@ const CHECK_OFFSET = SEED_OFFSET + letterCount(SIGNING_SEED_BYTES) + 1;
 /** Characters of a token's text. */
 export const TOKEN_TEXT_LENGTH: number = CHECK_OFFSET + letterCount(CHECK_BYTES);
 
-/** Arguments of {@link createToken}. */
-export interface TokenRequest {
-  readonly role: TokenRole;
-  readonly pin: Uint8Array;
-  readonly id: Uint8Array;
-  readonly random: Random;
-}
-
-/** A new token: the text goes to the admin once, the public key to the cluster. */
-export interface CreatedToken {
-  /** ASCII bytes with the seed inside: secret. The caller moves it into SecretBytes or wipes it. */
-  readonly text: Uint8Array;
-  readonly publicKey: Uint8Array;
-}
-
 /** What the text of a token says. */
 export interface ParsedToken {
   readonly role: TokenRole;
   readonly pin: Uint8Array;
   readonly id: Uint8Array;
-  /** Ed25519 seed; the caller wipes it. */
+  /** Ed25519 seed, whose public half the cluster keeps; the caller wipes it. */
   readonly seed: SecretBytes;
 }
 
-/** A join token `cvj1-<w|m>-<pin>-<id>-<seed>-<check>` with a fresh seed. */
-export function createToken({ role, pin, id, random }: TokenRequest): CreatedToken {
+/** The text `cvj1-<w|m>-<pin>-<id>-<seed>-<check>`, ASCII; the seed is lent, not wiped. */
+export function encodeToken({ role, pin, id, seed }: ParsedToken): SecretBytes {
   assert(pin.length === TOKEN_PIN_BYTES, 'a pin has 32 bytes');
   assert(id.length === TOKEN_ID_BYTES, 'a token id has 8 bytes');
-  const { publicKey, privateKey } = createSigningKey(random);
+  assert(seed.size === SIGNING_SEED_BYTES, 'the seed of a token has 32 bytes');
   const text = new Uint8Array(new ArrayBuffer(TOKEN_TEXT_LENGTH));
   text.fill(DASH);
   text.set(PREFIXES[role]);
   writeLetters(text, PIN_OFFSET, pin);
   writeLetters(text, ID_OFFSET, id);
-  privateKey.use((seed) => writeLetters(text, SEED_OFFSET, seed));
-  privateKey.wipe();
+  seed.use((view) => writeLetters(text, SEED_OFFSET, view));
   writeLetters(text, CHECK_OFFSET, checkOf(text));
-  return { text, publicKey };
+  return SecretBytes.adopt(text);
 }
 
 /**
  * Reads the text of a token. Prefer bytes: a string cannot be wiped. Bytes are left as they are.
- * @throws CV_TOKEN_INVALID for anything that `createToken` did not write
+ * @throws CV_TOKEN_INVALID for anything that `encodeToken` did not write
  */
 export function parseToken(text: string | Uint8Array): ParsedToken {
   if (typeof text !== 'string') return parseBytes(text);

@@ -6,7 +6,6 @@ import {
   agentHello,
   agentOpen,
   createRecipientKeyPair,
-  createToken,
   KeyRing,
   managerAccept,
   openFromRecipient,
@@ -21,7 +20,7 @@ import {
   storageUnseal,
 } from '../src/index.js';
 import { DeterministicRandom } from './deterministic-random.js';
-import { ascii, bytesOf, CLUSTER, NODE, secretFrom, secretOf } from './support.js';
+import { ascii, bytesOf, CLUSTER, createToken, NODE, secretFrom, secretOf } from './support.js';
 
 const random = new DeterministicRandom('fuzz');
 const context = ascii('context');

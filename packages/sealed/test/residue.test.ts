@@ -8,7 +8,6 @@ import {
   agentOpen,
   createRecipientKeyPair,
   createSigningKey,
-  createToken,
   hash,
   keyedHash,
   KeyRing,
@@ -36,7 +35,16 @@ import { withScratch } from '../src/sodium.js';
 import { DeterministicRandom } from './deterministic-random.js';
 import { countTraces } from './heap-scan.js';
 import { RecordingRandom } from './recording-random.js';
-import { ascii, bytesOf, CLUSTER, NODE, refusal, SECRET, secretFrom } from './support.js';
+import {
+  ascii,
+  bytesOf,
+  CLUSTER,
+  createToken,
+  NODE,
+  refusal,
+  SECRET,
+  secretFrom,
+} from './support.js';
 
 const random = new RecordingRandom(new DeterministicRandom('residue'));
 const plants: Uint8Array[] = [];

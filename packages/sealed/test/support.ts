@@ -1,4 +1,6 @@
-import { SecretBytes } from '../src/index.js';
+import type { Random } from '@conclave/kernel';
+import { createSigningKey, encodeToken, SecretBytes } from '../src/index.js';
+import type { ParsedToken } from '../src/index.js';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -47,4 +49,18 @@ export function refusal(work: () => unknown): { code: unknown; reason: unknown }
     return { code, reason: details?.['reason'] };
   }
   throw new Error('nothing was thrown');
+}
+
+/** A token with a fresh seed: its text, and what the cluster keeps. */
+export function createToken({
+  random,
+  ...parts
+}: Omit<ParsedToken, 'seed'> & { readonly random: Random }): {
+  readonly text: Uint8Array;
+  readonly publicKey: Uint8Array;
+} {
+  const { publicKey, privateKey: seed } = createSigningKey(random);
+  const text = bytesOf(encodeToken({ ...parts, seed }));
+  seed.wipe();
+  return { text, publicKey };
 }

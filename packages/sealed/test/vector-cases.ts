@@ -4,7 +4,6 @@ import {
   createRecipientKeyPair,
   createRecoveryKit,
   createSigningKey,
-  createToken,
   deliveryFields,
   encodeFields,
   hash,
@@ -27,7 +26,16 @@ import {
 } from '../src/index.js';
 import type { Field, Purpose, RecipientAlgorithm, RecoveryKit } from '../src/index.js';
 import type { DeterministicRandom } from './deterministic-random.js';
-import { ascii, bytesOf, CLUSTER, NODE, SECRET, secretFrom, secretOf } from './support.js';
+import {
+  ascii,
+  bytesOf,
+  CLUSTER,
+  createToken,
+  NODE,
+  SECRET,
+  secretFrom,
+  secretOf,
+} from './support.js';
 
 /** The content of every sealed vector. */
 export const CONTENT = 'correct horse battery staple';

@@ -1,5 +1,5 @@
-import { encodeBase32, limits } from '@conclave/kernel';
-import { createToken, TOKEN_ID_BYTES } from '@conclave/sealed';
+import { encodeBase32, equalBytes, limits } from '@conclave/kernel';
+import { SIGNING_PUBLIC_KEY_BYTES, TOKEN_ID_BYTES } from '@conclave/sealed';
 import type { State, TokenRow } from '@conclave/state';
 import type {
   CommittedInput,
@@ -24,7 +24,6 @@ const TOKEN_ID_PATTERN = /^[a-z2-7]{13}$/;
 
 /** The handlers of the service `Tokens`. */
 export interface TokensHandlers {
-  /** The text in the answer is a credential: whoever sends it wipes it afterwards. */
   create(request: CreateTokenRequest, call: CallContext): Promise<CreateTokenResponseInput>;
   list(request: ListTokensRequest, call: CallContext): AsyncGenerator<TokenInput, void>;
   revoke(request: RevokeTokenRequest, call: CallContext): Promise<CommittedInput>;
@@ -40,6 +39,9 @@ export function createTokensHandlers(deps: ControlDependencies): TokensHandlers 
 }
 
 type TokenSpec = Pick<TokenRow, 'needsApproval' | 'role' | 'usesLeft'> & { readonly ttlMs: number };
+
+/** What the caller made: the text of the token has the private half. */
+type TokenKey = Pick<TokenRow, 'id' | 'publicKey'>;
 
 async function create(
   deps: ControlDependencies,
@@ -57,62 +59,73 @@ async function create(
       limits.TOKEN_TTL_MS_MAX,
     ]),
   };
+  const key = keyOf(request);
   const { idempotencyKey } = request;
   const identity = requestOf(call, { method: 'Tokens.Create', idempotencyKey, asked: spec });
-  const first = await tryCreate(deps, { spec, call, identity });
+  const first = await tryCreate(deps, { spec, key, call, identity });
   if ('response' in first) return first.response;
+  const own = deps.state().tokenById(key.id);
+  // This very request has come through before: only its answer was lost.
+  if (own !== undefined && equalBytes(own.publicKey, key.publicKey)) return answerOf(deps, own);
   demandCaller(call);
-  // An earlier try made a token whose text nobody has: it goes, and a new one takes its place.
+  // An earlier command made a token whose text nobody has: it goes, and this one takes its place.
   await commit(deps, {
     call,
     request: undefined,
     body: { kind: 'token.revoke', id: first.lostId },
   });
-  const second = await tryCreate(deps, { spec, call, identity: undefined });
+  const second = await tryCreate(deps, { spec, key, call, identity: undefined });
   if ('response' in second) return second.response;
   throw invalid('idempotency_key', 'was used already');
 }
 
+function keyOf({ id, publicKey }: CreateTokenRequest): TokenKey {
+  if (id.length !== TOKEN_ID_BYTES) throw invalid('id', `must have ${TOKEN_ID_BYTES} bytes`);
+  if (publicKey.length !== SIGNING_PUBLIC_KEY_BYTES) {
+    throw invalid('public_key', `must have ${SIGNING_PUBLIC_KEY_BYTES} bytes`);
+  }
+  return { id: encodeBase32(id), publicKey: Uint8Array.from(publicKey) };
+}
+
 interface TokenCreation {
   readonly spec: TokenSpec;
+  readonly key: TokenKey;
   readonly call: CallContext;
   readonly identity: ReturnType<typeof requestOf>;
 }
 
 async function tryCreate(
   deps: ControlDependencies,
-  { spec, call, identity }: TokenCreation,
+  { spec, key, call, identity }: TokenCreation,
 ): Promise<{ readonly response: CreateTokenResponseInput } | { readonly lostId: string }> {
-  const { needsApproval, role, usesLeft, ttlMs } = spec;
-  const idBytes = deps.random.bytes(TOKEN_ID_BYTES);
-  const id = encodeBase32(idBytes);
-  const { random } = deps;
-  const { text, publicKey } = createToken({ role, pin: deps.rootPin(), id: idBytes, random });
-  let isAnswered = false;
-  try {
-    const nowMs = deps.clock.now();
-    const token: Omit<TokenRow, 'objectVersion'> = {
-      id,
-      role,
-      publicKey,
-      expiresAtMs: nowMs + ttlMs,
-      usesLeft,
-      needsApproval,
-      isRevoked: false,
-      admittedNodes: [],
-      createdAtMs: nowMs,
-      createdBy: call.actor,
-    };
-    const body = { kind: 'token.create', token } as const;
-    const done = await commit(deps, { call, request: identity, body });
-    const madeId = textOf(done, 'id');
-    if (madeId !== id) return { lostId: madeId };
-    const joinAddresses = joinAddressesOf(deps.state());
-    isAnswered = true;
-    return { response: { token: tokenMessage(token), text, joinAddresses, index: done.index } };
-  } finally {
-    if (!isAnswered) text.fill(0);
-  }
+  const { ttlMs, ...allowed } = spec;
+  const nowMs = deps.clock.now();
+  const token: Omit<TokenRow, 'objectVersion'> = {
+    ...key,
+    ...allowed,
+    expiresAtMs: nowMs + ttlMs,
+    isRevoked: false,
+    admittedNodes: [],
+    createdAtMs: nowMs,
+    createdBy: call.actor,
+  };
+  const done = await commit(deps, {
+    call,
+    request: identity,
+    body: { kind: 'token.create', token },
+  });
+  const madeId = textOf(done, 'id');
+  if (madeId !== key.id) return { lostId: madeId };
+  return { response: answerOf(deps, { ...token, objectVersion: done.index }) };
+}
+
+function answerOf(deps: ControlDependencies, row: TokenRow): CreateTokenResponseInput {
+  return {
+    token: tokenMessage(row),
+    pin: deps.rootPin(),
+    joinAddresses: joinAddressesOf(deps.state()),
+    index: row.objectVersion,
+  };
 }
 
 function joinAddressesOf(state: State): string[] {

@@ -96,10 +96,10 @@ export class TestControl {
   /** Who wants to know when a snapshot replaces the state. */
   readonly replacedListeners = new Set<() => void>();
   #index = 0;
-  readonly #random = seededRandom(7);
+  readonly random: ReturnType<typeof seededRandom> = seededRandom(7);
 
   private constructor() {
-    this.ring = KeyRing.create(this.#random);
+    this.ring = KeyRing.create(this.random);
     const deps: ControlDependencies = {
       state: () => this.state,
       onReplaced: (callback) => {
@@ -151,7 +151,7 @@ export class TestControl {
         yield await Promise.resolve({ taskId: 't', stream: 'stdout' });
       },
       clock: this.time,
-      random: this.#random,
+      random: this.random,
       logger: SILENT_LOGGER,
       version: '0.1.0',
     };
@@ -222,7 +222,7 @@ export class TestControl {
       state === 'DOWN'
         ? undefined
         : {
-            id: createId(this.#random),
+            id: createId(this.random),
             hostname: this.state.nodeById(id)?.hostname ?? '',
             platformOs: 'linux',
             daemonVersion: '0.1.0',
@@ -233,7 +233,7 @@ export class TestControl {
 
   /** Puts a task of the service on the node. */
   addTask(serviceId: string, nodeId: string, slot = 1): string {
-    const id = createId(this.#random);
+    const id = createId(this.random);
     const specVersion = this.state.serviceById(serviceId)?.specVersion ?? 0;
     this.apply({
       kind: 'tasks.schedule',
@@ -267,7 +267,7 @@ export class TestControl {
       clusterId: CLUSTER_ID,
       context: new TextEncoder().encode(`secret.set\n${name}`),
       value: secret,
-      random: this.#random,
+      random: this.random,
     });
     secret.wipe();
     return {

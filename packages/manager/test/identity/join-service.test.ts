@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { encodeBase32, SILENT_LOGGER } from '@conclave/kernel';
 import { generateNodeKey, identityOf, proveKey, rootPin, verifyChain } from '@conclave/pki';
 import type { NodeKey } from '@conclave/pki';
-import { createToken, hash, parseToken, signJoin } from '@conclave/sealed';
+import { createSigningKey, hash, signJoin } from '@conclave/sealed';
 import type { ParsedToken } from '@conclave/sealed';
 import type { CommandBody } from '@conclave/state';
 import { loadWire } from '@conclave/wire';
@@ -60,14 +60,14 @@ class Bench {
   ): { token: ParsedToken; body: CommandBody } {
     const { random, founding, time } = this.cluster;
     const id = random.bytes(8);
-    const created = createToken({ role, pin: rootPin(founding.rootCertificate), id, random });
-    const token = parseToken(created.text);
+    const { publicKey, privateKey: seed } = createSigningKey(random);
+    const token: ParsedToken = { role, pin: rootPin(founding.rootCertificate), id, seed };
     const body: CommandBody = {
       kind: 'token.create',
       token: {
         id: encodeBase32(id),
         role,
-        publicKey: created.publicKey,
+        publicKey,
         createdAtMs: time.now(),
         createdBy: { kind: 'admin', id: 'local' },
         expiresAtMs: time.now() + HOUR_MS,

@@ -175,10 +175,12 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'ttlMs', id: 3, type: 'uint64', label: 'one' },
     { name: 'idempotencyKey', id: 4, type: 'string', label: 'one' },
     { name: 'needsApproval', id: 5, type: 'bool', label: 'one' },
+    { name: 'id', id: 6, type: 'bytes', label: 'one' },
+    { name: 'publicKey', id: 7, type: 'bytes', label: 'one' },
   ],
   CreateTokenResponse: [
     { name: 'token', id: 1, type: 'Token', label: 'one' },
-    { name: 'text', id: 2, type: 'bytes', label: 'one' },
+    { name: 'pin', id: 2, type: 'bytes', label: 'one' },
     { name: 'joinAddresses', id: 3, type: 'string', label: 'repeated' },
     { name: 'index', id: 4, type: 'uint64', label: 'one' },
   ],

@@ -15,6 +15,14 @@ export interface CreateTokenRequestInput {
   'ttlMs'?: (number) | undefined;
   'idempotencyKey'?: (string) | undefined;
   'needsApproval'?: (boolean) | undefined;
+  /**
+   * 8 bytes, drawn by the caller
+   */
+  'id'?: (Uint8Array) | undefined;
+  /**
+   * Ed25519; the seed is in the text of the token, which nobody else has
+   */
+  'publicKey'?: (Uint8Array) | undefined;
 }
 
 export interface CreateTokenRequest {
@@ -32,4 +40,12 @@ export interface CreateTokenRequest {
   'ttlMs': (number);
   'idempotencyKey': (string);
   'needsApproval': (boolean);
+  /**
+   * 8 bytes, drawn by the caller
+   */
+  'id': (Buffer);
+  /**
+   * Ed25519; the seed is in the text of the token, which nobody else has
+   */
+  'publicKey': (Buffer);
 }

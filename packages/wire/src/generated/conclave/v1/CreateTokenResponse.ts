@@ -5,9 +5,9 @@ import type { TokenInput as _conclave_v1_TokenInput, Token as _conclave_v1_Token
 export interface CreateTokenResponseInput {
   'token'?: (_conclave_v1_TokenInput | null) | undefined;
   /**
-   * ASCII; a bearer credential, shown once
+   * SHA-256 of the public key info of the root: the text of the token names it
    */
-  'text'?: (Uint8Array) | undefined;
+  'pin'?: (Uint8Array) | undefined;
   'joinAddresses'?: readonly (string)[] | undefined;
   'index'?: (number) | undefined;
 }
@@ -15,9 +15,9 @@ export interface CreateTokenResponseInput {
 export interface CreateTokenResponse {
   'token': (_conclave_v1_Token | null);
   /**
-   * ASCII; a bearer credential, shown once
+   * SHA-256 of the public key info of the root: the text of the token names it
    */
-  'text': (Buffer);
+  'pin': (Buffer);
   'joinAddresses': (string)[];
   'index': (number);
 }
