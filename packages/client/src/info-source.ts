@@ -1,5 +1,6 @@
 import type { ClusterInfo } from '@conclave/wire';
 import type { ClusterApi } from './cluster.js';
+import { confirmedInfo } from './confirmed-info.js';
 import type { CallOptions, ClientContext } from './context.js';
 import { INFO_AGE_MS_MAX } from './limits.js';
 
@@ -10,14 +11,14 @@ export interface InfoSource {
   forget(): void;
 }
 
-/** Keeps the answer of `cluster.info` for up to a minute. */
+/** Keeps what the managers say for up to a minute. */
 export function createInfoSource(context: ClientContext, cluster: ClusterApi): InfoSource {
   let kept: { info: Promise<ClusterInfo>; atMs: number } | undefined;
   return {
     current: async (options) => {
       const now = context.clock.monotonic();
       if (kept === undefined || now - kept.atMs > INFO_AGE_MS_MAX) {
-        kept = { info: cluster.info(options), atMs: now };
+        kept = { info: confirmedInfo(context, cluster, options), atMs: now };
       }
       const mine = kept;
       try {

@@ -85,6 +85,9 @@ class ManagersPort implements RpcPort {
   unary: RpcPort['unary'] = (method, request, options) =>
     this.#anywhere((port) => port.unary(method, request, options));
 
+  each = (): readonly Promise<RpcPort>[] =>
+    this.#options.addresses.map((address) => this.#portTo(address));
+
   close(): void {
     for (const port of this.#ports.values()) port.close();
     this.#ports.clear();

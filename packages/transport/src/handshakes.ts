@@ -10,10 +10,8 @@ import type { IdentitySource } from './identity.js';
 /** Whom a channel has to find at the other end. Always a manager of one cluster. */
 export interface ExpectedManager {
   readonly clusterId: string;
-  /** This very manager; absent: any that {@link isMember} accepts. */
+  /** This very manager; absent: any. */
   readonly nodeId?: string | undefined;
-  /** Asked with the node id of the certificate once members are known. */
-  readonly isMember?: ((nodeId: string) => boolean) | undefined;
 }
 
 /** Certificates that a peer may send: its own, a cross-signed root and the roots. */
@@ -67,8 +65,7 @@ function checkExpected(identity: CertificateIdentity, expect: ExpectedManager): 
   if (identity.clusterId !== expect.clusterId) {
     throw mismatch('the manager belongs to another cluster');
   }
-  const isOther = expect.nodeId !== undefined && identity.id !== expect.nodeId;
-  if (isOther || expect.isMember?.(identity.id) === false) {
+  if (expect.nodeId !== undefined && identity.id !== expect.nodeId) {
     throw new ConclaveError('CV_UNAUTHENTICATED', 'another node answers at this address', {
       details: { nodeId: identity.id },
     });
