@@ -1,4 +1,4 @@
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, delay } from '@conclave/kernel';
 import { encodeFields, openFromRecipient, recipientPublicKey } from '@conclave/sealed';
 import type { RecoveryRecipient, SecretBytes } from '@conclave/sealed';
 import { loadWire } from '@conclave/wire';
@@ -6,6 +6,12 @@ import type { Committed, Recovery, StageRecoveryResponse } from '@conclave/wire'
 import { read, write } from './calls.js';
 import type { ClusterApi } from './cluster.js';
 import type { CallOptions, ClientContext, WriteOptions } from './context.js';
+
+/** What waiting for the managers tells meanwhile. */
+export interface RecoveryWaitOptions extends CallOptions {
+  /** Host names of the managers that it waits for. */
+  readonly onProgress?: ((waitingFor: readonly string[]) => void) | undefined;
+}
 
 /** The recovery key of the cluster: what opens every manager's keys. */
 export interface RecoveryApi {
@@ -23,7 +29,12 @@ export interface RecoveryApi {
    * @throws CV_RECOVERY_KEY_WRONG when it is another key
    */
   confirm(key: SecretBytes, options?: WriteOptions): Promise<Committed>;
+  /** Resolves when no manager opens with the key before any more; `signal` gives up. */
+  waitForManagers(options?: RecoveryWaitOptions): Promise<void>;
 }
+
+/** Milliseconds between two looks at the managers. */
+const LOOK_MS = 300;
 
 /** What a challenge is sealed for: this cluster and the key of this generation. */
 export function recoveryContext(clusterId: string, generation: number): Uint8Array {
@@ -41,6 +52,16 @@ export function createRecoveryApi(context: ClientContext, cluster: ClusterApi): 
       const recovery = { publicKey, threshold, shareHashes: [...shareHashes] };
       const request = (key: string): object => ({ recovery, idempotencyKey: key });
       return write(context, { method: wire.StageRecovery, request }, options);
+    },
+    waitForManagers: async ({ onProgress, signal } = {}) => {
+      for (;;) {
+        const { oldOn } = await get({ signal });
+        if (oldOn.length === 0) return;
+        onProgress?.(oldOn);
+        if ((await delay(context.timers, LOOK_MS, signal)) === 'aborted') {
+          throw new ConclaveError('CV_CANCELLED', 'the wait was given up; the change goes on');
+        }
+      }
     },
     confirm: async (key, options = {}) => {
       const { staged, challenge } = await get({ signal: options.signal });

@@ -63,8 +63,10 @@ export class DataFolder implements FileVault {
   /** Removes a file or folder with all its content; no error when there is none. */
   remove(name: string): Promise<void> {
     return this.#inTurn(async () => {
-      await rm(join(this.path, name), { recursive: true, force: true });
-      await syncFolder(this.path);
+      const target = join(this.path, name);
+      await rm(target, { recursive: true, force: true });
+      // Not the data folder alone: what was removed from a folder in it must not come back.
+      await syncFolder(dirname(target)).catch(ignoreMissing);
     });
   }
 
@@ -131,6 +133,11 @@ function takeLock(folder: string): number {
     });
   }
   throw new ConclaveError('CV_DATA_DIR_IN_USE', `another daemon uses the data folder ${folder}`);
+}
+
+/** Nothing lies in a folder that is not there. */
+function ignoreMissing(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
 
 async function syncFolder(path: string): Promise<void> {

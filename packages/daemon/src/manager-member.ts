@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ConclaveError } from '@conclave/kernel';
-import { Manager, ManagerKeys, serveControl } from '@conclave/manager';
-import type { ControlApi, Founding, KeySlots } from '@conclave/manager';
+import { EPOCH_FILE, Manager, ManagerKeys, serveControl } from '@conclave/manager';
+import type { ControlApi, Founding, KeySlots, LocalKeyHolder } from '@conclave/manager';
 import { identityOf } from '@conclave/pki';
 import type { SecretBytes } from '@conclave/sealed';
 import { LevelStore } from '@conclave/store';
@@ -20,9 +20,6 @@ import { Renewal } from './renewal.js';
 import { RoleWatch } from './role-watch.js';
 import { RootFollower } from './root-follower.js';
 import { SlotAdmin } from './slot-admin.js';
-
-/** Where the keys of the log lie, sealed. */
-const EPOCH_FILE = 'keys/epochs.sealed';
 
 /** This host as a manager: its store, its listeners and the manager between them. */
 export class ManagerMember implements Member {
@@ -45,13 +42,14 @@ export class ManagerMember implements Member {
     store: LevelStore;
     keys: ManagerKeys;
     slots: KeySlots;
+    localKeyHolder: LocalKeyHolder;
     record: MemberRecord;
   }) {
     this.#around = parts.around;
     this.#manager = parts.manager;
     this.#store = parts.store;
     this.#keys = parts.keys;
-    this.slots = new SlotAdmin(parts.slots, parts.keys.localKey, parts.around);
+    this.slots = new SlotAdmin(parts.slots, parts.localKeyHolder, parts.around);
     this.#record = parts.record;
     this.#renewal = new Renewal({
       ...parts.around,
@@ -94,15 +92,25 @@ export class ManagerMember implements Member {
       const { keys, store } = await openStored(around, { member, localKey }, opened);
       const privateKeyPem = keys.tlsKey.use((pem) => Uint8Array.from(pem));
       const record = new MemberRecord(around.identityFile, member, privateKeyPem);
+      const localKeyHolder = holderOf(keys, store);
       const manager = await startManager(around, member, {
         keys,
         slots,
+        localKeyHolder,
         store,
         identity: record.identity,
         founding: secrets.founding,
       });
       opened.manager = manager;
-      const self = new ManagerMember({ around, manager, store, keys, slots, record });
+      const self = new ManagerMember({
+        around,
+        manager,
+        store,
+        keys,
+        slots,
+        localKeyHolder,
+        record,
+      });
       await held.close();
       await self.#listen();
       self.#renewal.start();
@@ -282,7 +290,8 @@ async function openStored(
     directory: join(folder.path, 'raft'),
     clusterId,
     nodeId,
-    key: keys.storageKey,
+    key: localKey,
+    witnessKey: keys.witnessKey,
     epochFile: {
       read: () => folder.read(EPOCH_FILE),
       write: (content) => folder.write(EPOCH_FILE, content),
@@ -293,18 +302,30 @@ async function openStored(
   return { keys, store };
 }
 
+/** The local key of an open manager: the keys of its log are sealed under it too. */
+function holderOf(keys: ManagerKeys, store: LevelStore): LocalKeyHolder {
+  return {
+    get localKey() {
+      return keys.localKey;
+    },
+    renew: (commit) =>
+      keys.renewLocalKey({ commit, reseal: (fresh, put) => store.resealEpochs(fresh, put) }),
+  };
+}
+
 function startManager(
   { folder, clock, timers, random, logger, version }: Surroundings,
   { clusterId, nodeId, raftId, managers }: MemberIdentity,
   parts: {
     readonly keys: ManagerKeys;
     readonly slots: KeySlots;
+    readonly localKeyHolder: LocalKeyHolder;
     readonly store: LevelStore;
     readonly identity: IdentitySource;
     readonly founding: Founding['body'] | undefined;
   },
 ): Promise<Manager> {
-  const { keys, slots, store, identity, founding } = parts;
+  const { keys, slots, localKeyHolder, store, identity, founding } = parts;
   const room = new DiskRoom(folder.path, clock);
   return Manager.start({
     clusterId,
@@ -314,6 +335,7 @@ function startManager(
     identity,
     keys,
     slots,
+    localKeyHolder,
     log: store.log,
     snapshots: store.snapshots,
     known: managers,

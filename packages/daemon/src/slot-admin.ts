@@ -1,7 +1,6 @@
 import { ConclaveError, encodeBase32 } from '@conclave/kernel';
-import type { KeySlots, Slot } from '@conclave/manager';
+import type { KeySlots, LocalKeyHolder, Slot } from '@conclave/manager';
 import { recoveryId } from '@conclave/sealed';
-import type { SecretBytes } from '@conclave/sealed';
 import type { KeySlotInput } from '@conclave/wire';
 import type { Surroundings } from './member.js';
 import { chooseProvider, createAutoSlot, providerOf } from './unlock/auto-unlock.js';
@@ -9,14 +8,14 @@ import { chooseProvider, createAutoSlot, providerOf } from './unlock/auto-unlock
 /** What the administrator of a host does with the key slots of its manager. */
 export class SlotAdmin {
   readonly #slots: KeySlots;
-  readonly #localKey: SecretBytes;
+  readonly #holder: LocalKeyHolder;
   readonly #around: Surroundings;
   /** One change at a time: each looks at what is there first. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(slots: KeySlots, localKey: SecretBytes, around: Surroundings) {
+  constructor(slots: KeySlots, holder: LocalKeyHolder, around: Surroundings) {
     this.#slots = slots;
-    this.#localKey = localKey;
+    this.#holder = holder;
     this.#around = around;
   }
 
@@ -37,7 +36,7 @@ export class SlotAdmin {
         throw new ConclaveError('CV_SLOT_IN_USE', `there is a slot for ${how} already`);
       }
       const { draft } = await createAutoSlot(provider, this.#around.random);
-      const slot = await this.#slots.add(this.#localKey, draft);
+      const slot = await this.#slots.add(this.#holder, draft);
       this.#around.logger.info('keys.slot-added', { slotId: slot.id, kind: slot.kind });
       return slotMessage(slot);
     });
@@ -46,7 +45,7 @@ export class SlotAdmin {
   /** Removes a slot, then what its opener kept. @throws CV_SLOT_NOT_FOUND, CV_SLOT_IN_USE */
   remove(id: string): Promise<KeySlotInput> {
     return this.#inTurn(async () => {
-      const slot = await this.#slots.remove(id);
+      const slot = await this.#slots.remove(this.#holder, id);
       await providerOf(slot, this.#around).forget();
       this.#around.logger.info('keys.slot-removed', { slotId: slot.id, kind: slot.kind });
       return slotMessage(slot);

@@ -105,6 +105,7 @@ async function createClusterRow(
     recovery,
     stagedRecovery: undefined,
     stagedRecoveryBy: [],
+    oldRecoveryOn: [],
     settings: {
       secretValueBytesMax: limits.SECRET_VALUE_BYTES_DEFAULT,
       heartbeatPeriodMs: limits.HEARTBEAT_PERIOD_MS,

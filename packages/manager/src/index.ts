@@ -11,13 +11,16 @@ export type { OwnRole } from './identity/own-role.js';
 export { encodePromotionTranscript } from './identity/promotion-transcript.js';
 export type { PromotionTranscript } from './identity/promotion-transcript.js';
 export type { FileVault } from './keys/file-vault.js';
+export { EPOCH_FILE } from './keys/key-files.js';
+export type { KeyOwner } from './keys/key-files.js';
+export type { LocalKeyHolder } from './keys/local-key.js';
 export {
   createFreshKeys,
   createLocalKey,
   ManagerKeys,
   wipeFreshKeys,
 } from './keys/manager-keys.js';
-export type { FreshKeys, KeyOwner, NewKeys } from './keys/manager-keys.js';
+export type { FreshKeys, NewKeys } from './keys/manager-keys.js';
 export type { RootDemand } from './keys/root-demand.js';
 export { recoveryMessage, recoveryOf } from './keys/recovery-message.js';
 export { SLOT_KINDS } from './keys/slot-file.js';

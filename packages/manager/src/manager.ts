@@ -21,6 +21,7 @@ import type { IssuedCertificate } from './identity/issuer.js';
 import { JoinService } from './identity/join-service.js';
 import { OwnRole } from './identity/own-role.js';
 import { promoteCaller } from './identity/promotion.js';
+import type { LocalKeyHolder } from './keys/local-key.js';
 import type { ManagerKeys } from './keys/manager-keys.js';
 import { RecoveryFollower } from './keys/recovery-follower.js';
 import { RingKeeper } from './keys/ring-keeper.js';
@@ -33,6 +34,7 @@ import { ServiceLogs } from './service-logs.js';
 export interface ManagerOptions extends ConsensusOptions {
   readonly keys: ManagerKeys;
   readonly slots: KeySlots;
+  readonly localKeyHolder: LocalKeyHolder;
   readonly version: string;
   /** True when something accepts connections at the address. */
   readonly dial: (address: string, timeoutMs: number) => Promise<boolean>;
@@ -78,7 +80,6 @@ export class Manager {
     });
     this.#recovery = new RecoveryFollower({
       ...options,
-      localKey: options.keys.localKey,
       replicated,
       commit: (body) => this.#commitOwn(options.nodeId, body),
     });

@@ -12,6 +12,7 @@ import type {
   TaskRow,
   TokenRow,
 } from './rows.js';
+import { managersWithOldRecovery } from './recovery.js';
 import { countOtherKeys, managersWithoutRing } from './ring.js';
 import { nodesBehindRoot } from './root.js';
 import type { GroupIndex, Table } from './table.js';
@@ -185,6 +186,11 @@ export class Queries {
   /** Hostnames of the managers that do not hold this generation of the key ring yet. */
   managersWithoutRing(generation: number): string[] {
     return managersWithoutRing(this.#tables, generation).map(({ hostname }) => hostname);
+  }
+
+  /** Hostnames of the managers that may still open with the recovery key before. */
+  managersWithOldRecovery(): string[] {
+    return managersWithOldRecovery(this.#tables).map(({ hostname }) => hostname);
   }
 
   /** Hostnames of the nodes that have not taken this step of the roots yet. */

@@ -1,6 +1,7 @@
-import type { ClusterRow, CommandResult } from './rows.js';
+import type { ClusterRow, CommandResult, NodeRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, refused } from './scope.js';
+import type { Tables } from './tables.js';
 
 const noCluster = (): CommandResult =>
   refused('CV_NOT_INITIALIZED', 'the cluster does not exist yet');
@@ -23,12 +24,20 @@ export function stageRecovery(scope: Scope, command: CommandOf<'recovery.stage'>
   return done(scope, { generation });
 }
 
-/** Notes that a manager's keys open with the staged recovery key. */
+/**
+ * Notes that a manager's keys open with the staged recovery key; or, of the one in force, that they
+ * open with none before it any more.
+ */
 export function noteRecovery(scope: Scope, command: CommandOf<'recovery.sealed'>): CommandResult {
   const { tables, journal, index } = scope;
   const row = tables.clusterRow();
   if (row === undefined) return noCluster();
   const { id, generation } = command;
+  if (row.recovery.generation === generation && row.oldRecoveryOn.includes(id)) {
+    const oldRecoveryOn = row.oldRecoveryOn.filter((known) => known !== id);
+    journal.put(tables.cluster, { ...row, oldRecoveryOn, objectVersion: index });
+    return done(scope, { unchanged: false });
+  }
   const isOver = row.stagedRecovery?.generation !== generation;
   if (isOver || row.stagedRecoveryBy.includes(id)) return done(scope, { unchanged: true });
   const stagedRecoveryBy = [...row.stagedRecoveryBy, id];
@@ -65,15 +74,28 @@ export function confirmRecovery(
     recovery: stagedRecovery,
     stagedRecovery: undefined,
     stagedRecoveryBy: [],
+    oldRecoveryOn: managersOf(scope).map(({ id }) => id),
     objectVersion: index,
   });
   return done(scope, { unchanged: false });
 }
 
+/** Managers that may still have something that opens with the recovery key before. */
+export function managersWithOldRecovery(tables: Tables): NodeRow[] {
+  const ids = new Set(tables.clusterRow()?.oldRecoveryOn);
+  return [...tables.nodes.values()].filter(
+    ({ id, manager }) => manager !== undefined && ids.has(id),
+  );
+}
+
+function managersOf({ tables }: Scope): NodeRow[] {
+  return [...tables.nodes.values()].filter(({ manager }) => manager !== undefined);
+}
+
 /** Host names of managers that have not said that the staged key opens theirs. */
-function managersWithout({ tables }: Scope, row: ClusterRow): readonly string[] {
-  return [...tables.nodes.values()]
-    .filter(({ id, manager }) => manager !== undefined && !row.stagedRecoveryBy.includes(id))
+function managersWithout(scope: Scope, row: ClusterRow): readonly string[] {
+  return managersOf(scope)
+    .filter(({ id }) => !row.stagedRecoveryBy.includes(id))
     .map(({ hostname }) => hostname)
     .sort();
 }

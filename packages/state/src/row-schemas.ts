@@ -118,6 +118,7 @@ export const clusterFields: Fields<ClusterRow> = {
   recovery,
   stagedRecovery: optional(recovery),
   stagedRecoveryBy: list(text),
+  oldRecoveryOn: list(text),
   settings,
   objectVersion: count,
 };

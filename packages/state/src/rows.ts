@@ -41,6 +41,11 @@ export interface ClusterRow {
   readonly stagedRecovery: RecoveryRow | undefined;
   /** Ids of the managers whose keys open with the staged one. */
   readonly stagedRecoveryBy: readonly string[];
+  /**
+   * Ids of the managers that were there when the recovery key came into force and have not said
+   * since then that the one before opens nothing of theirs.
+   */
+  readonly oldRecoveryOn: readonly string[];
   readonly settings: ClusterSettings;
   readonly objectVersion: number;
 }

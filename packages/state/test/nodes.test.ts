@@ -29,6 +29,7 @@ const cluster: CommandBody = {
     recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
     stagedRecovery: undefined,
     stagedRecoveryBy: [],
+    oldRecoveryOn: [],
     settings: {
       secretValueBytesMax: 1024,
       heartbeatPeriodMs: 1500,

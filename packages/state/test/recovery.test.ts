@@ -40,6 +40,7 @@ beforeEach(() => {
       recovery: { generation: 1, ...recovery(1) },
       stagedRecovery: undefined,
       stagedRecoveryBy: [],
+      oldRecoveryOn: [],
       settings: {
         secretValueBytesMax: 1024,
         heartbeatPeriodMs: 1500,
@@ -76,11 +77,31 @@ describe('a new recovery key', () => {
       recovery: { generation: 2, publicKey: Uint8Array.of(2) },
       stagedRecovery: undefined,
       stagedRecoveryBy: [],
+      oldRecoveryOn: ['m1', 'm2'],
     });
     // A repetition, of whichever step, changes nothing.
     const before = bench.state.cluster();
-    for (const body of [confirm(2), sealed('m1', 2)]) bench.ok(body);
+    bench.ok(confirm(2));
     expect(bench.state.cluster()).toEqual(before);
+  });
+
+  test('ends the one before only when every manager has said so', () => {
+    joinManager('m2', 2);
+    bench.ok(stage(2));
+    bench.ok(sealed('m1', 2));
+    bench.ok(sealed('m2', 2));
+    expect(bench.state.managersWithOldRecovery()).toEqual([]);
+    bench.ok(confirm(2));
+    expect(bench.state.managersWithOldRecovery()).toEqual(['one', 'host-m2']);
+    bench.ok(sealed('m1', 2));
+    // What was said of an earlier one, or is said again, counts for nothing.
+    for (const body of [sealed('m2', 1), sealed('m1', 2)]) bench.ok(body);
+    expect(bench.state.managersWithOldRecovery()).toEqual(['host-m2']);
+    // Who is there only since then never had the one before.
+    joinManager('m3', 3);
+    expect(bench.state.managersWithOldRecovery()).toEqual(['host-m2']);
+    bench.ok({ kind: 'node.remove', id: 'm2', force: true });
+    expect(bench.state.managersWithOldRecovery()).toEqual([]);
   });
 
   test('waits for a manager that joins meanwhile', () => {

@@ -32,13 +32,15 @@ export interface EpochRecords {
  */
 export class EpochKeys implements StorageKeys {
   readonly #file: EpochFile;
-  readonly #place: EpochFilePlace;
+  #place: EpochFilePlace;
   readonly #records: EpochRecords;
   #keys: readonly EpochKey[];
   /** Epochs that records are being written under, and how often. */
   readonly #held = new Map<number, number>();
   /** Changes of the file happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Why nobody knows under which key the file is sealed on the disk. */
+  #failure: { readonly error: unknown } | undefined;
 
   private constructor(
     file: EpochFile,
@@ -118,6 +120,26 @@ export class EpochKeys implements StorageKeys {
     });
   }
 
+  /**
+   * Begins an epoch, whatever their number, and seals all keys under another key. `put` makes the
+   * content the file; after it has failed nobody knows which of the two is on the disk, and the file
+   * is not changed any more.
+   */
+  reseal(key: SecretBytes, put: (content: Uint8Array) => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => {
+      const place = { ...this.#place, key };
+      const keys = [...this.#keys, { epoch: this.current.epoch + 1, key: this.#fresh() }];
+      try {
+        await put(encodeEpochs(place, keys));
+      } catch (error) {
+        this.#failure = { error };
+        throw error;
+      }
+      this.#place = place;
+      this.#keys = keys;
+    });
+  }
+
   /** Overwrites every key in memory, after the last change of the file. */
   async close(): Promise<void> {
     await this.#turn;
@@ -155,7 +177,10 @@ export class EpochKeys implements StorageKeys {
   }
 
   #inTurn(act: () => Promise<void>): Promise<void> {
-    const mine = this.#turn.then(act);
+    const mine = this.#turn.then(() => {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      return act();
+    });
     this.#turn = mine.catch(() => undefined);
     return mine;
   }

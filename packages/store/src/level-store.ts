@@ -1,6 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError, isConclaveError } from '@conclave/kernel';
+import type { SecretBytes } from '@conclave/sealed';
 import { Level } from 'level';
 import type { Database } from './database.js';
 import type { EpochFile, EpochFilePlace } from './epoch-file.js';
@@ -16,6 +17,8 @@ export interface LevelStoreOptions extends EpochFilePlace {
   readonly directory: string;
   /** The keys of the records, sealed under `key`. */
   readonly epochFile: EpochFile;
+  /** Marks the witness; stays the same for the life of the store. */
+  readonly witnessKey: SecretBytes;
 }
 
 /**
@@ -73,7 +76,7 @@ export class LevelStore {
     }
     try {
       const epochs = await EpochKeys.open(options.epochFile, options, database);
-      const witness = await Witness.open(join(directory, 'witness'), options.key);
+      const witness = await Witness.open(join(directory, 'witness'), options.witnessKey);
       return new LevelStore(database, { witness, epochs, place: options });
     } catch (error) {
       // A database that stays open would be another process's to the next try.
@@ -85,6 +88,14 @@ export class LevelStore {
   /** Numbers of the epochs whose keys exist, oldest first. */
   get epochs(): readonly number[] {
     return this.#epochs.epochs;
+  }
+
+  /**
+   * Begins an epoch and seals the keys of all epochs under another key, which the caller wipes after
+   * this store is closed. `put` makes the content the file.
+   */
+  resealEpochs(key: SecretBytes, put: (content: Uint8Array) => Promise<void>): Promise<void> {
+    return this.#epochs.reseal(key, put);
   }
 
   /** Closes the database; idempotent. Writes that are open end first. */

@@ -183,3 +183,49 @@ describe('a crash at any change', () => {
     }
   });
 });
+
+describe('another key for the file of the keys', () => {
+  let fixture: Fixture;
+  beforeEach(async () => {
+    fixture = await Fixture.create();
+  });
+  afterEach(() => fixture.remove());
+
+  test('begins an epoch, and the old one opens nothing that is written from then on', async () => {
+    const store = await fixture.open();
+    await store.log.load();
+    await store.log.write({ entries: [entry(1)] }, { sync: true });
+    await fixture.copy('raft', 'stolen');
+    const fresh = SecretBytes.take(new Uint8Array(32).fill(8));
+    await store.resealEpochs(fresh, (content) => fixture.put('raft', 'epochs', content));
+    expect(store.epochs).toEqual([1, 2]);
+    await store.log.write({ entries: [entry(2)] }, { sync: true });
+    await store.close();
+
+    await expect(fixture.open()).rejects.toMatchObject({ code: 'CV_LOG_DAMAGED' });
+    // With the keys of the copy, today's log does not open.
+    const keys = await readFile(join(fixture.path('stolen'), 'epochs'));
+    await fixture.copy('raft', 'mixed');
+    await fixture.put('mixed', 'epochs', keys);
+    const mixed = await fixture.open({ name: 'mixed' });
+    await expect(mixed.log.load()).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('the key of epoch 2 is gone') },
+    });
+    await mixed.close();
+    const again = await fixture.open({ fill: 8, witnessFill: 7 });
+    expect((await again.log.load()).entries).toHaveLength(2);
+    await again.close();
+  });
+
+  test('when it cannot be stored, no key changes any more', async () => {
+    const store = await fixture.open();
+    await store.log.load();
+    const fresh = SecretBytes.take(new Uint8Array(32).fill(8));
+    const put = (): Promise<void> => Promise.reject(new Error('the disk is full'));
+    await expect(store.resealEpochs(fresh, put)).rejects.toThrow('the disk is full');
+    const write = store.snapshots.write(nameAt(1), [Buffer.from('one')]);
+    await expect(write).rejects.toMatchObject({ cause: { message: 'the disk is full' } });
+    expect(store.epochs).toEqual([1]);
+    await store.close();
+  });
+});

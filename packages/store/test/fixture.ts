@@ -42,12 +42,15 @@ export class Fixture {
     return join(this.folder, name);
   }
 
-  open(options: { name?: string; nodeId?: string; fill?: number } = {}): Promise<LevelStore> {
+  open(
+    options: { name?: string; nodeId?: string; fill?: number; witnessFill?: number } = {},
+  ): Promise<LevelStore> {
     return LevelStore.open({
       directory: this.path(options.name),
       clusterId: 'cluster',
       nodeId: options.nodeId ?? 'node',
       key: keyOf(options.fill ?? 7),
+      witnessKey: keyOf(options.witnessFill ?? options.fill ?? 7),
       epochFile: epochFileAt(join(this.path(options.name), 'epochs')),
       random: RANDOM,
     });

@@ -13,6 +13,7 @@ import {
 import { eachRecoveryText } from '../recovery-input.js';
 import { KIT_OPTIONS, kitData, kitLines, kitText, withNewKit } from '../recovery-kit.js';
 import { SLOT_VIEW } from '../views/slots.js';
+import { progressLines } from './ring.js';
 import { argument, IDEMPOTENCY_OPTION, writeOptions } from './shared.js';
 
 const LIST: CommandSpec = {
@@ -149,15 +150,23 @@ const ROTATE: CommandSpec = {
   },
 };
 
+const waitText = (managers: readonly string[]): string =>
+  `the old key still opens ${managers.join(', ')}`;
+
 const CONFIRM: CommandSpec = {
   path: 'keys confirm-recovery',
   summary: 'Prove that you have the new recovery key; the old one opens nothing from then on',
   details: [
     'The new key comes on standard input, or is typed without echo, and stays in this process: it ' +
-      'opens a challenge. Refused while a manager is not sealed to the new key.',
+      'opens a challenge. Refused while a manager is not sealed to the new key. Every manager then ' +
+      'puts its keys under a new local key; one that is down does so when it is back.',
   ],
   examples: ['conclave keys confirm-recovery', 'conclave keys confirm-recovery < new-recovery-key'],
-  options: [IDEMPOTENCY_OPTION, ...DONE_OPTIONS],
+  options: [
+    { flags: '--wait', help: 'return when the old key opens no manager any more' },
+    IDEMPOTENCY_OPTION,
+    ...DONE_OPTIONS,
+  ],
   fields: ['generation', 'index'],
   run: async (call) => {
     checkDoneOptions(call);
@@ -172,6 +181,10 @@ const CONFIRM: CommandSpec = {
     try {
       const { index } = await client.recovery.confirm(key, writeOptions(call));
       const { generation } = staged;
+      if (call.flags.isOn('wait')) {
+        const onProgress = progressLines(call, waitText);
+        await client.recovery.waitForManagers({ signal: call.tools.signal, onProgress });
+      }
       const text = `recovery key ${generation} is in force; committed at index ${index}`;
       await printDone(call, { text, data: { generation, index } });
     } finally {

@@ -31,6 +31,7 @@ export function problemsOf(
   return [
     ...quorumProblems(consensus, nodes),
     ...capped(nodes.filter((node) => node.state === 'DOWN').map(downProblem)),
+    ...capped(state.managersWithOldRecovery().map(oldRecoveryProblem)),
     ...capped(nodes.filter((node) => isExpiring(node, nowMs)).map(certificateProblem)),
     ...capped(serviceProblems(state)),
     ...capped(pendingProblems(state)),
@@ -72,6 +73,14 @@ function downProblem(node: NodeRow): ProblemInput {
     code: 'node-down',
     message: `node ${node.hostname} is DOWN: ${node.message}`,
     next: `conclave node inspect ${node.id}`,
+  };
+}
+
+function oldRecoveryProblem(hostname: string): ProblemInput {
+  return {
+    code: 'recovery-key-old',
+    message: `manager ${hostname} still opens with the recovery key before`,
+    next: `start and unlock it, or: conclave node rm ${hostname} --force`,
   };
 }
 

@@ -25,12 +25,13 @@ export async function getRecovery(deps: ControlDependencies): Promise<RecoveryIn
   const cluster = clusterOf(state);
   const current = recoveryMessage(cluster.recovery);
   const staged = cluster.stagedRecovery;
-  if (staged === undefined) return { current };
+  const oldOn = state.managersWithOldRecovery();
+  if (staged === undefined) return { current, oldOn };
   const waitingFor = [...state.nodes()]
     .filter(({ id, manager }) => manager !== undefined && !cluster.stagedRecoveryBy.includes(id))
     .map(({ hostname }) => hostname);
   const challenge = challengeFor(deps, cluster, staged);
-  return { current, staged: recoveryMessage(staged), challenge, waitingFor };
+  return { current, staged: recoveryMessage(staged), challenge, waitingFor, oldOn };
 }
 
 /** @throws CV_ARGUMENT_INVALID when it is not the public half of a recovery key */

@@ -3,31 +3,28 @@ import type { Random } from '@conclave/kernel';
 import {
   createRecipientKeyPair,
   createSigningKey,
-  KeyRing,
-  PURPOSE,
   recipientPublicKey,
-  sealEnvelope,
   SecretBytes,
   signingPublicKey,
-  spend,
-  unsealEnvelope,
 } from '@conclave/sealed';
-import type { RecipientKeyPair, SigningKey } from '@conclave/sealed';
+import type { KeyRing, RecipientKeyPair, SigningKey } from '@conclave/sealed';
 import type { FileVault } from './file-vault.js';
-import { packSecrets, unpackSecrets } from './secret-list.js';
+import {
+  LOCAL_FILE,
+  openLocalFile,
+  openRingFile,
+  placeNextFiles,
+  RING_FILE,
+  sealLocalFile,
+  sealRingFile,
+  settleKeyFiles,
+  writeNextFiles,
+} from './key-files.js';
+import type { KeyFilePlace, KeyFileSet, KeyOwner } from './key-files.js';
 
 const KEY_BYTES = 32;
-const LOCAL_FILE = 'keys/local.sealed';
-const RING_FILE = 'keys/ring.sealed';
-const FILE_KEY_ID = 1;
 /** Keys in the local file. */
 const LOCAL_SECRET_COUNT = 4;
-
-/** Whose keys they are; part of what every file is bound to. */
-export interface KeyOwner {
-  readonly clusterId: string;
-  readonly nodeId: string;
-}
 
 /** Secret keys that a manager makes before it joins, when it has no name yet. */
 export interface FreshKeys {
@@ -60,6 +57,17 @@ export function createLocalKey(random: Random): SecretBytes {
   return SecretBytes.random(random, KEY_BYTES);
 }
 
+/** What replacing the local key takes besides the keys themselves. */
+export interface LocalKeySteps {
+  /** Seals the keys of the log under the fresh key, with a new epoch, and gives them to `put`. */
+  readonly reseal: (
+    fresh: SecretBytes,
+    put: (epochs: Uint8Array) => Promise<void>,
+  ) => Promise<void>;
+  /** Stores slots that open the fresh key and no other. */
+  readonly commit: (fresh: SecretBytes) => Promise<void>;
+}
+
 /**
  * The secret keys of one manager, in memory while it is unlocked and sealed on its disk: its own
  * and the cluster's ring, both under the local key, which the slots open.
@@ -69,19 +77,22 @@ export class ManagerKeys {
   readonly signing: SigningKey;
   /** Private TLS key, PEM. */
   readonly tlsKey: SecretBytes;
-  /** Protects the keys of the log store. */
-  readonly storageKey: SecretBytes;
-  /** What slots are sealed to open. */
-  readonly localKey: SecretBytes;
+  /** Marks the witness of the log store. */
+  readonly witnessKey: SecretBytes;
   readonly #vault: FileVault;
   readonly #owner: KeyOwner;
   readonly #random: Random;
+  #localKey: SecretBytes;
   #ring: KeyRing | undefined;
+  /** Changes of the files happen one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** A change of the local key failed: nobody knows which one the slots on the disk open. */
+  #isTorn = false;
 
   private constructor(fields: {
     fresh: FreshKeys;
     tlsKey: SecretBytes;
-    storageKey: SecretBytes;
+    witnessKey: SecretBytes;
     vault: FileVault;
     owner: KeyOwner;
     localKey: SecretBytes;
@@ -91,10 +102,10 @@ export class ManagerKeys {
     this.static = fields.fresh.static;
     this.signing = fields.fresh.signing;
     this.tlsKey = fields.tlsKey;
-    this.storageKey = fields.storageKey;
+    this.witnessKey = fields.witnessKey;
     this.#vault = fields.vault;
     this.#owner = fields.owner;
-    this.localKey = fields.localKey;
+    this.#localKey = fields.localKey;
     this.#random = fields.random;
     this.#ring = fields.ring;
   }
@@ -110,13 +121,13 @@ export class ManagerKeys {
     random: Random,
   ): Promise<ManagerKeys> {
     const { fresh, localKey } = made;
-    const storageKey = SecretBytes.random(random, KEY_BYTES);
+    const witnessKey = SecretBytes.random(random, KEY_BYTES);
     const tlsKey = made.tlsKey.copy();
     const ring = undefined;
-    const fields = { fresh, tlsKey, storageKey, vault, owner, localKey, random, ring };
+    const fields = { fresh, tlsKey, witnessKey, vault, owner, localKey, random, ring };
     const keys = new ManagerKeys(fields);
     try {
-      await vault.write(LOCAL_FILE, keys.#sealLocal());
+      await vault.write(LOCAL_FILE, keys.#sealLocal(localKey));
       return keys;
     } catch (error) {
       keys.wipe();
@@ -135,8 +146,10 @@ export class ManagerKeys {
     random: Random,
   ): Promise<ManagerKeys> {
     const opened: SecretBytes[] = [];
+    const place = { owner, localKey };
     try {
-      opened.push(...openLocalFile(await need(vault, LOCAL_FILE), localKey, owner));
+      await settleKeyFiles(vault, place);
+      opened.push(...openLocalFile(place, await need(vault, LOCAL_FILE), LOCAL_SECRET_COUNT));
       const staticKey = required(opened[0], 'static key');
       const signingKey = required(opened[1], 'signing key');
       const ringEnvelope = await vault.read(RING_FILE);
@@ -145,13 +158,13 @@ export class ManagerKeys {
           static: { publicKey: recipientPublicKey(staticKey), privateKey: staticKey },
           signing: { publicKey: signingPublicKey(signingKey), privateKey: signingKey },
         },
-        storageKey: required(opened[2], 'storage key'),
+        witnessKey: required(opened[2], 'witness key'),
         tlsKey: required(opened[3], 'TLS key'),
         vault,
         owner,
         localKey,
         random,
-        ring: ringEnvelope === undefined ? undefined : openRing(ringEnvelope, localKey, owner),
+        ring: ringEnvelope === undefined ? undefined : openRingFile(place, ringEnvelope),
       });
     } catch (error) {
       // Files that do not fit together: what was opened of them goes.
@@ -163,6 +176,12 @@ export class ManagerKeys {
   /** Removes every key of this host; the stored log cannot be opened any more. */
   static async destroy(vault: FileVault): Promise<void> {
     await vault.remove('keys');
+  }
+
+  /** What slots are sealed to open. @throws CV_STORE_FAILED after a change that failed half way */
+  get localKey(): SecretBytes {
+    if (this.#isTorn) throw torn();
+    return this.#localKey;
   }
 
   /** The cluster's key ring, absent until this manager has received it. */
@@ -179,15 +198,42 @@ export class ManagerKeys {
   }
 
   /** Stores and uses another ring; of it and the one before, that which is not used is wiped. */
-  async saveRing(ring: KeyRing): Promise<void> {
-    try {
-      await this.#vault.write(RING_FILE, this.#sealRing(ring));
-    } catch (error) {
-      if (this.#ring !== ring) ring.wipe();
-      throw error;
-    }
-    if (this.#ring !== ring) this.#ring?.wipe();
-    this.#ring = ring;
+  saveRing(ring: KeyRing): Promise<void> {
+    return this.#inTurn(async () => {
+      try {
+        await this.#vault.write(RING_FILE, sealRingFile(this.#place(this.localKey), ring));
+      } catch (error) {
+        if (this.#ring !== ring) ring.wipe();
+        throw error;
+      }
+      if (this.#ring !== ring) this.#ring?.wipe();
+      this.#ring = ring;
+    });
+  }
+
+  /**
+   * Puts a fresh local key in the place of the one in use; see `LocalKeyHolder.renew`.
+   * @throws whatever a step failed with; only a new start tells then which of the two is in force
+   */
+  renewLocalKey({ reseal, commit }: LocalKeySteps): Promise<void> {
+    return this.#inTurn(async () => {
+      const fresh = createLocalKey(this.#random);
+      const old = this.localKey;
+      try {
+        await reseal(fresh, async (epochs) => {
+          const set = this.#filesUnder(fresh, epochs);
+          await writeNextFiles(this.#vault, set);
+          await commit(fresh);
+          await placeNextFiles(this.#vault, set);
+        });
+      } catch (error) {
+        this.#isTorn = true;
+        fresh.wipe();
+        throw error;
+      }
+      this.#localKey = fresh;
+      old.wipe();
+    });
   }
 
   /** Overwrites every key in memory. */
@@ -195,73 +241,41 @@ export class ManagerKeys {
     this.static.privateKey.wipe();
     this.signing.privateKey.wipe();
     this.tlsKey.wipe();
-    this.storageKey.wipe();
-    this.localKey.wipe();
+    this.witnessKey.wipe();
+    this.#localKey.wipe();
     this.#ring?.wipe();
   }
 
-  #sealLocal(): Uint8Array {
-    const { clusterId, nodeId } = this.#owner;
-    const packed = packSecrets([
-      this.static.privateKey,
-      this.signing.privateKey,
-      this.storageKey,
-      this.tlsKey,
-    ]);
-    return spend(packed, (plaintext) =>
-      sealEnvelope({
-        purpose: PURPOSE.localKeyFile,
-        key: this.localKey,
-        keyId: FILE_KEY_ID,
-        fields: [clusterId, nodeId],
-        plaintext,
-        random: this.#random,
-      }),
-    );
+  #place(localKey: SecretBytes): KeyFilePlace {
+    return { owner: this.#owner, localKey, random: this.#random };
   }
 
-  #sealRing(ring: KeyRing): Uint8Array {
-    const { clusterId, nodeId } = this.#owner;
-    return spend(ring.encode(), (plaintext) =>
-      sealEnvelope({
-        purpose: PURPOSE.ringFile,
-        key: this.localKey,
-        keyId: FILE_KEY_ID,
-        // The generation is inside the ring too; here it is not known before opening.
-        fields: [clusterId, nodeId, 0],
-        plaintext,
-        random: this.#random,
-      }),
-    );
+  #sealLocal(localKey: SecretBytes): Uint8Array {
+    const { static: own, signing, witnessKey, tlsKey } = this;
+    const secrets = [own.privateKey, signing.privateKey, witnessKey, tlsKey];
+    return sealLocalFile(this.#place(localKey), secrets);
+  }
+
+  #filesUnder(localKey: SecretBytes, epochs: Uint8Array): KeyFileSet {
+    const ring = this.#ring;
+    return {
+      local: this.#sealLocal(localKey),
+      ring: ring === undefined ? new Uint8Array(0) : sealRingFile(this.#place(localKey), ring),
+      epochs,
+    };
+  }
+
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    const mine = this.#turn.then(act);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
   }
 }
 
-/** The static key, the signing key, the storage key and the TLS key. */
-function openLocalFile(
-  envelope: Uint8Array,
-  key: SecretBytes,
-  owner: KeyOwner,
-): readonly SecretBytes[] {
-  const packed = unsealEnvelope({
-    purpose: PURPOSE.localKeyFile,
-    key,
-    keyId: FILE_KEY_ID,
-    fields: [owner.clusterId, owner.nodeId],
-    envelope,
+const torn = (): ConclaveError =>
+  new ConclaveError('CV_STORE_FAILED', 'the local key of this manager was changed only in part', {
+    hint: 'See that its disk is well and has room, then restart conclaved on this host.',
   });
-  return spend(packed, (whole) => unpackSecrets(whole, LOCAL_SECRET_COUNT));
-}
-
-function openRing(envelope: Uint8Array, key: SecretBytes, owner: KeyOwner): KeyRing {
-  const encoded = unsealEnvelope({
-    purpose: PURPOSE.ringFile,
-    key,
-    keyId: FILE_KEY_ID,
-    fields: [owner.clusterId, owner.nodeId, 0],
-    envelope,
-  });
-  return spend(encoded, (whole) => KeyRing.decode(whole));
-}
 
 async function need(vault: FileVault, name: string): Promise<Uint8Array> {
   const content = await vault.read(name);

@@ -1,8 +1,8 @@
 import { delay, jitter } from '@conclave/kernel';
 import type { Logger, Random, Timers } from '@conclave/kernel';
-import type { SecretBytes } from '@conclave/sealed';
 import type { CommandBody } from '@conclave/state';
 import type { ReplicatedState, StateEvent } from '../consensus/replicated-state.js';
+import type { LocalKeyHolder } from './local-key.js';
 import { recoveryRows } from './slots.js';
 import type { KeySlots } from './slots.js';
 
@@ -13,7 +13,7 @@ const RETRY_MS = 1_000;
 export interface RecoveryFollowerOptions {
   readonly nodeId: string;
   readonly slots: KeySlots;
-  readonly localKey: SecretBytes;
+  readonly localKeyHolder: LocalKeyHolder;
   readonly replicated: ReplicatedState;
   readonly commit: (body: CommandBody) => Promise<unknown>;
   readonly timers: Timers;
@@ -23,7 +23,8 @@ export interface RecoveryFollowerOptions {
 
 /**
  * Keeps this manager's keys sealed to the recovery keys of committed state: to the next one as soon
- * as it is staged, which it then says in the log, and no more to the old one after that.
+ * as it is staged, and no more to the old one, under another local key, once the next one is in
+ * force. It says both in the log.
  */
 export class RecoveryFollower {
   readonly #options: RecoveryFollowerOptions;
@@ -68,7 +69,7 @@ export class RecoveryFollower {
       try {
         await this.#follow();
       } catch (error) {
-        logger.debug('recovery.retry', { error });
+        logger.warn('recovery.retry', { error });
         this.#isDue = true;
         await delay(timers, jitter(random, RETRY_MS, 0.3), signal);
       }
@@ -76,19 +77,21 @@ export class RecoveryFollower {
   }
 
   async #follow(): Promise<void> {
-    const { commit, localKey, logger, nodeId, replicated, slots } = this.#options;
+    const { commit, localKeyHolder, logger, nodeId, replicated, slots } = this.#options;
     const cluster = replicated.state.cluster();
     if (cluster === undefined) return;
     const { recovery, stagedRecovery } = cluster;
     const wanted = stagedRecovery === undefined ? [recovery] : [recovery, stagedRecovery];
-    if (await slots.setRecovery(localKey, wanted)) {
+    if (await slots.setRecovery(localKeyHolder, wanted)) {
       const generations = recoveryRows(slots.list()).map(({ generation }) => generation);
       logger.info('recovery.sealed', { generation: Math.max(...generations) });
     }
+    const held = recoveryRows(slots.list()).map(({ generation }) => generation);
+    const say = (generation: number): Promise<unknown> =>
+      commit({ kind: 'recovery.sealed', id: nodeId, generation });
+    const isOldGone = held.every((generation) => generation >= recovery.generation);
+    if (cluster.oldRecoveryOn.includes(nodeId) && isOldGone) await say(recovery.generation);
     if (stagedRecovery === undefined || cluster.stagedRecoveryBy.includes(nodeId)) return;
-    const { generation } = stagedRecovery;
-    if (recoveryRows(slots.list()).some((row) => row.generation === generation)) {
-      await commit({ kind: 'recovery.sealed', id: nodeId, generation });
-    }
+    if (held.includes(stagedRecovery.generation)) await say(stagedRecovery.generation);
   }
 }

@@ -1,5 +1,6 @@
 import { ConclaveError, equalBytes, limits } from '@conclave/kernel';
 import { encodeFields, hash, HASH_BYTES } from '@conclave/sealed';
+import { splitFields } from './split-fields.js';
 
 /** What opens a slot. The word is part of what the slot is bound to. */
 export const SLOT_KINDS = ['recovery', 'host', 'command'] as const;
@@ -29,7 +30,6 @@ const MAGIC: Uint8Array = new TextEncoder().encode('CVSF');
 const FORMAT = 1;
 const HEAD_BYTES = MAGIC.length + 1;
 const FIELDS_PER_SLOT = 7;
-const LENGTH_BYTES = 4;
 const TIME_BYTES = 8;
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -60,28 +60,14 @@ export function decodeSlots(file: Uint8Array): readonly Slot[] {
     file[MAGIC.length] === FORMAT &&
     equalBytes(hash(file.subarray(0, end)), file.subarray(end));
   if (!isWhole) throw damaged();
-  const fields = splitFields(file.subarray(HEAD_BYTES, end));
-  if (fields.length % FIELDS_PER_SLOT !== 0) throw damaged();
+  const fieldsMax = limits.KEY_SLOT_COUNT_MAX * FIELDS_PER_SLOT;
+  const fields = splitFields(file.subarray(HEAD_BYTES, end), fieldsMax);
+  if (fields === undefined || fields.length % FIELDS_PER_SLOT !== 0) throw damaged();
   const slots: Slot[] = [];
   for (let first = 0; first < fields.length; first += FIELDS_PER_SLOT) {
     slots.push(slotOf(fields.slice(first, first + FIELDS_PER_SLOT)));
   }
   return slots;
-}
-
-function splitFields(bytes: Uint8Array): readonly Uint8Array[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const fields: Uint8Array[] = [];
-  let offset = 0;
-  while (offset < bytes.length) {
-    if (fields.length >= limits.KEY_SLOT_COUNT_MAX * FIELDS_PER_SLOT) throw damaged();
-    if (offset + LENGTH_BYTES > bytes.length) throw damaged();
-    const start = offset + LENGTH_BYTES;
-    offset = start + view.getUint32(offset);
-    if (offset > bytes.length) throw damaged();
-    fields.push(bytes.slice(start, offset));
-  }
-  return fields;
 }
 
 function slotOf(fields: readonly Uint8Array[]): Slot {

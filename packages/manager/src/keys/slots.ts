@@ -9,7 +9,8 @@ import {
 import type { SecretBytes } from '@conclave/sealed';
 import type { RecoveryRow } from '@conclave/state';
 import type { FileVault } from './file-vault.js';
-import type { KeyOwner } from './manager-keys.js';
+import type { KeyOwner } from './key-files.js';
+import type { LocalKeyHolder } from './local-key.js';
 import { decodeRecovery, encodeRecovery } from './recovery-data.js';
 import { decodeSlots, encodeSlots } from './slot-file.js';
 import type { Slot } from './slot-file.js';
@@ -18,6 +19,9 @@ const FILE = 'keys/slots';
 
 /** What a new slot is made of; the private half of its key stays with whoever opens it. */
 export type SlotDraft = Pick<Slot, 'kind' | 'detail' | 'publicKey' | 'data'>;
+
+/** A slot before the local key is sealed to it. */
+type SlotPlace = Omit<Slot, 'sealed'>;
 
 /** What making slots takes. */
 export interface SlotTools {
@@ -56,7 +60,8 @@ export class KeySlots {
     first: { localKey: SecretBytes; drafts: readonly SlotDraft[]; tools: SlotTools },
   ): Promise<KeySlots> {
     const slots = new KeySlots({ vault, owner, tools: first.tools, slots: [] });
-    await slots.#replace(() => first.drafts.map((draft) => slots.#seal(first.localKey, draft)));
+    const places = first.drafts.map((draft) => slots.#fresh(draft));
+    await slots.#store(places.map((place) => slots.#seal(first.localKey, place)));
     return slots;
   }
 
@@ -74,51 +79,61 @@ export class KeySlots {
   }
 
   /** Adds a slot. @throws CV_LIMIT_EXCEEDED */
-  async add(localKey: SecretBytes, draft: SlotDraft): Promise<Slot> {
-    const slot = this.#seal(localKey, draft);
-    await this.#replace((slots) => {
-      const others = [...slots, slot].filter(({ kind }) => kind !== 'recovery').length;
+  add(holder: LocalKeyHolder, draft: SlotDraft): Promise<Slot> {
+    return this.#inTurn(async () => {
+      const slot = this.#seal(holder.localKey, this.#fresh(draft));
+      const slots = [...this.#slots, slot];
+      const others = slots.filter(({ kind }) => kind !== 'recovery').length;
       // While the recovery key is replaced there are two of it: room for both is kept.
       if (others > limits.KEY_SLOT_COUNT_MAX - 2) throw tooMany();
-      return [...slots, slot];
+      await this.#store(slots);
+      return slot;
     });
-    return slot;
   }
 
   /**
-   * Removes a slot and answers what it was.
+   * Removes a slot and answers what it was. The local key goes with it: what the slot opened until
+   * now opens nothing that is stored from then on.
    * @throws CV_SLOT_NOT_FOUND
    * @throws CV_SLOT_IN_USE for a recovery slot: without it the keys could be lost for good
    */
-  async remove(id: string): Promise<Slot> {
-    const slot = this.#slots.find((candidate) => candidate.id === id);
-    if (slot === undefined) throw new ConclaveError('CV_SLOT_NOT_FOUND', 'no slot has this id');
-    if (slot.kind === 'recovery') {
-      throw new ConclaveError('CV_SLOT_IN_USE', 'the recovery slot cannot be removed');
-    }
-    await this.#replace((slots) => slots.filter((candidate) => candidate.id !== id));
-    return slot;
+  remove(holder: LocalKeyHolder, id: string): Promise<Slot> {
+    return this.#inTurn(async () => {
+      const slot = this.#slots.find((candidate) => candidate.id === id);
+      if (slot === undefined) throw new ConclaveError('CV_SLOT_NOT_FOUND', 'no slot has this id');
+      if (slot.kind === 'recovery') {
+        throw new ConclaveError('CV_SLOT_IN_USE', 'the recovery slot cannot be removed');
+      }
+      const kept = this.#slots.filter((candidate) => candidate.id !== id);
+      await this.#storeUnderFresh(holder, kept);
+      return slot;
+    });
   }
 
   /**
-   * Brings the recovery slots to `wanted`, in one write; answers whether that changed any. A set
-   * that is older than what the slots know is left alone: a log that is replayed after a restart
-   * says again what was true once.
+   * Brings the recovery slots to `wanted`, in one write; answers whether that changed any. When one
+   * goes, the local key goes with it. A set that is older than what the slots know is left alone: a
+   * log that is replayed after a restart says again what was true once.
    */
-  async setRecovery(localKey: SecretBytes, wanted: readonly RecoveryRow[]): Promise<boolean> {
-    const present = recoveryRows(this.#slots);
-    const newest = Math.max(0, ...present.map(({ generation }) => generation));
-    if (wanted.every(({ generation }) => generation < newest)) return false;
-    const missing = wanted.filter(({ generation }) => generation > newest);
-    const isWanted = ({ publicKey }: Pick<Slot, 'publicKey'>): boolean =>
-      wanted.some((row) => equalBytes(row.publicKey, publicKey));
-    if (missing.length === 0 && present.every(isWanted)) return false;
-    const made = missing.map((row) => this.#seal(localKey, recoveryDraft(row)));
-    await this.#replace((slots) => [
-      ...slots.filter((slot) => slot.kind !== 'recovery' || isWanted(slot)),
-      ...made,
-    ]);
-    return true;
+  setRecovery(holder: LocalKeyHolder, wanted: readonly RecoveryRow[]): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const present = recoveryRows(this.#slots);
+      const newest = Math.max(0, ...present.map(({ generation }) => generation));
+      if (wanted.every(({ generation }) => generation < newest)) return false;
+      const isWanted = ({ publicKey }: Pick<Slot, 'publicKey'>): boolean =>
+        wanted.some((row) => equalBytes(row.publicKey, publicKey));
+      const kept = this.#slots.filter((slot) => slot.kind !== 'recovery' || isWanted(slot));
+      const made = wanted
+        .filter(({ generation }) => generation > newest)
+        .map((row) => this.#fresh(recoveryDraft(row)));
+      if (kept.length < this.#slots.length) {
+        await this.#storeUnderFresh(holder, [...kept, ...made]);
+        return true;
+      }
+      if (made.length === 0) return false;
+      await this.#store([...kept, ...made.map((place) => this.#seal(holder.localKey, place))]);
+      return true;
+    });
   }
 
   /**
@@ -138,26 +153,36 @@ export class KeySlots {
     });
   }
 
-  #seal(localKey: SecretBytes, draft: SlotDraft): Slot {
+  #fresh(draft: SlotDraft): SlotPlace {
     const { clock, random } = this.#tools;
-    const place = { ...draft, id: createId(random), createdAtMs: clock.now() };
+    return { ...draft, id: createId(random), createdAtMs: clock.now() };
+  }
+
+  #seal(localKey: SecretBytes, place: SlotPlace): Slot {
     const context = slotContext(this.#owner, place);
-    const { publicKey } = draft;
+    const { publicKey } = place;
+    const { random } = this.#tools;
     return {
       ...place,
       sealed: sealToRecipient({ publicKey, context, plaintext: localKey, random }),
     };
   }
 
-  #replace(change: (slots: readonly Slot[]) => readonly Slot[]): Promise<void> {
-    const next = this.#last.then(async () => {
-      const slots = change(this.#slots);
-      if (slots.length > limits.KEY_SLOT_COUNT_MAX) throw tooMany();
-      await this.#vault.write(FILE, encodeSlots(slots));
-      this.#slots = slots;
-    });
-    this.#last = next.catch(() => undefined);
-    return next;
+  /** Replaces the local key: these slots open the fresh one. */
+  #storeUnderFresh(holder: LocalKeyHolder, places: readonly SlotPlace[]): Promise<void> {
+    return holder.renew((fresh) => this.#store(places.map((place) => this.#seal(fresh, place))));
+  }
+
+  async #store(slots: readonly Slot[]): Promise<void> {
+    if (slots.length > limits.KEY_SLOT_COUNT_MAX) throw tooMany();
+    await this.#vault.write(FILE, encodeSlots(slots));
+    this.#slots = slots;
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(act);
+    this.#last = mine.catch(() => undefined);
+    return mine;
   }
 }
 
@@ -183,7 +208,7 @@ export function recoveryRows(slots: readonly Slot[]): readonly RecoveryRow[] {
 /** A slot opens at its own place only, with its own description. */
 function slotContext(
   { clusterId, nodeId }: KeyOwner,
-  { id, kind, createdAtMs, detail, data }: Omit<Slot, 'sealed' | 'publicKey'>,
+  { id, kind, createdAtMs, detail, data }: Omit<SlotPlace, 'publicKey'>,
 ): Uint8Array {
   return encodeFields(['CV-SLOT-1', clusterId, nodeId, id, kind, createdAtMs, detail, data]);
 }

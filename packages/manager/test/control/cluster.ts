@@ -325,6 +325,7 @@ export class TestControl {
         recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
         stagedRecovery: undefined,
         stagedRecoveryBy: [],
+        oldRecoveryOn: [],
         settings: {
           secretValueBytesMax: VALUE_BYTES_MAX,
           heartbeatPeriodMs: 1_500,

@@ -37,7 +37,7 @@ describe('the keys of a manager', () => {
     const again = await open();
     expect(again.static.publicKey).toEqual(keys.static.publicKey);
     expect(again.signing.publicKey).toEqual(keys.signing.publicKey);
-    expect(again.storageKey.equals(keys.storageKey)).toBe(true);
+    expect(again.witnessKey.equals(keys.witnessKey)).toBe(true);
     expect(again.tlsKey.equals(keys.tlsKey)).toBe(true);
     expect(again.requireRing().intakePublicKey()).toEqual(keys.requireRing().intakePublicKey());
   });
@@ -52,7 +52,7 @@ describe('the keys of a manager', () => {
     await keys.saveRing(KeyRing.create(random));
     const sealed = [file('keys/local.sealed'), file('keys/ring.sealed')];
     const ring = keys.requireRing().encode();
-    const own = [keys.static.privateKey, keys.signing.privateKey, keys.storageKey, keys.tlsKey];
+    const own = [keys.static.privateKey, keys.signing.privateKey, keys.witnessKey, keys.tlsKey];
     for (const secret of [...own, keys.localKey]) {
       for (const content of sealed) expect(holds(content, copyOf(secret))).toBe(false);
     }
@@ -123,7 +123,7 @@ describe('the keys of a manager', () => {
 
   test('are overwritten by wipe, all of them', async () => {
     await keys.saveRing(KeyRing.create(random));
-    const own = [keys.static.privateKey, keys.signing.privateKey, keys.storageKey];
+    const own = [keys.static.privateKey, keys.signing.privateKey, keys.witnessKey];
     const secrets = [...own, keys.tlsKey, keys.localKey];
     keys.wipe();
     for (const secret of secrets) expect(secret.isWiped).toBe(true);

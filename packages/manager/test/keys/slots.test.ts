@@ -7,6 +7,7 @@ import {
 } from '@conclave/sealed';
 import type { RecipientKeyPair, SecretBytes } from '@conclave/sealed';
 import type { RecoveryRow } from '@conclave/state';
+import type { LocalKeyHolder } from '../../src/keys/local-key.js';
 import { createLocalKey } from '../../src/keys/manager-keys.js';
 import { decodeSlots, encodeSlots } from '../../src/keys/slot-file.js';
 import type { Slot } from '../../src/keys/slot-file.js';
@@ -28,6 +29,17 @@ function recovery(generation: number): { row: RecoveryRow; key: SecretBytes } {
 
 let vault: MemoryVault;
 let localKey: SecretBytes;
+/** Stands for key files that are sealed anew; `local-key.test.ts` has the real ones. */
+const holder: LocalKeyHolder = {
+  get localKey() {
+    return localKey;
+  },
+  renew: async (commit) => {
+    const fresh = createLocalKey(random);
+    await commit(fresh);
+    localKey = fresh;
+  },
+};
 let first: ReturnType<typeof recovery>;
 let slots: KeySlots;
 
@@ -48,7 +60,7 @@ beforeEach(async () => {
 async function addHost(detail = 'file'): Promise<RecipientKeyPair> {
   const pair = createRecipientKeyPair(random);
   const { publicKey } = pair;
-  await slots.add(localKey, { kind: 'host', detail, publicKey, data: Uint8Array.of(1, 2) });
+  await slots.add(holder, { kind: 'host', detail, publicKey, data: Uint8Array.of(1, 2) });
   return pair;
 }
 
@@ -103,12 +115,14 @@ describe('slots', () => {
 
   test('go when they are removed, but never the recovery slot', async () => {
     await addHost();
-    await slots.remove(only('host').id);
+    await slots.remove(holder, only('host').id);
     expect(slots.list().map(({ kind }) => kind)).toEqual(['recovery']);
-    await expect(slots.remove(only('recovery').id)).rejects.toMatchObject({
+    await expect(slots.remove(holder, only('recovery').id)).rejects.toMatchObject({
       code: 'CV_SLOT_IN_USE',
     });
-    await expect(slots.remove('nothing')).rejects.toMatchObject({ code: 'CV_SLOT_NOT_FOUND' });
+    await expect(slots.remove(holder, 'nothing')).rejects.toMatchObject({
+      code: 'CV_SLOT_NOT_FOUND',
+    });
   });
 
   test('are as they were when a write fails', async () => {
@@ -130,43 +144,43 @@ describe('slots', () => {
 describe('a new recovery key', () => {
   test('opens beside the old one, then alone', async () => {
     const second = recovery(2);
-    expect(await slots.setRecovery(localKey, [first.row, second.row])).toBe(true);
+    expect(await slots.setRecovery(holder, [first.row, second.row])).toBe(true);
     for (const slot of slots.list()) {
       const key = recoveryRows([slot])[0]?.generation === 1 ? first.key : second.key;
       expect(slots.open(slot, key).equals(localKey)).toBe(true);
     }
-    expect(await slots.setRecovery(localKey, [first.row, second.row])).toBe(false);
-    await slots.setRecovery(localKey, [second.row]);
+    expect(await slots.setRecovery(holder, [first.row, second.row])).toBe(false);
+    await slots.setRecovery(holder, [second.row]);
     expect(generations()).toEqual([2]);
     expect(slots.open(only('recovery'), second.key).equals(localKey)).toBe(true);
   });
 
   test('takes the place of one that was never confirmed', async () => {
     const [second, third] = [recovery(2), recovery(3)];
-    await slots.setRecovery(localKey, [first.row, second.row]);
-    await slots.setRecovery(localKey, [first.row, third.row]);
+    await slots.setRecovery(holder, [first.row, second.row]);
+    await slots.setRecovery(holder, [first.row, third.row]);
     expect(generations()).toEqual([1, 3]);
   });
 
   test('is not taken back by a log that is replayed', async () => {
     const second = recovery(2);
-    await slots.setRecovery(localKey, [first.row, second.row]);
-    await slots.setRecovery(localKey, [second.row]);
+    await slots.setRecovery(holder, [first.row, second.row]);
+    await slots.setRecovery(holder, [second.row]);
     for (const replayed of [[first.row], [first.row, second.row], [second.row]]) {
-      expect(await slots.setRecovery(localKey, replayed)).toBe(false);
+      expect(await slots.setRecovery(holder, replayed)).toBe(false);
       expect(generations()).toEqual([2]);
     }
   });
 
   test('leaves other slots alone', async () => {
     const host = await addHost();
-    await slots.setRecovery(localKey, [recovery(2).row]);
+    await slots.setRecovery(holder, [recovery(2).row]);
     expect(slots.open(only('host'), host.privateKey).equals(localKey)).toBe(true);
   });
 
   test('keeps its shares on record', async () => {
     const { recipient } = createRecoveryKit(random, { threshold: 2, count: 3 });
-    await slots.setRecovery(localKey, [{ generation: 2, ...recipient }]);
+    await slots.setRecovery(holder, [{ generation: 2, ...recipient }]);
     const [row] = recoveryRows((await KeySlots.open(vault, OWNER, tools)).list());
     expect(row).toEqual({ generation: 2, ...recipient });
   });

@@ -137,6 +137,7 @@ export class TestCluster {
         recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
         stagedRecovery: undefined,
         stagedRecoveryBy: [],
+        oldRecoveryOn: [],
         settings: {
           secretValueBytesMax: 1024,
           heartbeatPeriodMs: 1_500,

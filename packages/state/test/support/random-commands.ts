@@ -377,6 +377,10 @@ function recoveryBody(
 ): CommandBody {
   const cluster = bench.state.cluster();
   const staged = cluster?.stagedRecovery;
+  const old = cluster?.oldRecoveryOn[0];
+  if (old !== undefined && a > 5) {
+    return { kind: 'recovery.sealed', id: old, generation: cluster?.recovery.generation ?? 0 };
+  }
   if (staged === undefined || a === 0) {
     const recovery = { publicKey: Uint8Array.of(b), threshold: 0, shareHashes: [] };
     return { kind: 'recovery.stage', recovery };

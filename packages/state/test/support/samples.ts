@@ -58,6 +58,7 @@ function clusterBodies(): CommandBody[] {
         recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },
         stagedRecovery: undefined,
         stagedRecoveryBy: [],
+        oldRecoveryOn: [],
         settings,
       },
       node: {

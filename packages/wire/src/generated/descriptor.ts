@@ -502,6 +502,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'staged', id: 2, type: 'RecoveryPublicKey', label: 'one' },
     { name: 'challenge', id: 3, type: 'bytes', label: 'one' },
     { name: 'waitingFor', id: 4, type: 'string', label: 'repeated' },
+    { name: 'oldOn', id: 5, type: 'string', label: 'repeated' },
   ],
   RecoveryPublicKey: [
     { name: 'publicKey', id: 1, type: 'bytes', label: 'one' },

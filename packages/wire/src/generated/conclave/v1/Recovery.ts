@@ -19,6 +19,10 @@ export interface RecoveryInput {
    * host names of managers that do not open with it yet
    */
   'waitingFor'?: readonly (string)[] | undefined;
+  /**
+   * host names of managers that may still open with the key before
+   */
+  'oldOn'?: readonly (string)[] | undefined;
 }
 
 /**
@@ -38,4 +42,8 @@ export interface Recovery {
    * host names of managers that do not open with it yet
    */
   'waitingFor': (string)[];
+  /**
+   * host names of managers that may still open with the key before
+   */
+  'oldOn': (string)[];
 }
