@@ -134,6 +134,11 @@ export class Agent {
     this.#loop.reconnect();
   }
 
+  /** Takes in what a manager has answered this node outside of a session: a code of an error. */
+  hear(managerId: string, code: string): void {
+    this.#loop.judge(managerId, code);
+  }
+
   status(): AgentStatus {
     const { session } = this.#loop;
     return {

@@ -324,6 +324,7 @@ export class FakeManager {
     this.place = {
       nodeId,
       address: `${nodeId}:7420`,
+      joinAddress: `${nodeId}:7421`,
       signingPublicKey: this.signing.publicKey,
     };
   }

@@ -96,6 +96,21 @@ describe('a node that the managers refuse', () => {
     return first;
   }
 
+  test('ends its tasks also when most say so outside of a session, once', async () => {
+    await runAmong(3);
+    const [one, two, three] = bench.managers.map(({ place }) => place.nodeId);
+    bench.agent.hear(one!, 'CV_NODE_REMOVED');
+    bench.agent.hear(one!, 'CV_NODE_REMOVED');
+    bench.agent.hear(two!, 'CV_UNAUTHENTICATED');
+    expect(bench.agent.status().standing).toBe('refused');
+    expect(bench.executor.running).toEqual([task]);
+    bench.agent.hear(two!, 'CV_NODE_REMOVED');
+    await bench.time.until('ended', () => bench.agent.status().tasks.length === 0);
+    expect(bench.executor.running).toEqual([]);
+    bench.agent.hear(three!, 'CV_CERTIFICATE_EXPIRED');
+    expect(bench.agent.status().standing).toBe('removed');
+  });
+
   let ended: Set<FakeSession>;
   beforeEach(() => {
     ended = new Set();
@@ -453,7 +468,12 @@ describe('sessions come and go', () => {
   test('the list of managers is kept for the next start; malformed lines are not', async () => {
     const session = await bench.open();
     const { place } = bench.manager;
-    const fresh = { nodeId: bench.id(), address: 'b:7420', signingPublicKey: new Uint8Array(32) };
+    const fresh = {
+      nodeId: bench.id(),
+      address: 'b:7420',
+      joinAddress: 'b:7421',
+      signingPublicKey: new Uint8Array(32),
+    };
     const broken = { ...fresh, signingPublicKey: new Uint8Array(3) };
     session.send({ info: { managers: [place, fresh, broken] } });
     await bench.time.until('saved', () => bench.savedManagers.length > 0);

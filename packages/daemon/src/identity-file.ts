@@ -24,6 +24,8 @@ const SCHEMA = z.object({
       nodeId: z.string(),
       raftId: z.number().int().min(0),
       address: z.string(),
+      /** Missing where an earlier version has written the file. */
+      joinAddress: z.string().default(''),
       signingPublicKey: base64,
     }),
   ),
@@ -34,6 +36,8 @@ export interface RememberedManager {
   readonly nodeId: string;
   readonly raftId: number;
   readonly address: string;
+  /** Where an ended certificate is recovered; empty: not known. */
+  readonly joinAddress: string;
   readonly signingPublicKey: Uint8Array;
 }
 

@@ -69,7 +69,7 @@ export async function joinCluster(
   host: JoiningHost,
   around: JoinSurroundings,
 ): Promise<JoinedHost> {
-  const channel = openJoinChannel({ address, pin: token.pin, ...around });
+  const channel = openJoinChannel({ address, pins: [token.pin], ...around });
   try {
     return await joinThrough(channel, token, host, around);
   } catch (error) {
@@ -184,7 +184,7 @@ function joinRequest(parts: {
 
 /** @throws CV_CA_MISMATCH, CV_CLOCK_SKEW */
 export function checkChallenge(
-  challenge: ChallengeResponse,
+  challenge: Pick<ChallengeResponse, 'nowMs' | 'serverCertificateHash'>,
   presented: Uint8Array | undefined,
   now: number,
 ): void {
@@ -239,10 +239,11 @@ export function checkAnswer(
 
 /** The managers that an answer names, without a view on it. */
 export function rememberedManagers(managers: readonly RaftPeer[]): readonly RememberedManager[] {
-  return managers.map(({ nodeId, raftId, address, signingPublicKey }) => ({
+  return managers.map(({ nodeId, raftId, address, joinAddress, signingPublicKey }) => ({
     nodeId,
     raftId,
     address,
+    joinAddress,
     signingPublicKey: Uint8Array.from(signingPublicKey),
   }));
 }

@@ -227,6 +227,7 @@ export class ManagerMember implements Member {
               nodeId,
               raftId: 0,
               address: manager.clusterAddress,
+              joinAddress: manager.joinAddress,
               signingPublicKey: manager.signingPublicKey,
             },
           ],

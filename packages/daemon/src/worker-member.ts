@@ -1,33 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
-import { ConclaveError, equalBytes, isConclaveError, required } from '@conclave/kernel';
+import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import { Agent, FileRecords, ProcessExecutor, transportDialer } from '@conclave/agent';
 import type { ManagerPlace, Standing } from '@conclave/agent';
 import { MountedTaskFiles, openMemoryAreas, SystemMountHost } from '@conclave/memfs';
 import type { MemoryAreas } from '@conclave/memfs';
-import {
-  encodeRenewTranscript,
-  identityOf,
-  isIssuedBy,
-  proveKey,
-  verifyChain,
-} from '@conclave/pki';
-import { openChannel } from '@conclave/transport';
+import { identityOf } from '@conclave/pki';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
 import type { Roots } from '@conclave/wire';
+import { callAny } from './call-any.js';
 import { closeAll } from './close-all.js';
 import type { MemberIdentity } from './identity-file.js';
 import { MemberRecord } from './member-record.js';
 import type { JoinedHost } from './join-cluster.js';
 import { REMOVED, WAITS } from './member.js';
 import type { Member, RoleStatus, Surroundings } from './member.js';
-import { spkiOfKey } from './public-key.js';
 import { obtainManagerRole } from './promotion.js';
 import { Renewal } from './renewal.js';
 import { RoleWatch } from './role-watch.js';
 import { RootFollower } from './root-follower.js';
+import { WorkerCertificate } from './worker-certificate.js';
 
 /** Milliseconds for one call to a manager. */
 const CALL_MS = 10_000;
@@ -53,6 +47,7 @@ export class WorkerMember implements Member {
   readonly #around: Surroundings;
   readonly #areas: MemoryAreas;
   readonly #record: MemberRecord;
+  readonly #certificate: WorkerCertificate;
   readonly #roots: RootFollower;
   readonly #roleWatch: RoleWatch;
   #renewal: Renewal;
@@ -66,6 +61,11 @@ export class WorkerMember implements Member {
     this.#around = around;
     this.#record = record;
     this.#areas = areas;
+    this.#certificate = new WorkerCertificate({
+      ...around,
+      record,
+      onRefusal: (managerId, code) => this.#agent.hear(managerId, code),
+    });
     this.#renewal = this.#createRenewal();
     this.#roots = new RootFollower({
       ...around,
@@ -102,9 +102,11 @@ export class WorkerMember implements Member {
   status(): RoleStatus {
     const { managerId, standing, tasks, heldVersionCount, medium, isSwapSafe } =
       this.#agent.status();
+    const { notAfterMs, problem } = this.#certificate;
+    const alone = standing === 'removed' ? REMOVED : problem || ALONE[standing];
     return {
-      certificateNotAfterMs: identityOf(this.#record.current.certificateDer).notAfterMs,
-      message: this.#promotion() || (managerId === '' ? ALONE[standing] : 'has a session'),
+      certificateNotAfterMs: notAfterMs,
+      message: this.#promotion() || (managerId === '' ? alone : 'has a session'),
       connectedManager: managerId,
       runningTasks: tasks.filter((task) => task.state === 'RUNNING').length,
       heldVersions: heldVersionCount,
@@ -213,7 +215,10 @@ export class WorkerMember implements Member {
     return new Renewal({
       ...this.#around,
       certificate: () => this.#record.current.certificateDer,
-      renew: (signal) => this.#renew(signal),
+      renew: async (signal) => {
+        await this.#certificate.renew(signal);
+        this.#agent.reconnect();
+      },
     });
   }
 
@@ -306,65 +311,8 @@ export class WorkerMember implements Member {
     );
   }
 
-  async #renew(signal: AbortSignal): Promise<void> {
-    const { clusterId, nodeId, certificateDer } = this.#record.current;
-    const { privateKeyPem } = this.#record.identity.current();
-    const publicKey = spkiOfKey(privateKeyPem);
-    const { serial } = identityOf(certificateDer);
-    const transcript = encodeRenewTranscript({ clusterId, id: nodeId, serial, publicKey });
-    const { certificate } = await this.#callAny((channel) =>
-      channel.unary(
-        loadWire().Identity.Renew,
-        { publicKey, proof: proveKey(privateKeyPem, transcript) },
-        { timeoutMs: CALL_MS, signal },
-      ),
-    );
-    const certificateNew = Uint8Array.from(certificate);
-    this.#checkRenewed(certificateNew);
-    await this.#record.update({ certificateDer: certificateNew });
-    this.#agent.reconnect();
-  }
-
-  /** What is stored is what the next start depends on. */
-  #checkRenewed(certificateDer: Uint8Array): void {
-    const { rootsDer, nodeId, clusterId, certificateDer: own } = this.#record.current;
-    const now = this.#around.clock.now();
-    const rootDer = rootsDer.find((root) => isIssuedBy(certificateDer, root)) ?? rootsDer[0];
-    const leafDer = certificateDer;
-    const named = verifyChain({
-      leafDer,
-      rootDer: required(rootDer, 'root'),
-      now,
-      usage: 'client',
-    });
-    const { spkiHash } = identityOf(own);
-    const isOurs = named.id === nodeId && named.clusterId === clusterId;
-    if (isOurs && equalBytes(named.spkiHash, spkiHash)) return;
-    throw new ConclaveError('CV_PROTOCOL', 'the renewed certificate names somebody else');
-  }
-
-  /** Makes a call to the first manager that answers. */
-  async #callAny<T>(call: (channel: Channel) => Promise<T>): Promise<T> {
-    const { clock, timers } = this.#around;
-    const { clusterId, managers } = this.#record.current;
-    let failure: unknown = new ConclaveError('CV_PEER_UNREACHABLE', 'no manager is known');
-    for (const { nodeId, address } of managers) {
-      const channel = openChannel({
-        address,
-        identity: this.#record.identity,
-        expect: { clusterId, nodeId },
-        clock,
-        timers,
-      });
-      try {
-        return await call(channel);
-      } catch (error) {
-        failure = error;
-      } finally {
-        channel.close();
-      }
-    }
-    throw failure;
+  #callAny<T>(call: (channel: Channel) => Promise<T>): Promise<T> {
+    return callAny({ ...this.#around, record: this.#record }, call);
   }
 }
 

@@ -90,7 +90,15 @@ describe('hostile bytes instead of', () => {
       certificateDer: Uint8Array.of(1, 2),
       rootsDer: [Uint8Array.of(3)],
       crossDer: Uint8Array.of(),
-      managers: [{ nodeId: 'm', raftId: 1, address: 'a:1', signingPublicKey: Uint8Array.of(4) }],
+      managers: [
+        {
+          nodeId: 'm',
+          raftId: 1,
+          address: 'a:1',
+          joinAddress: 'a:2',
+          signingPublicKey: Uint8Array.of(4),
+        },
+      ],
     });
     const [[name, valid] = ['', new Uint8Array(0)]] = [...files];
     const text = Buffer.from(valid).toString();

@@ -10,8 +10,6 @@ describe('the challenge of a manager', () => {
   beforeAll(openSealed);
 
   const challenge = (nowMs: number): Parameters<typeof checkChallenge>[0] => ({
-    nonce: Buffer.alloc(32),
-    clusterId: 'cluster',
     serverCertificateHash: Buffer.from(hash(CERTIFICATE)),
     nowMs,
   });

@@ -85,8 +85,8 @@ export const SECRET_VERSIONS_KEPT: number = 100;
 /** Records of which node was given which version; the ones longest without renewal go. */
 export const EXPOSURE_COUNT_MAX: number = 250_000;
 /**
- * Removed nodes on record, so that they can be told; the oldest go. A certificate of a worker ends
- * after a day, and the largest cluster may be replaced within one.
+ * Removed nodes on record, so that they can be told; the oldest go. The largest cluster may be
+ * replaced within the life of a certificate. Who is not on record any more is refused all the same.
  */
 export const REMOVED_NODES_MAX: number = 5_000;
 /** Join tokens on record; those that admit nobody any more make room. */
@@ -110,6 +110,13 @@ export const CERTIFICATES_DEFAULT: {
 export const CERTIFICATE_LIFE_MS_MIN: number = 60_000;
 /** The longest for a node: a quarter of a year is longer than anybody leaves a host alone. */
 export const CERTIFICATE_LIFE_MS_MAX: number = 90 * 24 * 3_600_000;
+/** Milliseconds after the end of a worker's certificate in which it still yields the next one. */
+export const RECOVERY_MS_MAX: number = 30 * 24 * 3_600_000;
+/**
+ * Roots that were replaced and still lead to the one in force, so that workers that were off come
+ * back: a root replaced every four days. The oldest go.
+ */
+export const FORMER_ROOTS_MAX: number = 8;
 /** The longest for an administrator: keys of people lie on machines that nobody watches. */
 export const ADMIN_TTL_MS_MAX: number = 7 * 24 * 3_600_000;
 /** Patterns of secrets that an administrator may bind to services. */

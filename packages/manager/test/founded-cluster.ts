@@ -175,8 +175,8 @@ export class FoundedCluster {
   }
 
   /** A worker that has joined and was not approved. */
-  addWaiting(name: string): string {
-    return this.#join(name, {}, true);
+  addWaiting(name: string, fields: Partial<NodeRow> = {}): string {
+    return this.#join(name, fields, true);
   }
 
   #join(name: string, fields: Partial<NodeRow>, needsApproval: boolean): string {

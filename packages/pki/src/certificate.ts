@@ -31,6 +31,14 @@ export function spkiOf(certificate: X509Certificate): Uint8Array {
   return new Uint8Array(certificate.publicKey.export({ type: 'spki', format: 'der' }));
 }
 
+/**
+ * The public key info in a certificate.
+ * @throws CV_UNAUTHENTICATED when it is none
+ */
+export function publicKeyOf(certificateDer: Uint8Array): Uint8Array {
+  return spkiOf(readCertificate(certificateDer));
+}
+
 /** The error for a certificate that breaks our profile. */
 export function notAccepted(message: string): ConclaveError {
   return new ConclaveError('CV_UNAUTHENTICATED', message);

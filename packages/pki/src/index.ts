@@ -1,3 +1,4 @@
+export { publicKeyOf } from './certificate.js';
 export { identityOf } from './identity.js';
 export type { CertificateIdentity } from './identity.js';
 export {
@@ -21,7 +22,12 @@ export { generateNodeKey, isKeyOf, proveKey, verifyKeyProof } from './node-key.j
 export type { NodeKey } from './node-key.js';
 export { fromPem, toPem } from './pem.js';
 export type { PemLabel } from './pem.js';
-export { isCrossSigned, rootPin } from './root.js';
-export { encodeAdminTranscript, encodeRenewTranscript, encodeTranscript } from './transcripts.js';
+export { isCrossSigned, reachedRoots, rootPin } from './root.js';
+export {
+  encodeAdminTranscript,
+  encodeRecoverTranscript,
+  encodeRenewTranscript,
+  encodeTranscript,
+} from './transcripts.js';
 export { isIssuedBy, verifyChain } from './verify-chain.js';
 export type { ChainRequest } from './verify-chain.js';

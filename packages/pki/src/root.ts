@@ -66,6 +66,35 @@ export function rootPin(rootDer: Uint8Array): Uint8Array {
   return spkiHashOf(readRoot(rootDer).spkiDer);
 }
 
+/**
+ * Those of the offered roots whose keys this host may trust: it knows them, or cross certificates
+ * lead to them, each certified by a key that was reached before. Anything else is left out.
+ * @throws CV_UNAUTHENTICATED when an offered or known one is not a root
+ */
+export function reachedRoots(
+  knownDer: readonly Uint8Array[],
+  offered: { readonly rootsDer: readonly Uint8Array[]; readonly crossesDer: readonly Uint8Array[] },
+): Uint8Array[] {
+  const reached = knownDer.map(readRoot);
+  for (const crossDer of offered.crossesDer) {
+    const next = reached.map((by) => certifiedBy(crossDer, by)).find((key) => key !== undefined);
+    if (next !== undefined) reached.push(next);
+  }
+  return offered.rootsDer.filter((rootDer) => {
+    const { spkiDer } = readRoot(rootDer);
+    return reached.some((key) => equalBytes(key.spkiDer, spkiDer));
+  });
+}
+
+function certifiedBy(crossDer: Uint8Array, by: RootCertificate): RootCertificate | undefined {
+  try {
+    return readCrossSigned(crossDer, by);
+  } catch (error) {
+    if (isConclaveError(error)) return undefined;
+    throw error;
+  }
+}
+
 /** True when `crossDer` certifies the key of `rootDer` under `byDer`. False for anything else. */
 export function isCrossSigned(
   crossDer: Uint8Array,
@@ -73,10 +102,8 @@ export function isCrossSigned(
   rootDer: Uint8Array,
 ): boolean {
   try {
-    return equalBytes(
-      readCrossSigned(crossDer, readRoot(byDer)).spkiDer,
-      readRoot(rootDer).spkiDer,
-    );
+    const key = certifiedBy(crossDer, readRoot(byDer));
+    return key !== undefined && equalBytes(key.spkiDer, readRoot(rootDer).spkiDer);
   } catch (error) {
     if (isConclaveError(error)) return false;
     throw error;

@@ -29,6 +29,27 @@ export function encodeRenewTranscript(fields: {
   return encodeTranscript(['CV-RENEW-1', clusterId, id, serial, publicKey]);
 }
 
+/** The bytes that a worker signs with the key of its ended certificate to get the next one. */
+export function encodeRecoverTranscript(fields: {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  /** Of the certificate that it shows. */
+  readonly serial: string;
+  readonly nonce: Uint8Array;
+  /** BLAKE2b-256 of the certificate that the manager presents. */
+  readonly serverCertificateHash: Uint8Array;
+}): Uint8Array {
+  const { clusterId, nodeId, serial, nonce, serverCertificateHash } = fields;
+  return encodeTranscript([
+    'CV-RECOVER-1',
+    clusterId,
+    nodeId,
+    serial,
+    nonce,
+    serverCertificateHash,
+  ]);
+}
+
 /** The bytes that a new administrator signs with its key: the name that it is to certify. */
 export function encodeAdminTranscript(name: string, publicKey: Uint8Array): Uint8Array {
   return encodeTranscript(['CV-ADMIN-1', name, publicKey]);

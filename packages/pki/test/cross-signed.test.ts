@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 
-import { crossSign, isCrossSigned, isIssuedBy, verifyChain } from '../src/index.js';
+import { crossSign, isCrossSigned, isIssuedBy, reachedRoots, verifyChain } from '../src/index.js';
 import type { CreatedRoot } from '../src/index.js';
 import { issue, MANAGER, newRoot, NOW, random, refusal, WORKER } from './support.js';
 
@@ -48,6 +48,30 @@ describe('a root that another one has certified', () => {
     expect(isCrossSigned(new Uint8Array(0), old, next)).toBe(false);
     expect(isCrossSigned(next, next, next)).toBe(true);
     expect(isCrossSigned(await certify(newer, foreign), old, next)).toBe(false);
+  });
+
+  test('is reached over the ones in between, in their order and from a known one only', async () => {
+    const newest = await newRoot();
+    const crossesDer = [cross, await certify(newest, newer)];
+    const rootsDer = [newest.certificateDer];
+    const known = [older.certificateDer];
+    expect(reachedRoots(known, { rootsDer, crossesDer })).toEqual(rootsDer);
+    expect(reachedRoots([newer.certificateDer], { rootsDer, crossesDer })).toEqual(rootsDer);
+    expect(reachedRoots(rootsDer, { rootsDer: [...rootsDer, ...known], crossesDer })).toEqual(
+      rootsDer,
+    );
+    for (const missing of [
+      [],
+      [cross],
+      [crossesDer[1] ?? cross],
+      [crossesDer[1] ?? cross, cross],
+    ]) {
+      expect(reachedRoots(known, { rootsDer, crossesDer: missing })).toEqual([]);
+    }
+    const foreign = await newRoot();
+    const forged = [await certify(foreign, newest), Uint8Array.of(1), ...crossesDer];
+    const offered = { rootsDer: [foreign.certificateDer, ...rootsDer], crossesDer: forged };
+    expect(reachedRoots(known, offered)).toEqual(rootsDer);
   });
 
   test('is never made between two clusters', async () => {

@@ -68,6 +68,7 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Identity/Renew': IDENTIFIED,
   '/conclave.v1.Join/Challenge': JOINING,
   '/conclave.v1.Join/Join': JOINING,
+  '/conclave.v1.Join/Recover': JOINING,
   '/conclave.v1.Local/AddSlot': HOST,
   '/conclave.v1.Local/Init': HOST,
   '/conclave.v1.Local/Join': HOST,

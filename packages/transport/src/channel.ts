@@ -7,7 +7,7 @@ import type { CallOptions, CallTarget } from './call-spec.js';
 import type { BidiCall, ClientStreamCall } from './calls.js';
 import { CheckedCredentials } from './connector.js';
 import type { ConnectorState, Handshake } from './connector.js';
-import { joinHandshake, memberHandshake } from './handshakes.js';
+import { joinHandshake, memberHandshake, strangerHandshake } from './handshakes.js';
 import type { ExpectedManager } from './handshakes.js';
 import type { IdentitySource } from './identity.js';
 import * as limits from './limits.js';
@@ -59,11 +59,14 @@ export interface OpenChannelOptions {
 /** Arguments of {@link openJoinChannel}. */
 export interface OpenJoinChannelOptions {
   readonly address: string;
-  /** SHA-256 of the public key info of the root, from the token. */
-  readonly pin: Uint8Array;
+  /** SHA-256 of the public key info of the root, from the token; of any that counts. */
+  readonly pins: readonly Uint8Array[];
   readonly clock: Clock;
   readonly timers: Timers;
 }
+
+/** Arguments of {@link openStrangerChannel}. */
+export type OpenStrangerChannelOptions = Omit<OpenJoinChannelOptions, 'pins'>;
 
 /** Arguments of {@link openLocalChannel}. */
 export interface OpenLocalChannelOptions {
@@ -200,8 +203,18 @@ export function openChannel(options: OpenChannelOptions): Channel {
  *   having been sent, when the manager does not belong to the root of the pin.
  */
 export function openJoinChannel(options: OpenJoinChannelOptions): Channel {
-  const { address, pin, clock } = options;
-  return openNetwork(address, joinHandshake(pin, clock), options);
+  const { address, pins, clock } = options;
+  return openNetwork(address, joinHandshake(pins, clock), options);
+}
+
+/**
+ * A channel to a join listener that nobody was recognised on. Only for asking for what proves itself:
+ * certificates that lead from a root that is known to one that is not. Nothing that matters may be
+ * said on it, and no other answer believed.
+ * @throws CV_ARGUMENT_INVALID for a malformed address
+ */
+export function openStrangerChannel(options: OpenStrangerChannelOptions): Channel {
+  return openNetwork(options.address, strangerHandshake(), options);
 }
 
 /** A channel to the daemon of this host. Calls fail with CV_PEER_UNREACHABLE when none answers. */

@@ -109,21 +109,22 @@ export function memberHandshake(
   };
 }
 
-/** The certificate with this pin among those that the peer sent. */
-function pinnedRoot(socket: TLSSocket, pin: Uint8Array): Uint8Array {
+/** The certificate with one of these pins among those that the peer sent. */
+function pinnedRoot(socket: TLSSocket, pins: readonly Uint8Array[]): Uint8Array {
   let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
   for (let count = 0; count < CHAIN_COUNT_MAX && certificate !== undefined; count += 1) {
     const der = new Uint8Array(certificate.raw);
-    if (count > 0 && hasPin(der, pin)) return der;
+    if (count > 0 && hasPin(der, pins)) return der;
     const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate;
     certificate = issuer === certificate ? undefined : issuer;
   }
   throw mismatch('the manager presented the certificate of another cluster');
 }
 
-function hasPin(der: Uint8Array, pin: Uint8Array): boolean {
+function hasPin(der: Uint8Array, pins: readonly Uint8Array[]): boolean {
   try {
-    return equalBytes(rootPin(der), pin);
+    const own = rootPin(der);
+    return pins.some((pin) => equalBytes(own, pin));
   } catch {
     return false; // not a root of a cluster at all
   }
@@ -131,14 +132,23 @@ function hasPin(der: Uint8Array, pin: Uint8Array): boolean {
 
 /**
  * The handshake of who wants to join: without a certificate of its own and without a root. The pin
- * of the token names the root; the manager has to present it and to be certified under it.
+ * of the token names the root; the manager has to present it and to be certified under it. Who
+ * comes back may know more than one.
  */
-export function joinHandshake(pin: Uint8Array, clock: Clock): Handshake {
+export function joinHandshake(pins: readonly Uint8Array[], clock: Clock): Handshake {
   return {
     options: () => ({ ...tlsRange(), ca: [], rejectUnauthorized: false }),
     verify: (socket) => {
-      const rootDer = pinnedRoot(socket, pin);
+      const rootDer = pinnedRoot(socket, pins);
       verifyChain({ leafDer: leafOf(socket), rootDer, now: clock.now(), usage: 'server' });
     },
+  };
+}
+
+/** The handshake with whoever answers: nobody is recognised. */
+export function strangerHandshake(): Handshake {
+  return {
+    options: () => ({ ...tlsRange(), ca: [], rejectUnauthorized: false }),
+    verify: () => undefined,
   };
 }

@@ -5,12 +5,13 @@ export { IDEMPOTENCY_KEY, INDEX, SERVED_BY } from './call-context.js';
 export type { CallContext } from './call-context.js';
 export type { CallOptions } from './call-spec.js';
 export type { BidiCall, ClientStreamCall } from './calls.js';
-export { openChannel, openJoinChannel, openLocalChannel } from './channel.js';
+export { openChannel, openJoinChannel, openLocalChannel, openStrangerChannel } from './channel.js';
 export type {
   Channel,
   OpenChannelOptions,
   OpenJoinChannelOptions,
   OpenLocalChannelOptions,
+  OpenStrangerChannelOptions,
 } from './channel.js';
 export { refusedVariables, refuseEnvironment } from './environment.js';
 export type { ExpectedManager } from './handshakes.js';

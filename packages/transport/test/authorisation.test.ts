@@ -24,7 +24,9 @@ describe('the table of rights', () => {
 
   test('the join listener serves the join service and nothing else', () => {
     const joinable = Object.keys(AUTHORISATION).filter((path) => AUTHORISATION[path]?.join);
-    expect(joinable.sort()).toEqual(['/conclave.v1.Join/Challenge', '/conclave.v1.Join/Join']);
+    expect(joinable.sort()).toEqual(
+      ['Challenge', 'Join', 'Recover'].map((name) => `/conclave.v1.Join/${name}`),
+    );
     for (const path of joinable) expect(Object.keys(AUTHORISATION[path] ?? {})).toEqual(['join']);
   });
 

@@ -27,7 +27,7 @@ const opened: (() => void)[] = [];
 const calls: string[] = [];
 
 function join(pin: Uint8Array, address: string = listener.address): Channel {
-  const channel = openJoinChannel({ address, pin, clock, timers });
+  const channel = openJoinChannel({ address, pins: [pin], clock, timers });
   opened.push(() => channel.close());
   return channel;
 }

@@ -241,6 +241,14 @@ export type {
   ReceiptReports,
   ReceiptReportsInput,
 } from './generated/conclave/v1/ReceiptReports.js';
+export type {
+  RecoverRequest,
+  RecoverRequestInput,
+} from './generated/conclave/v1/RecoverRequest.js';
+export type {
+  RecoverResponse,
+  RecoverResponseInput,
+} from './generated/conclave/v1/RecoverResponse.js';
 export type { Recovery, RecoveryInput } from './generated/conclave/v1/Recovery.js';
 export type {
   RecoveryPublicKey,

@@ -12,6 +12,8 @@ export interface ManagerPlace {
   readonly nodeId: string;
   /** `host:port` of the cluster listener. */
   readonly address: string;
+  /** `host:port` of the join listener; empty: not known. */
+  readonly joinAddress: string;
   /** Ed25519; what it signs sessions with. */
   readonly signingPublicKey: Uint8Array;
 }
@@ -58,20 +60,22 @@ export class ManagerBook {
   }
 }
 
-function isUsable({ nodeId, address, signingPublicKey }: ManagerAddress): boolean {
-  const isSized = address.length > 0 && address.length <= ADDRESS_LENGTH_MAX;
+function isUsable({ nodeId, address, joinAddress, signingPublicKey }: ManagerAddress): boolean {
+  const isSized =
+    address.length > 0 && Math.max(address.length, joinAddress.length) <= ADDRESS_LENGTH_MAX;
   return isId(nodeId) && isSized && signingPublicKey.length === SIGNING_KEY_BYTES;
 }
 
 /** Not a view on the message that it came in. */
-function copyOf({ nodeId, address, signingPublicKey }: ManagerAddress): ManagerPlace {
-  return { nodeId, address, signingPublicKey: new Uint8Array(signingPublicKey) };
+function copyOf({ nodeId, address, joinAddress, signingPublicKey }: ManagerAddress): ManagerPlace {
+  return { nodeId, address, joinAddress, signingPublicKey: new Uint8Array(signingPublicKey) };
 }
 
 function textOf(managers: readonly ManagerPlace[]): string {
   return managers
     .map(
-      ({ nodeId, address, signingPublicKey }) => `${nodeId} ${address} ${signingPublicKey.join()}`,
+      ({ nodeId, address, joinAddress, signingPublicKey }) =>
+        `${nodeId} ${address} ${joinAddress} ${signingPublicKey.join()}`,
     )
     .toSorted()
     .join('\n');

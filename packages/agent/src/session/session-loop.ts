@@ -124,12 +124,13 @@ export class SessionLoop {
     logger.info('session.ended', { managerId: manager.nodeId, code, reason: message });
     if (wasOpen) this.#removal.clear();
     // An attempt that reached nobody says nothing new.
-    if (wasOpen || code !== 'CV_PEER_UNREACHABLE') this.#judge(manager.nodeId, code);
+    if (wasOpen || code !== 'CV_PEER_UNREACHABLE') this.judge(manager.nodeId, code);
     return wasOpen;
   }
 
-  /** Takes in how a manager has answered. */
-  #judge(managerId: string, code: string): void {
+  /** Takes in how a manager has answered, here or elsewhere: a code, or empty for no refusal. */
+  judge(managerId: string, code: string): void {
+    if (this.#standing === 'removed') return;
     const { book, onRemoved, logger } = this.#options;
     this.#standing = standingAfter(code);
     if (code !== 'CV_NODE_REMOVED') return;

@@ -240,6 +240,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
               nodeId: id,
               address: manager.clusterAddress,
               signingPublicKey: manager.signingPublicKey,
+              joinAddress: manager.joinAddress,
             },
           ],
     );

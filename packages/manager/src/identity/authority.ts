@@ -106,10 +106,10 @@ export class StateAuthority implements Authority {
 }
 
 /**
- * Serial and key: who holds a key of a root makes certificates with any serial, and serials are no
+ * True when this is the certificate on record. Serial and key: who holds a key of a root makes certificates with any serial, and serials are no
  * secret, but they are on record for a key that he does not have.
  */
-function isOnRecord(
+export function isOnRecord(
   known: CertificateRow | undefined,
   { serial, spkiHash }: CertificateIdentity,
 ): boolean {

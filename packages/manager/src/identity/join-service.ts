@@ -8,12 +8,16 @@ import type {
   ChallengeResponseInput,
   JoinRequest,
   JoinResponseInput,
+  RecoverRequest,
+  RecoverResponseInput,
   Services,
 } from '@conclave/wire';
 import type { Proposer } from '../consensus/proposer.js';
 import type { ManagerKeys } from '../keys/manager-keys.js';
 import { Challenges } from './challenges.js';
 import { recoveryMessage } from '../keys/recovery-message.js';
+import { crossCertificates, trustedRoots } from '../keys/root-demand.js';
+import { recoverWorker } from './recover-worker.js';
 import type { Issuer } from './issuer.js';
 import { encodeJoinTranscript } from './join-transcript.js';
 import { checkJoinText, managerFields } from './join-fields.js';
@@ -36,7 +40,10 @@ export interface JoinServiceOptions {
   readonly logger: Logger;
 }
 
-/** Admits new nodes: checks cheap things first, consumes the token and creates the node in one entry. */
+/**
+ * Admits new nodes: checks cheap things first, consumes the token and creates the node in one entry.
+ * Also lets workers come back whose certificate has ended.
+ */
 export class JoinService implements Handlers<Services['Join']> {
   readonly #options: JoinServiceOptions;
   readonly #challenges: Challenges;
@@ -46,13 +53,16 @@ export class JoinService implements Handlers<Services['Join']> {
     this.#challenges = new Challenges(options.clock, options.random);
   }
 
-  /** Hands out a nonce; a join must be signed over it. */
+  /** Hands out a nonce, which what follows must be signed over, and the roots. */
   challenge(): Promise<ChallengeResponseInput> {
+    const cluster = this.#cluster();
     return Promise.resolve({
       nonce: this.#challenges.issue(),
-      clusterId: this.#cluster().id,
+      clusterId: cluster.id,
       serverCertificateHash: this.#options.serverCertificateHash(),
       nowMs: this.#options.clock.now(),
+      rootCertificates: trustedRoots(cluster),
+      crossCertificates: crossCertificates(cluster),
     });
   }
 
@@ -65,9 +75,7 @@ export class JoinService implements Handlers<Services['Join']> {
   async join(call: CallContext, request: JoinRequest): Promise<JoinResponseInput> {
     const cluster = this.#cluster();
     checkJoinText(request);
-    if (!this.#challenges.redeem(request.nonce)) {
-      throw new ConclaveError('CV_PROTOCOL', 'the challenge was not given here, or too long ago');
-    }
+    this.#redeem(request.nonce);
     const token = await this.#tokenOf(request.tokenId);
     const nodeId = createId(this.#options.random);
     this.#checkSignatures(cluster, token, request);
@@ -107,6 +115,18 @@ export class JoinService implements Handlers<Services['Join']> {
       recovery: recoveryMessage(this.#cluster().recovery),
       waitsForApproval: token.needsApproval,
     };
+  }
+
+  /** As {@link recoverWorker}. @throws CV_PROTOCOL when the challenge was not given here */
+  async recover(call: CallContext, request: RecoverRequest): Promise<RecoverResponseInput> {
+    const cluster = this.#cluster();
+    this.#redeem(request.nonce);
+    return recoverWorker(this.#options, { cluster, call, request });
+  }
+
+  #redeem(nonce: Uint8Array): void {
+    if (this.#challenges.redeem(nonce)) return;
+    throw new ConclaveError('CV_PROTOCOL', 'the challenge was not given here, or too long ago');
   }
 
   #cluster(): ClusterRow {

@@ -32,6 +32,7 @@ export function managersBut(
             raftId: manager.raftId,
             address: manager.clusterAddress,
             signingPublicKey: manager.signingPublicKey,
+            joinAddress: manager.joinAddress,
           },
         ],
   );

@@ -12,6 +12,8 @@ export interface RootDemand {
   readonly cross: Uint8Array;
 }
 
+const NONE = new Uint8Array(0);
+
 /** Reads the demand on a node off committed state; undefined before there is any. */
 export function rootDemandOf(state: State, nodeId: string): RootDemand | undefined {
   const cluster = state.cluster();
@@ -20,7 +22,7 @@ export function rootDemandOf(state: State, nodeId: string): RootDemand | undefin
     step: cluster.rootStep,
     reached: state.nodeById(nodeId)?.rootStep ?? 0,
     certificates: trustedRoots(cluster),
-    cross: cluster.rootRotation?.crossCertificate ?? new Uint8Array(0),
+    cross: cluster.rootRotation?.crossCertificate ?? NONE,
   };
 }
 
@@ -32,4 +34,10 @@ export function trustedRoots({ rootCertificate, rootRotation }: ClusterRow): Uin
   if (rootRotation?.phase === 'renewing')
     return [rootCertificate, rootRotation.previousCertificate];
   return [rootCertificate];
+}
+
+/** Leads from former roots to the newest one that is trusted: each certified by the one before. */
+export function crossCertificates({ rootRotation }: ClusterRow): Uint8Array[] {
+  const cross = rootRotation?.crossCertificate ?? NONE;
+  return cross.length === 0 ? [] : [cross];
 }

@@ -101,6 +101,8 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'clusterId', id: 2, type: 'string', label: 'one' },
     { name: 'serverCertificateHash', id: 3, type: 'bytes', label: 'one' },
     { name: 'nowMs', id: 4, type: 'uint64', label: 'one' },
+    { name: 'rootCertificates', id: 5, type: 'bytes', label: 'repeated' },
+    { name: 'crossCertificates', id: 6, type: 'bytes', label: 'repeated' },
   ],
   ClusterInfo: [
     { name: 'clusterId', id: 1, type: 'string', label: 'one' },
@@ -395,6 +397,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },
     { name: 'address', id: 2, type: 'string', label: 'one' },
     { name: 'signingPublicKey', id: 3, type: 'bytes', label: 'one' },
+    { name: 'joinAddress', id: 4, type: 'string', label: 'one' },
   ],
   ManagerMessage: [
     { name: 'accept', id: 1, type: 'ManagerAccept', label: 'oneof', group: 'message' },
@@ -483,6 +486,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'raftId', id: 2, type: 'uint64', label: 'one' },
     { name: 'address', id: 3, type: 'string', label: 'one' },
     { name: 'signingPublicKey', id: 4, type: 'bytes', label: 'one' },
+    { name: 'joinAddress', id: 5, type: 'string', label: 'one' },
   ],
   ReceiptReport: [
     { name: 'taskId', id: 1, type: 'string', label: 'one' },
@@ -496,6 +500,14 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ReceiptReports: [
     { name: 'batch', id: 1, type: 'uint64', label: 'one' },
     { name: 'reports', id: 2, type: 'ReceiptReport', label: 'repeated' },
+  ],
+  RecoverRequest: [
+    { name: 'nonce', id: 1, type: 'bytes', label: 'one' },
+    { name: 'certificate', id: 2, type: 'bytes', label: 'one' },
+    { name: 'proof', id: 3, type: 'bytes', label: 'one' },
+  ],
+  RecoverResponse: [
+    { name: 'certificate', id: 1, type: 'bytes', label: 'one' },
   ],
   Recovery: [
     { name: 'current', id: 1, type: 'RecoveryPublicKey', label: 'one' },
@@ -929,6 +941,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
   Join: {
     Challenge: { kind: 'unary', request: 'ChallengeRequest', response: 'ChallengeResponse' },
     Join: { kind: 'unary', request: 'JoinRequest', response: 'JoinResponse' },
+    Recover: { kind: 'unary', request: 'RecoverRequest', response: 'RecoverResponse' },
   },
   Local: {
     Status: { kind: 'unary', request: 'LocalStatusRequest', response: 'LocalStatus' },

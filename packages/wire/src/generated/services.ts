@@ -67,6 +67,8 @@ import type { ProposeRequest, ProposeRequestInput } from './conclave/v1/ProposeR
 import type { ProposeResponse, ProposeResponseInput } from './conclave/v1/ProposeResponse.js';
 import type { RaftAck, RaftAckInput } from './conclave/v1/RaftAck.js';
 import type { RaftBatch, RaftBatchInput } from './conclave/v1/RaftBatch.js';
+import type { RecoverRequest, RecoverRequestInput } from './conclave/v1/RecoverRequest.js';
+import type { RecoverResponse, RecoverResponseInput } from './conclave/v1/RecoverResponse.js';
 import type { Recovery, RecoveryInput } from './conclave/v1/Recovery.js';
 import type { RemoveNodeRequest, RemoveNodeRequestInput } from './conclave/v1/RemoveNodeRequest.js';
 import type { RemoveNodeResponse, RemoveNodeResponseInput } from './conclave/v1/RemoveNodeResponse.js';
@@ -144,6 +146,7 @@ export interface Services {
   Join: {
     Challenge: Method<'unary', ChallengeRequestInput, ChallengeRequest, ChallengeResponseInput, ChallengeResponse>;
     Join: Method<'unary', JoinRequestInput, JoinRequest, JoinResponseInput, JoinResponse>;
+    Recover: Method<'unary', RecoverRequestInput, RecoverRequest, RecoverResponseInput, RecoverResponse>;
   };
   Local: {
     Status: Method<'unary', LocalStatusRequestInput, LocalStatusRequest, LocalStatusInput, LocalStatus>;

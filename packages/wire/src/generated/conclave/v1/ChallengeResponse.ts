@@ -2,7 +2,7 @@
 
 export interface ChallengeResponseInput {
   /**
-   * 32 bytes, good for one Join on this connection's manager within 30 s
+   * 32 bytes, good for one Join or Recover at this manager within 30 s
    */
   'nonce'?: (Uint8Array) | undefined;
   'clusterId'?: (string) | undefined;
@@ -11,11 +11,19 @@ export interface ChallengeResponseInput {
    */
   'serverCertificateHash'?: (Uint8Array) | undefined;
   'nowMs'?: (number) | undefined;
+  /**
+   * DER; what members trust now, the one in force first
+   */
+  'rootCertificates'?: readonly (Uint8Array)[] | undefined;
+  /**
+   * DER; lead to them from former roots, oldest first
+   */
+  'crossCertificates'?: readonly (Uint8Array)[] | undefined;
 }
 
 export interface ChallengeResponse {
   /**
-   * 32 bytes, good for one Join on this connection's manager within 30 s
+   * 32 bytes, good for one Join or Recover at this manager within 30 s
    */
   'nonce': (Buffer);
   'clusterId': (string);
@@ -24,4 +32,12 @@ export interface ChallengeResponse {
    */
   'serverCertificateHash': (Buffer);
   'nowMs': (number);
+  /**
+   * DER; what members trust now, the one in force first
+   */
+  'rootCertificates': (Buffer)[];
+  /**
+   * DER; lead to them from former roots, oldest first
+   */
+  'crossCertificates': (Buffer)[];
 }

@@ -4,10 +4,12 @@ export interface ManagerAddressInput {
   'nodeId'?: (string) | undefined;
   'address'?: (string) | undefined;
   'signingPublicKey'?: (Uint8Array) | undefined;
+  'joinAddress'?: (string) | undefined;
 }
 
 export interface ManagerAddress {
   'nodeId': (string);
   'address': (string);
   'signingPublicKey': (Buffer);
+  'joinAddress': (string);
 }

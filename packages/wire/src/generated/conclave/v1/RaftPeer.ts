@@ -5,6 +5,7 @@ export interface RaftPeerInput {
   'raftId'?: (number) | undefined;
   'address'?: (string) | undefined;
   'signingPublicKey'?: (Uint8Array) | undefined;
+  'joinAddress'?: (string) | undefined;
 }
 
 export interface RaftPeer {
@@ -12,4 +13,5 @@ export interface RaftPeer {
   'raftId': (number);
   'address': (string);
   'signingPublicKey': (Buffer);
+  'joinAddress': (string);
 }
