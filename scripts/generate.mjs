@@ -2,7 +2,7 @@
 // Generates packages/wire/src/generated from proto/: message types, typed service tables and the
 // descriptor that the codec of wire works with, so that no .proto text is read at run time. Then the
 // pages of docs/reference that are made from tables in the sources.
-//   node scripts/generate.mjs           writes the files and the list of names in the door
+//   node scripts/generate.mjs           writes the files
 //   node scripts/generate.mjs --check   generates to a temporary folder and compares
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -178,6 +178,13 @@ ${blocks.join('')}}
 `;
 }
 
+function namesText(messages) {
+  const lines = messages.map(
+    ({ name }) => `export type { ${name}, ${name}Input } from './${packagePath}/${name}.js';\n`,
+  );
+  return header + lines.join('');
+}
+
 function generate(outDir) {
   const loaded = loadRoot();
   const all = loaded.lookup(packageName).nestedArray;
@@ -187,25 +194,9 @@ function generate(outDir) {
   if (messages.length + services.length !== all.length) throw new Error('enums are not in use');
   mkdirSync(outDir, { recursive: true });
   generateMessages(outDir, messages);
+  writeFileSync(join(outDir, 'messages.ts'), namesText(messages));
   writeFileSync(join(outDir, 'services.ts'), servicesText(services));
   writeFileSync(join(outDir, 'descriptor.ts'), descriptorText(messages, services));
-  return messages.map((message) => message.name);
-}
-
-const MARK_START = '// Messages: `X` is what a peer sent, `XInput` what may be given to send.\n';
-const MARK_END = '// End of messages.\n';
-
-function doorText(names) {
-  const door = readFileSync(join(wireDir, 'index.ts'), 'utf8');
-  const start = door.indexOf(MARK_START);
-  const end = door.indexOf(MARK_END);
-  if (start < 0 || end < start) throw new Error('packages/wire/src/index.ts: markers are missing');
-  const lines = names.map((name) => {
-    const from = `from './generated/${packagePath}/${name}.js';\n`;
-    const line = `export type { ${name}, ${name}Input } ${from}`;
-    return line.length <= 101 ? line : `export type {\n  ${name},\n  ${name}Input,\n} ${from}`;
-  });
-  return door.slice(0, start) + MARK_START + lines.join('') + door.slice(end);
 }
 
 function filesOf(dir) {
@@ -234,10 +225,8 @@ const target = join(wireDir, 'generated');
 if (process.argv.includes('--check')) {
   const scratch = mkdtempSync(join(tmpdir(), 'conclave-generate-'));
   try {
-    const names = generate(scratch);
+    generate(scratch);
     const stale = differences(scratch, target);
-    if (doorText(names) !== readFileSync(join(wireDir, 'index.ts'), 'utf8'))
-      stale.push('../index.ts');
     for (const [path, text] of Object.entries(await referencePages())) {
       if (readIfThere(join(root, path)) !== text) stale.push(path);
     }
@@ -250,8 +239,7 @@ if (process.argv.includes('--check')) {
   }
 } else {
   rmSync(target, { recursive: true, force: true });
-  const names = generate(target);
-  writeFileSync(join(wireDir, 'index.ts'), doorText(names));
+  generate(target);
   for (const [path, text] of Object.entries(await referencePages())) {
     writeFileSync(join(root, path), text);
   }
