@@ -63,6 +63,7 @@ describe('the roles of administrators', () => {
     'Admins/List',
     'Identity/Renew',
     'Cluster/GetInfo',
+    'Cluster/GetSettings',
     'Cluster/GetStatus',
     'Cluster/Watch',
     'Nodes/Get',
