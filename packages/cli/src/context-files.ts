@@ -88,6 +88,19 @@ export class ContextFiles implements ContextStore {
     );
   }
 
+  async renew(
+    name: string,
+    next: (content: SecretBytes) => Promise<SecretBytes | undefined>,
+  ): Promise<boolean> {
+    const { replaceAlone } = await import('./context-renewal.js');
+    const path = this.place(checkContextName(name));
+    try {
+      return await replaceAlone(path, this.#draftOf(path), async () => next(await this.read(name)));
+    } catch (error) {
+      throw fileFailure(error, 'the file of the context cannot be written');
+    }
+  }
+
   async remove(name: string): Promise<void> {
     const { rm } = await import('node:fs/promises');
     try {
@@ -113,6 +126,12 @@ export class ContextFiles implements ContextStore {
     await this.#replace(`${this.#folder}/current-context`, (file) => file.writeFile(`${name}\n`));
   }
 
+  #draftOf(path: string): string {
+    const place = path.lastIndexOf('/') + 1;
+    const suffix = Buffer.from(this.#random.bytes(DRAFT_BYTES)).toString('hex');
+    return `${path.slice(0, place)}.${path.slice(place)}.${suffix}`;
+  }
+
   async #replace(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
     try {
       await this.#write(path, write);
@@ -124,9 +143,7 @@ export class ContextFiles implements ContextStore {
   async #write(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
     const { mkdir, open, rename, rm } = await import('node:fs/promises');
     await mkdir(this.#shelf, { recursive: true, mode: FOLDER_MODE });
-    const place = path.lastIndexOf('/') + 1;
-    const suffix = Buffer.from(this.#random.bytes(DRAFT_BYTES)).toString('hex');
-    const draft = `${path.slice(0, place)}.${path.slice(place)}.${suffix}`;
+    const draft = this.#draftOf(path);
     const file = await open(draft, 'wx', FILE_MODE);
     try {
       await write(file);

@@ -18,6 +18,15 @@ export interface ContextStore {
   read(name: string): Promise<SecretBytes>;
   /** Writes the credentials, for this person only; replaces older ones at once or not at all. */
   write(name: string, content: SecretBytes): Promise<void>;
+  /**
+   * Replaces the credentials by what `next` makes of them, and keeps them when that is nothing. It is
+   * asked when there is room for its answer; it wipes what it gets. False: another command is at it.
+   * @throws CV_CONTEXT_NOT_FOUND, CV_CONTEXT_INVALID, CV_OUTPUT_FAILED
+   */
+  renew(
+    name: string,
+    next: (content: SecretBytes) => Promise<SecretBytes | undefined>,
+  ): Promise<boolean>;
   /** @throws CV_CONTEXT_NOT_FOUND */
   remove(name: string): Promise<void>;
   /** The context that `context use` chose; empty: none. */

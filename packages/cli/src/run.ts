@@ -67,6 +67,7 @@ export async function run(argv: readonly string[], io: Io, tools: Tools): Promis
       },
     };
     await spec.run(call);
+    await renewAfter(call, client);
   };
   try {
     if (isDaemonStart(argv)) await tools.startDaemon(argv.slice(1));
@@ -96,6 +97,13 @@ async function connect(call: Call): Promise<ConclaveClient> {
   return withCredentials(await tools.contexts.read(target.name), (credentials) =>
     tools.connectRemote({ credentials, deadlineMs }),
   );
+}
+
+/** Only a command that has used a context may renew it; that context is read once more. */
+async function renewAfter(call: Call, client: Promise<ConclaveClient> | undefined): Promise<void> {
+  if (client === undefined || (await call.target()).kind === 'local') return;
+  const { renewByTheWay } = await import('./auto-renewal.js');
+  await renewByTheWay(call, await client);
 }
 
 function timeoutMs(flags: Flags): number | undefined {

@@ -1,5 +1,6 @@
 import { ConclaveError } from '@conclave/kernel';
 import {
+  CERTIFICATE_SKEW_MS,
   encodeAdminTranscript,
   encodeRenewTranscript,
   generateNodeKey,
@@ -57,6 +58,17 @@ export function certificateOf({
   certificateDer,
 }: Pick<AdminCredentials, 'certificateDer'>): CertificateIdentity {
   return identityOf(certificateDer);
+}
+
+/** Which part of its life the certificate of the credentials has behind it, 0 to more than 1. */
+export function lifeShare(
+  credentials: Pick<AdminCredentials, 'certificateDer'>,
+  nowMs: number,
+): number {
+  const { notAfterMs, notBeforeMs } = certificateOf(credentials);
+  // The time by which it is valid earlier is for clocks that lag.
+  const beginMs = notBeforeMs + CERTIFICATE_SKEW_MS;
+  return (nowMs - beginMs) / (notAfterMs - beginMs);
 }
 
 /** The public part of credentials, for whoever has the private key already: one line of JSON. */

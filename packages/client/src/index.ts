@@ -21,6 +21,7 @@ export {
   decodeCredentials,
   encodeCredentials,
   encodeGrant,
+  lifeShare,
   renewCredentials,
 } from './credentials.js';
 export type { AdminCredentials, AdminKey, RenewedCredentials } from './credentials.js';

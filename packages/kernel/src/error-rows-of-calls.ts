@@ -48,6 +48,12 @@ export const CALL_ERRORS = {
     when: 'The configuration file has an unknown key or a wrong value.',
     next: 'Correct the line that the message names.',
   },
+  CV_CONTEXT_BUSY: {
+    kind: 'conflict',
+    status: 'ABORTED',
+    when: 'Another command is renewing the certificate of the context at the moment.',
+    next: 'It is good for all of them; repeat the command when it is done.',
+  },
   CV_CONTEXT_INVALID: {
     kind: 'usage',
     status: 'INVALID_ARGUMENT',

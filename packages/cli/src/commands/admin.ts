@@ -1,10 +1,9 @@
-import { ADMIN_ROLES, limits } from '@conclave/kernel';
+import { ADMIN_ROLES, ConclaveError, limits } from '@conclave/kernel';
 import type { AdminRole } from '@conclave/kernel';
 import type { AdminCredentials, AdminSpec, CreatedAdmin, ProvenKey } from '@conclave/client';
 import type { SecretBytes } from '@conclave/sealed';
 import type { Call, CommandSpec } from '../command-spec.js';
 import { YES_OPTION } from '../confirm.js';
-import { withCredentials } from '../credentials.js';
 import { usageError } from '../flags.js';
 import {
   checkDoneOptions,
@@ -173,8 +172,10 @@ const RENEW: CommandSpec = {
   path: 'admin renew',
   summary: 'Get the next certificate for the context in use, with a new key',
   details: [
-    'Works while the certificate is valid and the administrator is not ended. The one before is ' +
-      'accepted for 10 more minutes. Addresses of managers in the context are brought up to date.',
+    'Every command that works does this by the way once half of the life is over, unless ' +
+      'CONCLAVE_RENEW is `never`. Works while the certificate is valid and the administrator is not ' +
+      'ended. The one before is accepted for 10 more minutes. Addresses of managers in the context ' +
+      'are brought up to date.',
   ],
   examples: ['conclave --context ann admin renew'],
   options: DONE_OPTIONS,
@@ -188,17 +189,16 @@ const RENEW: CommandSpec = {
         'Give --context NAME. The socket of this host needs no certificate.',
       );
     }
-    const { contexts } = call.tools;
-    await withCredentials(await contexts.read(target.name), async (credentials) => {
-      const { certificateOf, renewCredentials } = await import('@conclave/client');
-      const client = await call.client();
-      const next = await renewCredentials(client, credentials, { signal: call.tools.signal });
-      await contexts.write(target.name, next.content).finally(() => next.content.wipe());
-      const { notAfterMs: expiresAtMs } = certificateOf(next);
-      const text = `context ${target.name} is valid until ${time(expiresAtMs)}`;
-      const data = { name: target.name, expiresAtMs };
-      await printDone(call, { text, data, id: target.name });
-    });
+    const { name } = target;
+    const { renewContext } = await import('../auto-renewal.js');
+    const client = await call.client();
+    const renewed = await renewContext(call, { name, client, isDue: () => true });
+    if (renewed.kind !== 'renewed') {
+      throw new ConclaveError('CV_CONTEXT_BUSY', `another command renews context ${name} just now`);
+    }
+    const { expiresAtMs } = renewed;
+    const text = `context ${name} is valid until ${time(expiresAtMs)}`;
+    await printDone(call, { text, data: { name, expiresAtMs }, id: name });
   },
 };
 

@@ -33,6 +33,19 @@ export class MemoryContexts implements ContextStore {
     return Promise.resolve();
   }
 
+  /** Stands for another command that renews. */
+  isBusy = false;
+
+  async renew(
+    name: string,
+    next: (content: SecretBytes) => Promise<SecretBytes | undefined>,
+  ): Promise<boolean> {
+    if (this.isBusy) return false;
+    const content = await next(await this.read(name));
+    if (content !== undefined) await this.write(name, content);
+    return true;
+  }
+
   async remove(name: string): Promise<void> {
     await Promise.resolve();
     if (!this.contents.delete(name)) throw notFound(name);
