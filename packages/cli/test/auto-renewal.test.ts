@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { errorRow, EXIT_CODES } from '@conclave/kernel';
 import type { ProvenKey } from '@conclave/client';
 import { createAdminKey, decodeCredentials, encodeCredentials, lifeShare } from '@conclave/client';
 import { createRoot, issueCertificate } from '@conclave/pki';
@@ -108,6 +109,7 @@ describe('a context whose certificate is past half of its life', () => {
     expect(methods(done)).toEqual(['secrets.list']);
     const asked = await list({ argv: ['--context', 'ann', 'admin', 'renew'] });
     expect(asked.stderr).toContain('another command renews context ann just now');
+    expect(asked.code).toBe(EXIT_CODES[errorRow('CV_CONTEXT_BUSY').kind]);
   });
 
   test('costs no command its success; late in its life a person is told', async () => {
