@@ -27,6 +27,7 @@ export {
   checkObjectName,
   checkSecretName,
   checkTarget,
+  hasControl,
 } from './names.js';
 export { jitter } from './random.js';
 export type { Random } from './random.js';

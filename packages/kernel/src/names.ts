@@ -14,7 +14,12 @@ const SEGMENT = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 // Alternating runs, not nested repetition: linear in the length of any input.
 const OBJECT_NAME = /^[A-Za-z0-9]+(?:[-_]+[A-Za-z0-9]+)*$/;
 // eslint-disable-next-line no-control-regex -- control characters are what is refused
-const CONTROL = /[\u0000-\u001f\u007f]/;
+const CONTROL = /[\u0000-\u001f\u007f\ufeff]/;
+
+/** True when the text has control characters or byte order marks, which decoders drop at will. */
+export function hasControl(text: string): boolean {
+  return CONTROL.test(text);
+}
 
 const utf8Length = (text: string): number => {
   let count = 0;
@@ -87,7 +92,7 @@ export function checkLabels(labels: Readonly<Record<string, string>>): void {
       fail(`a key must have 1 to ${LABEL_KEY_BYTES_MAX} bytes`);
     if (byteLength(value) > LABEL_VALUE_BYTES_MAX)
       fail(`a value may have ${LABEL_VALUE_BYTES_MAX} bytes`);
-    if (CONTROL.test(key) || CONTROL.test(value)) fail('control characters are not allowed');
+    if (hasControl(key) || hasControl(value)) fail('control characters are not allowed');
   }
 }
 
@@ -108,7 +113,7 @@ export function checkTarget(target: string): void {
   if (target.includes('..')) fail('may not contain ".."');
   if (target.startsWith('.')) fail('may not begin with "."');
   if (target.endsWith('.')) fail('may not end with "."');
-  if (CONTROL.test(target)) fail('may not contain control characters');
+  if (hasControl(target)) fail('may not contain control characters');
   if (target !== target.trim()) fail('may not begin or end with white space');
 }
 

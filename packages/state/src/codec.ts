@@ -2,6 +2,7 @@ import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import { decodeCbor, encodeCbor } from './cbor.js';
 import { command as commandParser } from './command-schemas.js';
 import type { Command } from './commands.js';
+import { isLackOfMemory } from './lack-of-memory.js';
 import { ShapeError } from './schema.js';
 
 /** A change that older managers cannot apply. */
@@ -11,8 +12,8 @@ const MINOR = 0;
 
 /**
  * The bytes of a log entry: one byte of format (major version in the upper half, minor in the
- * lower), then the command as canonical CBOR. Checked as when it is read: a committed entry that
- * nobody can read stops every manager for good.
+ * lower), then the command as canonical CBOR. Read back before anybody gets them: what is committed
+ * has to be the same command on every manager.
  * @throws CV_PROTOCOL with the path of what is wrong, never the value
  */
 export function encodeCommand(command: Command): Uint8Array {
@@ -21,6 +22,7 @@ export function encodeCommand(command: Command): Uint8Array {
   const entry = new Uint8Array(body.length + 1);
   entry[0] = (MAJOR << 4) | MINOR;
   entry.set(body, 1);
+  decodeCommand(entry);
   return entry;
 }
 
@@ -40,10 +42,16 @@ export function decodeCommand(bytes: Uint8Array): Command {
     const body = new Uint8Array(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 1);
     return checked(decodeCbor(body), (format & 15) > MINOR);
   } catch (error) {
-    if (isConclaveError(error)) throw error;
+    if (isConclaveError(error) || isLackOfMemory(error)) throw error;
     // The decoder's own text may quote the bytes; a secret's name has no place in an error.
     throw new ConclaveError('CV_PROTOCOL', 'command is not canonical CBOR');
   }
+}
+
+/** True when this version ought to read the entry: a newer one may have written it otherwise. */
+export function isOwnFormat(entry: Uint8Array): boolean {
+  const format = entry[0];
+  return format !== undefined && format >>> 4 === MAJOR && (format & 15) <= MINOR;
 }
 
 function checked(value: unknown, isLenient: boolean): Command {

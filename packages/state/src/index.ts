@@ -1,6 +1,6 @@
 export type { AssignedTask, NodeAssignments, ResolvedBinding } from './assignments.js';
 export type { Change, ChangeAction, ChangeBatch, SecretVersionInfo } from './changes.js';
-export { decodeCommand, encodeCommand } from './codec.js';
+export { decodeCommand, encodeCommand, isOwnFormat } from './codec.js';
 export type {
   Command,
   CommandBase,

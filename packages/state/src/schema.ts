@@ -35,9 +35,16 @@ function at<T>(parser: Parser<T>, value: unknown, place: { key: string; lenient:
   }
 }
 
+/** Where UTF-8 and back may not give the same text: decoders drop a mark, or replace what is half. */
+const MARK = '\ufeff';
+const HALF = /\p{Surrogate}/u;
+
 /** A text, also an empty one. */
-export const text: Parser<string> = (value) =>
-  typeof value === 'string' ? value : fail('must be a text');
+export const text: Parser<string> = (value) => {
+  if (typeof value !== 'string') return fail('must be a text');
+  if (value.startsWith(MARK)) return fail('may not begin with a byte order mark');
+  return HALF.test(value) ? fail('has half a character') : value;
+};
 
 /** True or false. */
 export const flag: Parser<boolean> = (value) =>
@@ -96,7 +103,10 @@ export function record<T>(parser: Parser<T>): Parser<Readonly<Record<string, T>>
     if (!isPlain(value)) return fail('must be a map');
     // From entries: a key called __proto__ is a key like any other.
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, at(parser, item, { key, lenient })]),
+      Object.entries(value).map(([key, item]) => [
+        text(key, lenient),
+        at(parser, item, { key, lenient }),
+      ]),
     );
   };
 }

@@ -6,6 +6,7 @@ import type { ChangeBatch } from './changes.js';
 import type { Command } from './commands.js';
 import { Digest } from './digest.js';
 import { Journal } from './journal.js';
+import { isLackOfRoom } from './lack-of-memory.js';
 import { Queries } from './queries.js';
 import { recallRequest, rememberRequest } from './requests.js';
 import type { CommandResult } from './rows.js';
@@ -29,16 +30,6 @@ interface Origin {
   readonly tables: Tables;
   readonly digest: Digest;
   readonly index: number;
-}
-
-/**
- * True when this process had no room, which is not of the entry: others may have carried it out, so
- * that going on would part from them. Every other defect breaks the same entry on every manager, and
- * one that stopped them all at it could never be left behind.
- */
-function isLackOfMemory(error: unknown): boolean {
-  const { message = '', name = '' } = error as Partial<Error>;
-  return name === 'RangeError' && /allocat|call stack/i.test(message);
 }
 
 /**
@@ -91,6 +82,15 @@ export class State extends Queries {
     this.#begin(index);
   }
 
+  /**
+   * Takes in an entry whose bytes are no command of this format, as every other manager does that
+   * finds the same: one such entry must not stop them all for good.
+   */
+  applyUnreadable(index: number): CommandResult {
+    this.#begin(index);
+    return refused('CV_INTERNAL', 'internal error', { kind: 'unreadable' });
+  }
+
   #begin(index: number): void {
     assert(!this.#isApplying, 'a watcher applied a command');
     assert(index > this.#appliedIndex, 'an entry was applied twice or out of order');
@@ -103,7 +103,7 @@ export class State extends Queries {
       rememberRequest(scope, result);
       return result;
     } catch (error) {
-      if (isLackOfMemory(error)) throw error;
+      if (isLackOfRoom(error)) throw error;
       return refused('CV_INTERNAL', 'internal error', { kind: scope.command.kind });
     }
   }

@@ -201,3 +201,43 @@ describe('bytes that are no command', () => {
     expect(acceptedCount).toBeGreaterThan(0);
   });
 });
+
+describe('a command that would not come back as it was', () => {
+  const labelled = (labels: Record<string, string>): Command => ({
+    ...base,
+    kind: 'secret.update',
+    id: 'one',
+    objectVersion: 1,
+    labels,
+    description: '',
+  });
+
+  test.each([
+    ['a key behind a byte order mark', { a: '1', '\ufeffa': '2' }],
+    ['a value behind a byte order mark', { a: '\ufeff1' }],
+    ['a key that is half a character', { '\ud800': '1' }],
+    ['a value that is half a character', { a: '1\udc00' }],
+  ])('is not encoded: %s', (_what, labels) => {
+    expect(() => encodeCommand(labelled(labels))).toThrow(
+      expect.objectContaining({ code: 'CV_PROTOCOL' }),
+    );
+  });
+
+  test('any labels come back as they were, or are refused', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' })),
+        (labels) => {
+          let bytes: Uint8Array;
+          try {
+            bytes = encodeCommand(labelled(labels));
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'CV_PROTOCOL' });
+            return;
+          }
+          expect(decodeCommand(bytes)).toEqual(labelled(labels));
+        },
+      ),
+    );
+  });
+});

@@ -19,6 +19,8 @@ const VARINT_BYTES_MAX = 10;
 /** Shared: there is nothing in it to change. */
 const NO_BYTES = Buffer.alloc(0);
 const TAG_MAX = UINT32_MAX;
+/** The byte order mark in UTF-8. */
+const MARK = Buffer.of(0xef, 0xbb, 0xbf);
 
 function malformed(message: string): ConclaveError {
   return new ConclaveError('CV_PROTOCOL', message);
@@ -102,6 +104,10 @@ class Input {
     while (at < end && (this.#bytes[at] ?? 0) < 128) at += 1;
     if (at === end) return this.#bytes.toString('latin1', start, end);
     if (!isUtf8(this.#bytes.subarray(at, end))) throw malformed('a text is not UTF-8');
+    // Decoders further on would drop it: two keys of a map could become one.
+    if (this.#bytes.subarray(start, end).indexOf(MARK) === 0) {
+      throw malformed('a text begins with a byte order mark');
+    }
     return this.#bytes.toString('utf8', start, end);
   }
 

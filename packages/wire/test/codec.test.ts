@@ -205,6 +205,7 @@ describe('decoding refuses what is malformed', () => {
     ['a length beyond the end', 'Task', [0x0a, 2, 0x61]],
     ['a length beyond the part', 'CreateServiceRequest', [0x0a, 2, 0x0a, 1, 0x61]],
     ['text that is not UTF-8', 'Task', [0x0a, 1, 0xff]],
+    ['text behind a byte order mark', 'Task', [0x0a, 4, 0xef, 0xbb, 0xbf, 0x61]],
     ['another form', 'Task', [0x08, 1]],
     ['a group', 'Task', [0x0b, 0x0c]],
     ['an unknown field of unknown form', 'Task', [0xfb, 0x7f]],

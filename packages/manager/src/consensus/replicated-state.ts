@@ -1,7 +1,7 @@
-import { ConclaveError, fromHex, toHex } from '@conclave/kernel';
+import { ConclaveError, fromHex, isConclaveError, toHex } from '@conclave/kernel';
 import type { Logger, Random } from '@conclave/kernel';
-import { decodeCommand, State, StateRestorer } from '@conclave/state';
-import type { ChangeBatch, CommandResult } from '@conclave/state';
+import { decodeCommand, isOwnFormat, State, StateRestorer } from '@conclave/state';
+import type { ChangeBatch, Command, CommandResult } from '@conclave/state';
 import type { SnapshotName, SnapshotStore } from '@conclave/store';
 import type { Entry, Snapshot } from 'raft-ts';
 import type { StateMachine, StateSnapshot } from 'raft-ts/node';
@@ -142,13 +142,15 @@ export class ReplicatedState implements StateMachine {
   }
 
   #applyOne(entry: Entry): CommandResult {
-    // A committed entry that does not decode was written by a newer version: going on would
-    // make this manager's state differ from the others'.
-    const command = decodeCommand(entry.data);
-    const result = this.#state.apply(entry.index, command);
+    const command = readCommand(entry.data);
+    const result =
+      command === undefined
+        ? this.#state.applyUnreadable(entry.index)
+        : this.#state.apply(entry.index, command);
     this.marks.add(entry, this.#state.digest());
     if (!result.ok && result.code === 'CV_INTERNAL') {
-      this.#logger.error('state.apply-failed', { index: entry.index, command: command.kind });
+      const kind = command?.kind ?? 'unreadable';
+      this.#logger.error('state.apply-failed', { index: entry.index, command: kind });
     }
     return result;
   }
@@ -157,6 +159,20 @@ export class ReplicatedState implements StateMachine {
     return state.watch((batch) => {
       for (const listener of this.#listeners) listener({ kind: 'applied', batch });
     });
+  }
+}
+
+/**
+ * The command of a committed entry; undefined when it is of this format and yet none, which every
+ * manager finds. What a newer version wrote stops this one: it would part from the others.
+ * @throws CV_PROTOCOL for an entry of another format
+ */
+function readCommand(data: Uint8Array): Command | undefined {
+  try {
+    return decodeCommand(data);
+  } catch (error) {
+    if (isConclaveError(error) && isOwnFormat(data)) return undefined;
+    throw error;
   }
 }
 

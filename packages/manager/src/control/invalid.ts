@@ -1,16 +1,13 @@
-import { byteLength, ConclaveError, limits } from '@conclave/kernel';
+import { byteLength, ConclaveError, hasControl, limits } from '@conclave/kernel';
 
 /** The error for a field that breaks a rule; names the field and the rule, never the value. */
 export function invalid(field: string, rule: string): ConclaveError {
   return new ConclaveError('CV_ARGUMENT_INVALID', `${field} ${rule}`, { details: { field } });
 }
 
-// eslint-disable-next-line no-control-regex -- control characters are what is refused
-const CONTROL = /[\u0000-\u001f\u007f]/;
-
 /** Refuses control characters. @throws CV_ARGUMENT_INVALID */
 export function checkPlain(field: string, text: string): void {
-  if (CONTROL.test(text)) throw invalid(field, 'may not contain control characters');
+  if (hasControl(text)) throw invalid(field, 'may not contain control characters');
 }
 
 /** Refuses text over `bytesMax` bytes. @throws CV_ARGUMENT_INVALID */

@@ -126,9 +126,18 @@ describe('entries', () => {
     expect(indexes).toEqual([3, 5]);
   });
 
-  test('one that does not decode stops this manager', () => {
+  test('one that does not decode changes nothing, on this manager as on all', async () => {
     const bench = new Bench();
     const data = new Uint8Array([0x10, 0xff]);
+    const unreadable: Entry = { type: 'EntryNormal', term: 1, index: 1, data };
+    const results = await bench.state.apply([unreadable, entry(2, token('one'))]);
+    expect(results).toMatchObject([{ ok: false, code: 'CV_INTERNAL' }, { ok: true }]);
+    expect(bench.state.state.appliedIndex).toBe(2);
+  });
+
+  test.each([0x20, 0x11])('one of the newer format %i stops this manager', (format) => {
+    const bench = new Bench();
+    const data = new Uint8Array([format, 0xff]);
     expect(() => bench.state.apply([{ type: 'EntryNormal', term: 1, index: 1, data }])).toThrow(
       expect.objectContaining({ code: 'CV_PROTOCOL' }),
     );
