@@ -1,11 +1,14 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { eventually, holds } from '@conclave/testing';
+import { cleanEnvironment, eventually, holds } from '@conclave/testing';
 import type { Host } from '@conclave/testing';
 import { Cluster, refusalOf } from './support.js';
 
 const SECRET_COUNT = 100;
 /** Milliseconds, also when what an earlier leader offered is given up as lost. */
 const ROTATION_MS_MAX = 60_000;
+/** Milliseconds into a rotation, which takes about one second: one in every phase or near it. */
+const KILLED_AFTER_MS = [0, 200, 500, 900];
 
 let cluster: Cluster;
 
@@ -111,14 +114,20 @@ describe('keys rotate', () => {
     await delivers(leader, 'after the loss');
   });
 
-  test('goes on after all managers were killed, and a new manager gets the ring of now', async () => {
-    const { keyId } = await ring();
-    await cluster.seed.ok(['keys', 'rotate']);
-    await Promise.all(cluster.managers.map((host) => host.stop('SIGKILL')));
-    await Promise.all(cluster.managers.map((host) => host.start([], 60_000)));
-    await cluster.whole();
-    await rotatedTo(keyId + 1);
-    await delivers(cluster.seed, 'after all of them');
+  test('goes on after all managers were killed, at whatever step', async () => {
+    for (const delayMs of KILLED_AFTER_MS) {
+      const { keyId } = await ring();
+      await cluster.seed.ok(['keys', 'rotate']);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      await Promise.all(cluster.managers.map((host) => host.stop('SIGKILL')));
+      await Promise.all(cluster.managers.map((host) => host.start([], 60_000)));
+      await cluster.whole();
+      await rotatedTo(keyId + 1);
+      await delivers(cluster.seed, `after all of them, ${delayMs}`);
+    }
+    // The key of the root has moved along: a certificate needs it.
+    const env = { ...cleanEnvironment(), XDG_CONFIG_HOME: join(cluster.farm.folder, 'contexts') };
+    await cluster.seed.ok(['admin', 'create', 'ann', '--role', 'viewer'], { env });
   });
 
   test('is refused while one is on its way, and on a worker', async () => {

@@ -93,8 +93,7 @@ export class Manager {
     const manager = new Manager(options);
     try {
       await manager.#consensus.start();
-      manager.#keepRing();
-      manager.#recovery.start();
+      void manager.#followState();
     } catch (error) {
       await manager.stop();
       throw error;
@@ -270,6 +269,7 @@ export class Manager {
       state: () => this.state,
       propose: (command, signal) => consensus.propose(command, signal),
       beat: (managerId, sessions) => consensus.receiveBeat(managerId, sessions),
+      confirm: () => consensus.host.readIndex(),
       taskLogs: (request, signal) => this.#logs.local(request, signal),
     });
     return [
@@ -301,6 +301,13 @@ export class Manager {
   #identityParts(): Omit<ConstructorParameters<typeof IdentityService>[0], 'promote'> {
     const { proposer } = this.#consensus;
     return { ...this.#options, state: () => this.state, issuer: this.#issuer, proposer };
+  }
+
+  /** Begins what gives keys up: see {@link Consensus.confirmed}. */
+  async #followState(): Promise<void> {
+    if (!(await this.#consensus.confirmed) || this.#consensus.ended.aborted) return;
+    this.#keepRing();
+    this.#recovery.start();
   }
 
   #keepRing(): void {

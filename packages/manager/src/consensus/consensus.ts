@@ -139,6 +139,11 @@ export class Consensus {
     return Promise.race([this.host.fatal, this.marks.rolledBack]);
   }
 
+  /** See {@link RaftHost.confirmed}; state never goes back behind it in this life. */
+  get confirmed(): Promise<boolean> {
+    return this.host.confirmed;
+  }
+
   /** The host, when it has started: for messages that may be lost. */
   get startedHost(): RaftHost | undefined {
     return this.#host;

@@ -27,6 +27,8 @@ export interface ManagersServiceOptions {
   readonly propose: (command: Command, signal: AbortSignal) => Promise<ProposedResult>;
   /** On the leader: hears which sessions live with which manager. */
   readonly beat: (managerId: string, sessions: SessionsRequest) => Promise<readonly string[]>;
+  /** Resolves when the state shows all that was committed before. @throws CV_NO_LEADER */
+  readonly confirm: () => Promise<unknown>;
   readonly taskLogs: (request: LogRequest, signal: AbortSignal) => AsyncIterable<LogReplyInput>;
   readonly clock: Clock;
   readonly random: Random;
@@ -77,8 +79,12 @@ export class ManagersService implements Handlers<Services['Managers']> {
     return { invalid: await this.#options.beat(callerId(call), request) };
   }
 
-  /** The ring, sealed to the static key in the caller's own record. */
-  getRing(call: CallContext): Promise<GetRingResponseInput> {
+  /**
+   * The ring, sealed to the static key in the caller's own record. A manager that was removed keeps
+   * its certificate: tables that do not say so yet give it nothing.
+   */
+  async getRing(call: CallContext): Promise<GetRingResponseInput> {
+    await this.#options.confirm();
     const state = this.#options.state();
     const cluster = state.cluster();
     const node = state.nodeById(callerId(call));
@@ -97,7 +103,7 @@ export class ManagersService implements Handlers<Services['Managers']> {
         plaintext: encoded,
         random: this.#options.random,
       });
-      return Promise.resolve({ sealedRing, generation: ring.generation });
+      return { sealedRing, generation: ring.generation };
     } finally {
       encoded.wipe();
     }

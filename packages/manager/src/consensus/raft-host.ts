@@ -48,6 +48,12 @@ const RANDOM_BELOW_MAX = 2 ** 32;
 
 /** One manager's part in consensus: proposals, reads and membership over the Raft driver. */
 export class RaftHost {
+  /**
+   * True once the tables have taken in all that was committed before this life began, false when it
+   * ended first. Until then they may be any older state, and stay one while there is no quorum:
+   * what destroys or gives up something on their word would do so on an old word.
+   */
+  readonly confirmed: Promise<boolean>;
   readonly #node: Node;
   readonly #options: RaftHostOptions;
   /** Who waits for a leader; called at every change of the role. */
@@ -63,6 +69,10 @@ export class RaftHost {
     this.#options = options;
     this.#leaderWaiters = leaders.waiters;
     this.#presence = leaders.presence;
+    this.confirmed = node.linearizableRead().then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Loads what is stored, replays it and starts to take part. */

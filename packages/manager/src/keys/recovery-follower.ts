@@ -37,8 +37,9 @@ export class RecoveryFollower {
     this.#options = options;
   }
 
-  /** Looks now, and again whenever the row of the cluster changes. */
+  /** Looks now, and again whenever the row of the cluster changes: only on confirmed state. */
   start(): void {
+    if (this.#end.signal.aborted) return;
     const isAbout = (event: StateEvent): boolean =>
       event.kind === 'replaced' || event.batch.changes.some(({ kind }) => kind === 'cluster');
     this.#unlisten = this.#options.replicated.listen((event) => {

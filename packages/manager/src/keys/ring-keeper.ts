@@ -30,7 +30,9 @@ export interface RingKeeperOptions {
 /**
  * Keeps the key ring of this manager as committed state wants it: asks the other managers for what
  * is missing, drops what is retired, and says in the log what it holds. Only after that a joining
- * manager may vote, and a rotation goes on. Safe to repeat after a restart at any point.
+ * manager may vote, and a rotation goes on. Safe to repeat after a restart at any point, but to be
+ * started on confirmed state only: an older one asks for versions that are gone, and gives up those
+ * that are in use.
  */
 export class RingKeeper {
   readonly #options: RingKeeperOptions;
@@ -65,12 +67,7 @@ export class RingKeeper {
   async #step(): Promise<boolean> {
     const { keys, state, signal } = this.#options;
     const cluster = state().cluster();
-    if (signal.aborted) return false;
-    if (cluster === undefined) {
-      // The state has not arrived yet; the ring may come before it.
-      if (keys.ring === undefined) await this.#fetch(() => true);
-      return false;
-    }
+    if (signal.aborted || cluster === undefined) return false;
     const demand = ringDemandOf(cluster);
     if (keys.ring === undefined || !demand.isMetBy(keys.ring)) {
       await this.#fetch((ring) => demand.isMetBy(ring));
@@ -80,9 +77,13 @@ export class RingKeeper {
     return this.#announce(cluster, demand.generation);
   }
 
-  /** Drops the versions that nothing refers to any more; they are gone for good. */
+  /**
+   * Drops the versions that nothing refers to any more; they are gone for good. One that is newer
+   * than the only one stays: who holds it has seen more of the log than these tables.
+   */
   async #retire(ring: KeyRing, { only, generation }: RingDemand): Promise<boolean> {
-    if (only === undefined || ring.versions.every((keyId) => keyId === only)) return false;
+    if (only === undefined || ring.newestKeyId > only) return false;
+    if (ring.versions.every((keyId) => keyId === only)) return false;
     await this.#options.keys.saveRing(ring.retireAllBut({ keyId: only, generation }));
     this.#options.logger.info('ring.retired', { generation });
     return true;

@@ -222,6 +222,7 @@ class Managers {
       const service = new ManagersService({
         state: () => this.cluster.state,
         keys: other.keys,
+        confirm: () => Promise.resolve(),
         clock: this.cluster.time,
         random: this.cluster.random,
         logger: SILENT_LOGGER,
@@ -266,6 +267,34 @@ describe('a manager that joined', () => {
       expect(managers.cluster.state.nodeById(nodeId)?.manager?.ringGeneration).toBe(1);
     }
   });
+});
+
+test('nobody gets the ring whom only unconfirmed tables take for a manager', async () => {
+  const { cluster, members } = managers;
+  const [founder, removed] = members;
+  const id = removed?.nodeId ?? '';
+  const service = new ManagersService({
+    state: () => cluster.state,
+    keys: founder?.keys,
+    random: cluster.random,
+    confirm: () => {
+      const leaving = { membership: 'removing', ringGeneration: undefined } as const;
+      return Promise.resolve(cluster.apply({ kind: 'node.membership', id, ...leaving }));
+    },
+  } as never);
+  const peer = { kind: 'certificate', identity: { id } };
+  await expect(service.getRing({ peer } as never)).rejects.toMatchObject({
+    code: 'CV_ROLE_FORBIDDEN',
+  });
+});
+
+test('a version that is newer than the tables say stays in the ring', async () => {
+  const { cluster, members } = managers;
+  const [member] = members;
+  const place = { keyId: 2, generation: 2 };
+  await member?.keys.saveRing(member.keys.requireRing().rotate(cluster.random, place));
+  await managers.pass(5_000);
+  expect(member?.keys.ring?.versions).toEqual([1, 2]);
 });
 
 describe('a rotation', () => {
