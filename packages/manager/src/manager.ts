@@ -166,8 +166,9 @@ export class Manager {
   }
 
   /**
-   * Tells what the cluster asks of this manager's certificate: once there is state, and after each
-   * change. Returns the way to stop.
+   * Tells what the cluster asks of this manager's certificate: once there is confirmed state, and
+   * after each change. An older one would have it trust a root again that was retired. Returns the
+   * way to stop.
    */
   followCluster(listener: (demand: CertificateDemand) => void): () => void {
     const tell = (): void => {
@@ -176,11 +177,20 @@ export class Manager {
       const { managerLifeMs } = clusterOf(this.state).settings.certificates;
       listener({ roots, certificateLifeMs: managerLifeMs });
     };
-    tell();
-    return this.#consensus.replicated.listen((event) => {
-      const isAbout = event.kind === 'replaced' || event.batch.changes.some(isClusterChange);
-      if (isAbout) tell();
+    let isOver = false;
+    let unlisten = (): void => undefined;
+    void this.#consensus.confirmed.then((isConfirmed) => {
+      if (!isConfirmed || isOver) return;
+      tell();
+      unlisten = this.#consensus.replicated.listen((event): void => {
+        const isAbout = event.kind === 'replaced' || event.batch.changes.some(isClusterChange);
+        if (isAbout) tell();
+      });
     });
+    return () => {
+      isOver = true;
+      unlisten();
+    };
   }
 
   /** Says that this manager has taken a step of the roots, with the certificate that it uses. */
@@ -269,6 +279,7 @@ export class Manager {
       state: () => this.state,
       propose: (command, signal) => consensus.propose(command, signal),
       beat: (managerId, sessions) => consensus.receiveBeat(managerId, sessions),
+      confirmed: () => consensus.confirmed,
       confirm: () => consensus.host.readIndex(),
       taskLogs: (request, signal) => this.#logs.local(request, signal),
     });

@@ -13,6 +13,7 @@ import type {
   CommandResult,
   NodeRow,
   State,
+  TokenRow,
 } from '@conclave/state';
 import { Proposer } from '../src/consensus/proposer.js';
 import { ReplicatedState } from '../src/consensus/replicated-state.js';
@@ -171,28 +172,39 @@ export class FoundedCluster {
 
   /** A worker that joined. */
   addWorker(name: string, fields: Partial<NodeRow> = {}): string {
-    return this.#join(name, fields, false);
+    return this.#join(name, fields, { role: 'worker', needsApproval: false });
   }
 
   /** A worker that has joined and was not approved. */
   addWaiting(name: string, fields: Partial<NodeRow> = {}): string {
-    return this.#join(name, fields, true);
+    return this.#join(name, fields, { role: 'worker', needsApproval: true });
   }
 
-  #join(name: string, fields: Partial<NodeRow>, needsApproval: boolean): string {
+  /** A manager that has joined and was not made a voter yet. */
+  addManager(name: string, raftId: number, needsApproval = false): string {
+    const founder = this.state.nodeById(FOUNDER_ID)?.manager;
+    if (founder === undefined) throw new Error('no founder');
+    const manager = { ...founder, raftId, membership: 'joining', ringGeneration: 0 } as const;
+    return this.#join(name, { manager }, { role: 'manager', needsApproval });
+  }
+
+  #join(
+    name: string,
+    fields: Partial<NodeRow>,
+    token: Pick<TokenRow, 'role' | 'needsApproval'>,
+  ): string {
     const id = name.padEnd(26, 'a');
     const tokenId = createId(this.random);
     this.apply({
       kind: 'token.create',
       token: {
         id: tokenId,
-        role: 'worker',
+        ...token,
         publicKey: new Uint8Array(32).fill(1),
         createdAtMs: this.time.now(),
         createdBy: SYSTEM,
         expiresAtMs: this.time.now() + 60_000,
         usesLeft: 1,
-        needsApproval,
         isRevoked: false,
         admittedNodes: [],
       },

@@ -27,6 +27,8 @@ export interface ManagersServiceOptions {
   readonly propose: (command: Command, signal: AbortSignal) => Promise<ProposedResult>;
   /** On the leader: hears which sessions live with which manager. */
   readonly beat: (managerId: string, sessions: SessionsRequest) => Promise<readonly string[]>;
+  /** Resolves when the state shows all that was committed before this manager started. */
+  readonly confirmed: () => Promise<unknown>;
   /** Resolves when the state shows all that was committed before. @throws CV_NO_LEADER */
   readonly confirm: () => Promise<unknown>;
   readonly taskLogs: (request: LogRequest, signal: AbortSignal) => AsyncIterable<LogReplyInput>;
@@ -51,8 +53,15 @@ export class ManagersService implements Handlers<Services['Managers']> {
     this.#options = options;
   }
 
-  /** Each command has an outcome of its own: one that failed says nothing about the others. */
+  /**
+   * Each command has an outcome of its own: one that failed says nothing about the others.
+   * @throws CV_ROLE_FORBIDDEN when only tables of before the start took the caller for a manager
+   */
   async propose(call: CallContext, request: ProposeRequest): Promise<ProposeResponseInput> {
+    await this.#options.confirmed();
+    if (this.#options.state().nodeById(callerId(call))?.manager === undefined) {
+      throw new ConclaveError('CV_ROLE_FORBIDDEN', 'the caller is not a manager any more');
+    }
     const outcomes = request.commands.map((bytes) => this.#proposeOne(bytes, call.signal));
     return { outcomes: await Promise.all(outcomes) };
   }

@@ -269,25 +269,6 @@ describe('a manager that joined', () => {
   });
 });
 
-test('nobody gets the ring whom only unconfirmed tables take for a manager', async () => {
-  const { cluster, members } = managers;
-  const [founder, removed] = members;
-  const id = removed?.nodeId ?? '';
-  const service = new ManagersService({
-    state: () => cluster.state,
-    keys: founder?.keys,
-    random: cluster.random,
-    confirm: () => {
-      const leaving = { membership: 'removing', ringGeneration: undefined } as const;
-      return Promise.resolve(cluster.apply({ kind: 'node.membership', id, ...leaving }));
-    },
-  } as never);
-  const peer = { kind: 'certificate', identity: { id } };
-  await expect(service.getRing({ peer } as never)).rejects.toMatchObject({
-    code: 'CV_ROLE_FORBIDDEN',
-  });
-});
-
 test('a version that is newer than the tables say stays in the ring', async () => {
   const { cluster, members } = managers;
   const [member] = members;
