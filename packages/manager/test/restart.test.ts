@@ -99,6 +99,10 @@ class Life {
       }),
       keys,
       slots,
+      localKeyHolder: {
+        localKey: keys.localKey,
+        renew: () => Promise.reject(new Error('no recovery key is replaced here')),
+      },
       log: this.#log,
       snapshots: new MemorySnapshots(),
       known: [],
