@@ -24,6 +24,7 @@ import type { LockedMemberOptions } from './locked-member.js';
 import { ManagerMember } from './manager-member.js';
 import { WAITS } from './member.js';
 import type { Member, Surroundings } from './member.js';
+import { QuarantinedMember } from './quarantined-member.js';
 import { storeKeys } from './store-keys.js';
 import type { OpenedKeys } from './store-keys.js';
 import { chooseProvider, createAutoSlot, openAtOnce } from './unlock/auto-unlock.js';
@@ -84,7 +85,10 @@ async function startWorker(around: Surroundings, identity: MemberIdentity): Prom
   return { member: await WorkerMember.start(around, identity, privateKeyPem), identity };
 }
 
-/** Takes up the role of a stored identity; a manager whose keys do not open stays locked. */
+/**
+ * Takes up the role of a stored identity; a manager whose keys do not open stays locked, and one that
+ * was found to have another state than the others takes no part.
+ */
 export async function resumeMember(
   around: Surroundings,
   identity: MemberIdentity,
@@ -92,6 +96,8 @@ export async function resumeMember(
 ): Promise<Begun> {
   await around.identityFile.keepOnly(identity.role);
   if (identity.role === 'worker') return startWorker(around, identity);
+  const reason = await around.identityFile.readQuarantine();
+  if (reason !== undefined) return { member: new QuarantinedMember(identity, reason), identity };
   const slots = await KeySlots.open(around.folder, identity, around);
   const localKey = await openAtOnce(slots, around);
   if (localKey === undefined) {

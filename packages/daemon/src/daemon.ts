@@ -29,11 +29,13 @@ import { ManagerMember } from './manager-member.js';
 import { makeFolder } from './make-folder.js';
 import type { Member, Surroundings } from './member.js';
 import { describeProcess } from './process-state.js';
+import { QuarantinedMember } from './quarantined-member.js';
 import { checkRunFolder } from './run-folder.js';
 import type { SlotAdmin } from './slot-admin.js';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM, SYSTEM_TIMERS } from './platform.js';
 
-type Phase = 'not-initialized' | 'joining' | 'locked' | 'ready' | 'stopping' | 'failed';
+type Phase =
+  'not-initialized' | 'joining' | 'locked' | 'quarantined' | 'ready' | 'stopping' | 'failed';
 
 const SOCKET_NAME = 'conclave.sock';
 /** Milliseconds in which a stop must be done. */
@@ -318,11 +320,30 @@ export class Daemon {
     this.#clusterId = identity.clusterId;
     this.#nodeId = identity.nodeId;
     this.#message = '';
-    this.#setPhase(member instanceof LockedMember ? 'locked' : 'ready');
+    this.#setPhase(phaseOf(member));
     void member.fatal.then((error) => {
       if (this.#member !== member) return;
-      this.#onFatal(toConclaveError((error as { cause?: unknown }).cause ?? error));
+      const failure = toConclaveError((error as { cause?: unknown }).cause ?? error);
+      if (failure.code !== 'CV_STATE_DIVERGED') this.#onFatal(failure);
+      else void this.#quarantine({ member, identity }, failure);
     });
+  }
+
+  /** This host takes no part any more; its daemon stays to tell why. */
+  async #quarantine({ member, identity }: Begun, failure: ConclaveError): Promise<void> {
+    const { identityFile, logger } = this.#around;
+    logger.error('daemon.quarantined', { error: failure });
+    try {
+      // At once: a command that is under way must not keep it in its role meanwhile.
+      await closeAll(
+        () => identityFile.quarantine(failure.message),
+        () => member.stop(),
+      );
+      if (this.#member !== member) return;
+      this.#become({ member: new QuarantinedMember(identity, failure.message), identity });
+    } catch (error) {
+      this.#onFatal(toConclaveError(error));
+    }
   }
 
   /** A daemon that stops says so until the end. */
@@ -357,4 +378,9 @@ export class Daemon {
       () => this.#around.folder.close(),
     );
   }
+}
+
+function phaseOf(member: Member): Phase {
+  if (member instanceof LockedMember) return 'locked';
+  return member instanceof QuarantinedMember ? 'quarantined' : 'ready';
 }

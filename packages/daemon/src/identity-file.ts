@@ -4,6 +4,7 @@ import type { DataFolder } from './data-folder.js';
 
 const FILE = 'identity.json';
 const KEY_FILE = 'identity/key.pem';
+const QUARANTINE_FILE = 'quarantine';
 const FORMAT = 1;
 
 const base64 = z.base64();
@@ -129,6 +130,17 @@ export class IdentityFile {
     await this.#folder.write(FILE, Buffer.from(JSON.stringify(stored, undefined, 2)));
   }
 
+  /** Notes that this host must take no part any more, over every restart, and why. */
+  async quarantine(reason: string): Promise<void> {
+    await this.#folder.write(QUARANTINE_FILE, Buffer.from(reason));
+  }
+
+  /** Why this host must take no part; undefined: it may. */
+  async readQuarantine(): Promise<string | undefined> {
+    const reason = await this.#folder.read(QUARANTINE_FILE);
+    return reason === undefined ? undefined : Buffer.from(reason).toString('utf8');
+  }
+
   /** Removes what a change of the role has left of the other one: keys and log, or a worker's key. */
   async keepOnly(role: MemberIdentity['role']): Promise<void> {
     const names = role === 'worker' ? ['keys', 'raft'] : ['identity'];
@@ -138,6 +150,8 @@ export class IdentityFile {
   /** Forgets who this host was, and every key and record that came with it. */
   async destroy(): Promise<void> {
     // The identity goes first: what is left after a crash belongs to nobody and is cleared.
-    for (const name of [FILE, 'identity', 'keys', 'raft']) await this.#folder.remove(name);
+    for (const name of [FILE, 'identity', 'keys', 'raft', QUARANTINE_FILE]) {
+      await this.#folder.remove(name);
+    }
   }
 }

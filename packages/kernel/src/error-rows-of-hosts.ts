@@ -96,6 +96,12 @@ export const HOST_ERRORS = {
     when: 'Another daemon answers on this socket or port.',
     next: 'Stop it, or choose another.',
   },
+  CV_STATE_DIVERGED: {
+    kind: 'corrupt',
+    status: 'DATA_LOSS',
+    when: 'This manager has another state than the others at the same place of the log.',
+    next: 'Keep a copy of its data folder, remove this manager, and let it join anew.',
+  },
   CV_STORE_FAILED: {
     kind: 'environment',
     status: 'INTERNAL',

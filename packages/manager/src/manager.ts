@@ -229,7 +229,7 @@ export class Manager {
       selfNodeId: nodeId,
       ownSerial: () => identityOf(this.#certificate()).serial,
       replicated: consensus.replicated,
-      readIndex: () => consensus.host.readIndex(),
+      confirm: () => consensus.confirm(),
       commit: (body) => this.#commitOwn(nodeId, body),
       beat: (sessions) => consensus.beat(sessions),
     });
@@ -277,6 +277,7 @@ export class Manager {
     const managers = new ManagersService({
       ...this.#options,
       state: () => this.state,
+      marks: consensus.replicated.marks,
       propose: (command, signal) => consensus.propose(command, signal),
       beat: (managerId, sessions) => consensus.receiveBeat(managerId, sessions),
       confirmed: () => consensus.confirmed,

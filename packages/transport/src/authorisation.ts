@@ -79,6 +79,7 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Local/Unlock': HOST,
   '/conclave.v1.Managers/Beat': MANAGERS,
   '/conclave.v1.Managers/GetRing': MANAGERS,
+  '/conclave.v1.Managers/GetStateMark': MANAGERS,
   '/conclave.v1.Managers/Propose': MANAGERS,
   '/conclave.v1.Managers/TaskLogs': MANAGERS,
   '/conclave.v1.Nodes/Approve': ADMINISTER,

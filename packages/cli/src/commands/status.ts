@@ -54,6 +54,12 @@ function localProblems(local: LocalStatus | null): readonly Finding[] {
     const next = 'Run `conclave unlock` on this host with the recovery key.';
     return [{ code: 'CV_LOCKED', message: 'this manager is locked and takes no part', next }];
   }
+  if (local.state === 'quarantined') {
+    const next =
+      `Keep a copy of ${local.dataDir}; run \`conclave node rm --force ${local.nodeId}\` on another ` +
+      'manager, `conclave leave --force` here, and join anew.';
+    return [{ code: 'CV_STATE_DIVERGED', message: local.message, next }];
+  }
   if (local.state === 'failed') {
     return [{ code: 'FAILED', message: local.message, next: 'Read the log of the daemon.' }];
   }

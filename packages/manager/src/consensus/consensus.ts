@@ -19,6 +19,7 @@ import { RAFT_PROTOCOL } from './raft-service.js';
 import { RemoteProposals } from './remote-proposals.js';
 import { ReplicatedState } from './replicated-state.js';
 import type { StateEvent } from './replicated-state.js';
+import { StateComparison } from './state-comparison.js';
 import { WriteMarks } from './write-marks.js';
 import type { WriteCounters } from './write-marks.js';
 import { raftStatus } from './status.js';
@@ -65,6 +66,7 @@ export class Consensus {
   readonly #leadership: Leadership;
   readonly #beats: BeatSender;
   readonly #remote: RemoteProposals;
+  readonly #comparison: StateComparison;
   readonly #end = new AbortController();
   readonly #unlisten: () => void;
   #host: RaftHost | undefined;
@@ -78,6 +80,14 @@ export class Consensus {
     this.marks = new WriteMarks(options.raftId, () => this.#loadedLog(), options.logger);
     // Nothing is sent or voted any more; whoever waits for `fatal` ends the process.
     void this.marks.rolledBack.then(() => this.stop());
+    this.#comparison = new StateComparison({
+      ...options,
+      marks: this.replicated.marks,
+      state: () => this.state,
+      peers: this.peers,
+      isLeader: () => this.isLeader,
+    });
+    void this.#comparison.diverged.then(() => this.stop());
     this.#links = this.#createLinks();
     this.#leadership = new Leadership(options);
     this.#unlisten = this.replicated.listen((event) => {
@@ -105,7 +115,12 @@ export class Consensus {
       (leader, command, signal) => this.#remote.propose(leader, command, signal),
       clock,
     );
-    this.status = { current: () => raftStatus(this.host, nodeId, this.#links) };
+    this.status = {
+      current: () => ({
+        ...raftStatus(this.host, nodeId, this.#links),
+        diverged: this.#comparison.others,
+      }),
+    };
   }
 
   /** Loads what is stored, replays it and takes part; a founder also makes the cluster. */
@@ -120,9 +135,11 @@ export class Consensus {
       onRole: ({ leader }) => {
         this.#beats.follow(leader);
         this.#remote.follow(leader);
+        if (leader !== 0) this.#comparison.wake();
         if (this.#host !== undefined) this.#leadership.follow(this.#host);
       },
     });
+    this.#comparison.start();
     if (founding === undefined) return;
     this.#host.campaign();
     await this.proposer.commit({ kind: 'system', id: 'founder' }, founding);
@@ -134,9 +151,23 @@ export class Consensus {
     throw new ConclaveError('CV_NO_LEADER', 'this manager is starting', { retryAfterMs: 200 });
   }
 
-  /** Resolves when this manager must not take part any more: its disk failed, or is an old copy. */
+  /**
+   * Resolves when this manager must not take part any more: its disk failed, or is an old copy, or
+   * its state is another than that of the other managers.
+   */
   get fatal(): Promise<Error> {
-    return Promise.race([this.host.fatal, this.marks.rolledBack]);
+    return Promise.race([this.host.fatal, this.marks.rolledBack, this.#comparison.diverged]);
+  }
+
+  /**
+   * Waits until a leader has confirmed what was committed before the call, and that it has the same
+   * state as this manager.
+   * @throws CV_NO_LEADER when nobody can confirm that in time
+   * @throws CV_STATE_DIVERGED when the leader's is another one
+   */
+  async confirm(): Promise<void> {
+    await this.host.readIndex();
+    await this.#comparison.confirm(this.host.leaderRaftId);
   }
 
   /** See {@link RaftHost.confirmed}; state never goes back behind it in this life. */
@@ -231,7 +262,7 @@ export class Consensus {
 
   /** Hands leadership over when this manager has it, so that a stop interrupts nobody. */
   async handOver(): Promise<void> {
-    if (this.isLeader) await this.host.transferLeadership();
+    if (this.isLeader && !this.ended.aborted) await this.host.transferLeadership();
   }
 
   /** Ends taking part; idempotent. */
@@ -240,6 +271,7 @@ export class Consensus {
     this.#end.abort();
     this.#unlisten();
     this.#leadership.stop();
+    this.#comparison.stop();
     await this.#host?.stop();
     this.#links.close();
     this.peers.close();

@@ -7,6 +7,7 @@ import type { Command, State } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
   GetRingResponseInput,
+  GetStateMarkRequest,
   LogReplyInput,
   LogRequest,
   ProposeOutcomeInput,
@@ -15,14 +16,18 @@ import type {
   Services,
   SessionsRequest,
   SessionsResponseInput,
+  StateMarkInput,
 } from '@conclave/wire';
 import type { ManagerKeys } from '../keys/manager-keys.js';
 import { encodeFailure, encodeResult } from './result-codec.js';
 import type { ProposedResult } from './raft-host.js';
+import { FIRST_MARK } from './state-marks.js';
+import type { StateMarks } from './state-marks.js';
 
 /** What managers ask each other is answered with. */
 export interface ManagersServiceOptions {
   readonly state: () => State;
+  readonly marks: StateMarks;
   readonly keys: ManagerKeys;
   readonly propose: (command: Command, signal: AbortSignal) => Promise<ProposedResult>;
   /** On the leader: hears which sessions live with which manager. */
@@ -116,6 +121,11 @@ export class ManagersService implements Handlers<Services['Managers']> {
     } finally {
       encoded.wipe();
     }
+  }
+
+  /** What the caller compares its own state with. */
+  getStateMark(_call: CallContext, { index }: GetStateMarkRequest): Promise<StateMarkInput> {
+    return Promise.resolve(this.#options.marks.at(index) ?? FIRST_MARK);
   }
 
   /** Output of a task whose agent has its session here. */

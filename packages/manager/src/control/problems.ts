@@ -57,6 +57,14 @@ function quorumProblems(consensus: ConsensusStatus, nodes: readonly NodeRow[]): 
       next: `conclave node inspect ${node.id}`,
     });
   }
+  for (const { id, hostname } of nodes) {
+    if (!consensus.diverged.has(id)) continue;
+    problems.push({
+      code: 'manager-diverged',
+      message: `manager ${hostname} has another state than this one at the same index`,
+      next: `conclave node rm --force ${id}`,
+    });
+  }
   const voters = nodes.filter((node) => node.manager?.membership === 'voter').length;
   if (voters > 0 && voters % 2 === 0) {
     problems.push({

@@ -17,6 +17,8 @@ export interface ConsensusStatus {
   readonly hasQuorum: boolean;
   /** The other managers refuse this one: it was removed. What it knows is of the past. */
   readonly isRefused: boolean;
+  /** Node ids of the managers that were found to have another state than this one. */
+  readonly diverged: ReadonlySet<string>;
   readonly managers: readonly ManagerReach[];
 }
 

@@ -34,7 +34,7 @@ export interface DispatcherOptions {
   readonly ownSerial: () => string;
   readonly replicated: ReplicatedState;
   readonly keys: ManagerKeys;
-  readonly readIndex: () => Promise<unknown>;
+  readonly confirm: () => Promise<unknown>;
   /** Commits what agents reported. */
   readonly commit: (body: CommandBody) => Promise<unknown>;
   /** Tells the leader who lives here; repeated until it answers. */
@@ -65,7 +65,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     this.#context = {
       state: () => options.replicated.state,
       ring: () => options.keys.requireRing(),
-      lease: new Lease(clock, options.readIndex),
+      lease: new Lease(clock, options.confirm),
       taskReports: new ReportQueue({
         ...queue,
         toBody: (reports) => ({ kind: 'tasks.report', reports }),

@@ -7,17 +7,17 @@ const ATTEMPTS_MAX = 2;
 
 /**
  * Says that this manager's state is confirmed: a leader with a quorum answered a read within the
- * last lease. Without it nothing newly assigned is delivered; what agents hold stays untouched.
+ * last lease, and had the same state. Without it nothing newly assigned is delivered; what agents hold stays untouched.
  */
 export class Lease {
   readonly #clock: Clock;
-  readonly #readIndex: () => Promise<unknown>;
+  readonly #confirm: () => Promise<unknown>;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
 
-  constructor(clock: Clock, readIndex: () => Promise<unknown>) {
+  constructor(clock: Clock, confirm: () => Promise<unknown>) {
     this.#clock = clock;
-    this.#readIndex = readIndex;
+    this.#confirm = confirm;
   }
 
   /** True while the last confirmation counts. */
@@ -44,7 +44,7 @@ export class Lease {
     // Counted from before the question: the answer was true then at the earliest.
     const askedAtMs = this.#clock.monotonic();
     try {
-      await this.#readIndex();
+      await this.#confirm();
       this.#confirmedAtMs = askedAtMs;
     } finally {
       this.#asking = undefined;

@@ -84,6 +84,19 @@ describe('info and status', () => {
     ]);
   });
 
+  test('names a manager that has another state, for as long as it is listed', async () => {
+    const [alpha] = control.state.nodes();
+    control.diverged.add(alpha?.id ?? '').add('gone');
+    const { problems } = await control.cluster.getStatus({}, CALL);
+    expect(problems).toEqual([
+      {
+        code: 'manager-diverged',
+        message: 'manager alpha has another state than this one at the same index',
+        next: `conclave node rm --force ${alpha?.id}`,
+      },
+    ]);
+  });
+
   test('says why tasks wait and which updates are paused', async () => {
     const spec = specMessage({ name: 'web' });
     const { service } = await control.services.create({ spec, idempotencyKey: '' }, CALL);

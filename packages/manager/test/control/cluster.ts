@@ -80,6 +80,8 @@ export class TestControl {
   barriers = 0;
   /** What the other managers make of this one. */
   isRefused = false;
+  /** Managers that have another state than this one. */
+  readonly diverged = new Set<string>();
   /** Runs before a proposal is applied. */
   beforeApply: (() => void) | undefined;
   readonly secrets: SecretsHandlers;
@@ -144,6 +146,7 @@ export class TestControl {
           commitIndex: this.#index,
           hasQuorum: true,
           isRefused: this.isRefused,
+          diverged: this.diverged,
           managers: [{ nodeId: CALL.selfNodeId, isReachable: true, matchIndex: this.#index }],
         }),
       },

@@ -31,7 +31,7 @@ class Bench {
       ownSerial: () => OWN_SERIAL,
       replicated,
       keys,
-      readIndex: () =>
+      confirm: () =>
         this.hasLeader
           ? Promise.resolve(1)
           : Promise.reject(new ConclaveError('CV_NO_LEADER', 'there is no leader')),

@@ -236,6 +236,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   GetSettingsRequest: [
   ],
+  GetStateMarkRequest: [
+    { name: 'index', id: 1, type: 'uint64', label: 'one' },
+  ],
   GetTaskRequest: [
     { name: 'task', id: 1, type: 'string', label: 'one' },
   ],
@@ -778,6 +781,11 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
     { name: 'generation', id: 2, type: 'uint64', label: 'one' },
   ],
+  StateMark: [
+    { name: 'index', id: 1, type: 'uint64', label: 'one' },
+    { name: 'chain', id: 2, type: 'bytes', label: 'one' },
+    { name: 'digest', id: 3, type: 'string', label: 'one' },
+  ],
   Task: [
     { name: 'id', id: 1, type: 'string', label: 'one' },
     { name: 'serviceId', id: 2, type: 'string', label: 'one' },
@@ -958,6 +966,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     Beat: { kind: 'unary', request: 'SessionsRequest', response: 'SessionsResponse' },
     GetRing: { kind: 'unary', request: 'GetRingRequest', response: 'GetRingResponse' },
     TaskLogs: { kind: 'server-stream', request: 'LogRequest', response: 'LogReply' },
+    GetStateMark: { kind: 'unary', request: 'GetStateMarkRequest', response: 'StateMark' },
   },
   Nodes: {
     Get: { kind: 'unary', request: 'GetNodeRequest', response: 'Node' },

@@ -39,6 +39,7 @@ export type { GetRoleResponse, GetRoleResponseInput } from './conclave/v1/GetRol
 export type { GetSecretRequest, GetSecretRequestInput } from './conclave/v1/GetSecretRequest.js';
 export type { GetServiceRequest, GetServiceRequestInput } from './conclave/v1/GetServiceRequest.js';
 export type { GetSettingsRequest, GetSettingsRequestInput } from './conclave/v1/GetSettingsRequest.js';
+export type { GetStateMarkRequest, GetStateMarkRequestInput } from './conclave/v1/GetStateMarkRequest.js';
 export type { GetTaskRequest, GetTaskRequestInput } from './conclave/v1/GetTaskRequest.js';
 export type { HeldVersion, HeldVersionInput } from './conclave/v1/HeldVersion.js';
 export type { InitRequest, InitRequestInput } from './conclave/v1/InitRequest.js';
@@ -129,6 +130,7 @@ export type { SnapshotChunk, SnapshotChunkInput } from './conclave/v1/SnapshotCh
 export type { SnapshotResult, SnapshotResultInput } from './conclave/v1/SnapshotResult.js';
 export type { StageRecoveryRequest, StageRecoveryRequestInput } from './conclave/v1/StageRecoveryRequest.js';
 export type { StageRecoveryResponse, StageRecoveryResponseInput } from './conclave/v1/StageRecoveryResponse.js';
+export type { StateMark, StateMarkInput } from './conclave/v1/StateMark.js';
 export type { Task, TaskInput } from './conclave/v1/Task.js';
 export type { TaskAssignment, TaskAssignmentInput } from './conclave/v1/TaskAssignment.js';
 export type { TaskPage, TaskPageInput } from './conclave/v1/TaskPage.js';

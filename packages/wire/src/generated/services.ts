@@ -34,6 +34,7 @@ import type { GetRoleResponse, GetRoleResponseInput } from './conclave/v1/GetRol
 import type { GetSecretRequest, GetSecretRequestInput } from './conclave/v1/GetSecretRequest.js';
 import type { GetServiceRequest, GetServiceRequestInput } from './conclave/v1/GetServiceRequest.js';
 import type { GetSettingsRequest, GetSettingsRequestInput } from './conclave/v1/GetSettingsRequest.js';
+import type { GetStateMarkRequest, GetStateMarkRequestInput } from './conclave/v1/GetStateMarkRequest.js';
 import type { GetTaskRequest, GetTaskRequestInput } from './conclave/v1/GetTaskRequest.js';
 import type { InitRequest, InitRequestInput } from './conclave/v1/InitRequest.js';
 import type { InitResponse, InitResponseInput } from './conclave/v1/InitResponse.js';
@@ -102,6 +103,7 @@ import type { SnapshotChunk, SnapshotChunkInput } from './conclave/v1/SnapshotCh
 import type { SnapshotResult, SnapshotResultInput } from './conclave/v1/SnapshotResult.js';
 import type { StageRecoveryRequest, StageRecoveryRequestInput } from './conclave/v1/StageRecoveryRequest.js';
 import type { StageRecoveryResponse, StageRecoveryResponseInput } from './conclave/v1/StageRecoveryResponse.js';
+import type { StateMark, StateMarkInput } from './conclave/v1/StateMark.js';
 import type { Task, TaskInput } from './conclave/v1/Task.js';
 import type { TaskPage, TaskPageInput } from './conclave/v1/TaskPage.js';
 import type { Token, TokenInput } from './conclave/v1/Token.js';
@@ -163,6 +165,7 @@ export interface Services {
     Beat: Method<'unary', SessionsRequestInput, SessionsRequest, SessionsResponseInput, SessionsResponse>;
     GetRing: Method<'unary', GetRingRequestInput, GetRingRequest, GetRingResponseInput, GetRingResponse>;
     TaskLogs: Method<'server-stream', LogRequestInput, LogRequest, LogReplyInput, LogReply>;
+    GetStateMark: Method<'unary', GetStateMarkRequestInput, GetStateMarkRequest, StateMarkInput, StateMark>;
   };
   Nodes: {
     Get: Method<'unary', GetNodeRequestInput, GetNodeRequest, NodeInput, Node>;

@@ -2,7 +2,7 @@
 
 export interface LocalStatusInput {
   /**
-   * "not-initialized", "joining", "locked", "ready", "stopping", "failed"
+   * "not-initialized", "joining", "locked", "quarantined", "ready", "stopping", "failed"
    */
   'state'?: (string) | undefined;
   'clusterId'?: (string) | undefined;
@@ -43,7 +43,7 @@ export interface LocalStatusInput {
 
 export interface LocalStatus {
   /**
-   * "not-initialized", "joining", "locked", "ready", "stopping", "failed"
+   * "not-initialized", "joining", "locked", "quarantined", "ready", "stopping", "failed"
    */
   'state': (string);
   'clusterId': (string);
