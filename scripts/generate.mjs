@@ -150,7 +150,7 @@ function generateMessages(outDir, messages) {
 
 function methodKind(method) {
   if (method.requestStream && method.responseStream) return 'bidi';
-  if (method.requestStream) return 'client-stream';
+  if (method.requestStream) throw new Error(`${method.name}: nothing serves client streams`);
   return method.responseStream ? 'server-stream' : 'unary';
 }
 

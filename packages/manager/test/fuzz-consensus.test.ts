@@ -125,7 +125,9 @@ describe('hostile bytes between managers', () => {
 
   test('chunks of a snapshot', async () => {
     const { encodeRequest, decodeRequest } = loadWire().Raft.Snapshot;
-    const head = { clusterId: CLUSTER };
+    // The name that the first stream of such a service gets.
+    const stream = seededRandom().bytes(16);
+    const head = { clusterId: CLUSTER, protocol: RAFT_PROTOCOL, clusterEpoch: 1, stream };
     const chunks = [
       { ...head, chunk: 0, message: MESSAGES[4] ?? new Uint8Array(0) },
       { ...head, chunk: 1, content: Uint8Array.of(0, 0, 0, 2, 7, 7, 0, 0, 0, 0) },
@@ -140,7 +142,8 @@ describe('hostile bytes between managers', () => {
           const chunk = decodeHostile(() => decodeRequest(Buffer.from(hostile)), isRefusal);
           if (chunk !== undefined) decoded.push(chunk);
         }
-        await refusalOf(serviceOf().snapshot(peer, streamOf(decoded)));
+        const acks = { queuedBytes: 0, write: (): Promise<void> => Promise.resolve() };
+        await refusalOf(serviceOf().snapshot(peer, streamOf(decoded), acks));
         // The digest of these chunks is wrong: nothing of them reaches consensus.
         expect(received).toEqual([]);
       }),

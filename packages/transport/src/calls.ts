@@ -16,16 +16,6 @@ import * as limits from './limits.js';
 import { BoundedWriter } from './stream-writer.js';
 import type { StreamWriter } from './stream-writer.js';
 
-/** An open call with many messages and one answer. */
-export interface ClientStreamCall<I, O> {
-  readonly requests: StreamWriter<I>;
-  /** No more requests will come. */
-  end(): void;
-  /** Rejects with the failure of the call; the writer then does the same. */
-  readonly response: Promise<O>;
-  cancel(): void;
-}
-
 /** An open call with many messages both ways. */
 export interface BidiCall<I, O> {
   readonly requests: StreamWriter<I>;
@@ -169,51 +159,6 @@ function over(status: { readonly code: number }): ConclaveError {
   return status.code === STATUS.OK
     ? new ConclaveError('CV_CANCELLED', 'the peer has ended the stream')
     : errorOf(status);
-}
-
-/** Many messages, then one back. */
-export function callClientStream(
-  target: CallTarget,
-  { method, options }: CallSpec,
-): ClientStreamCall<unknown, unknown> {
-  const controller = new AbortController();
-  let settle: { resolve(value: unknown): void; reject(error: unknown): void } | undefined;
-  const response = new Promise<unknown>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  // Whoever only writes sees the failure at the next write.
-  response.catch(() => undefined);
-  const stream = target.client.makeClientStreamRequest<Buffer, Buffer>(
-    method.path,
-    asBytes,
-    asBytes,
-    requestMetadata(options),
-    deadlineOf(target.clock, options.timeoutMs),
-    (error, bytes) => {
-      try {
-        if (error !== null) throw failureOf(target, error);
-        settle?.resolve(method.decodeResponse(bytes as Buffer));
-      } catch (failure) {
-        settle?.reject(failure);
-      }
-    },
-  );
-  const unlink = linkCancellation({
-    target,
-    signal: options.signal,
-    cancel: () => stream.cancel(),
-  });
-  stream.on('status', (status: { code: number; metadata: Metadata }) => {
-    unlink();
-    controller.abort(over(status));
-    tellTrailers(options, status.metadata);
-  });
-  return {
-    requests: requestWriter(target, method, { stream, controller }),
-    end: () => stream.end(),
-    response,
-    cancel: () => stream.cancel(),
-  };
 }
 
 /** Many messages both ways. */

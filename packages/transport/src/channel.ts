@@ -2,9 +2,9 @@ import { ConclaveError } from '@conclave/kernel';
 import type { Clock, Timers } from '@conclave/kernel';
 import type { AnyMethod, Method } from '@conclave/wire';
 import { ChannelCredentials, Client, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { callBidi, callClientStream, callServerStream, callUnary } from './calls.js';
+import { callBidi, callServerStream, callUnary } from './calls.js';
 import type { CallOptions, CallTarget } from './call-spec.js';
-import type { BidiCall, ClientStreamCall } from './calls.js';
+import type { BidiCall } from './calls.js';
 import { CheckedCredentials } from './connector.js';
 import type { ConnectorState, Handshake } from './connector.js';
 import { joinHandshake, memberHandshake, strangerHandshake } from './handshakes.js';
@@ -30,11 +30,6 @@ export interface Channel extends Disposable {
     request: NoInfer<I>,
     options?: CallOptions,
   ): AsyncIterable<O>;
-  /** Many messages, then one back. */
-  clientStream<I, O>(
-    method: Method<'client-stream', I, unknown, never, O>,
-    options?: CallOptions,
-  ): ClientStreamCall<I, O>;
   /** Many messages both ways. */
   bidi<I, O>(method: Method<'bidi', I, unknown, never, O>, options?: CallOptions): BidiCall<I, O>;
   /** Ends every call and connection. May be called again. */
@@ -138,14 +133,6 @@ class GrpcChannel implements Channel {
   ): AsyncIterable<O> {
     const call = { method: method as AnyMethod, options };
     return callServerStream(this.#target, call, request) as AsyncIterable<O>;
-  }
-
-  clientStream<I, O>(
-    method: Method<'client-stream', I, unknown, never, O>,
-    options: CallOptions = {},
-  ): ClientStreamCall<I, O> {
-    const call = { method: method as AnyMethod, options };
-    return callClientStream(this.#target, call) as ClientStreamCall<I, O>;
   }
 
   bidi<I, O>(

@@ -6,7 +6,6 @@ import type {
   Metadata,
   sendUnaryData,
   ServerDuplexStream,
-  ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
   UntypedHandleCall,
@@ -117,18 +116,6 @@ function runUnary({ method, handler }: ServedMethod, options: RunOptions): Untyp
   };
 }
 
-function runClientStream(
-  { method, handler }: ServedMethod,
-  options: RunOptions,
-): UntypedHandleCall {
-  const run = async (call: AdmittedCall, requests: AsyncIterable<unknown>): Promise<Buffer> =>
-    method.encodeResponse(await handler(call.context, requests, NO_WRITER));
-  return (wire: ServerReadableStream<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
-    const call = begin(options, wire.metadata);
-    answer(call, run(call, requestsOf(call, wire as unknown as Readable, method)), callback);
-  };
-}
-
 function runServerStream(
   { method, handler }: ServedMethod,
   options: RunOptions,
@@ -166,7 +153,7 @@ function runBidi({ method, handler }: ServedMethod, options: RunOptions): Untype
 }
 
 /** The names that grpc-js registers handlers under. */
-export type GrpcHandlerType = 'unary' | 'clientStream' | 'serverStream' | 'bidi';
+export type GrpcHandlerType = 'unary' | 'serverStream' | 'bidi';
 
 /** A handler in the form of grpc-js; messages stay bytes there, so that errors stay ours. */
 export function grpcHandler(
@@ -176,8 +163,6 @@ export function grpcHandler(
   switch (served.method.kind) {
     case 'unary':
       return { type: 'unary', handle: runUnary(served, options) };
-    case 'client-stream':
-      return { type: 'clientStream', handle: runClientStream(served, options) };
     case 'server-stream':
       return { type: 'serverStream', handle: runServerStream(served, options) };
     case 'bidi':

@@ -7,7 +7,6 @@ import type { StreamWriter } from './stream-writer.js';
  * What answers one method.
  * - unary: one message in, one out.
  * - server stream: yields messages; asked for the next one only when the reader has room.
- * - client stream: reads messages, answers once.
  * - bidi: reads and writes at its own pace; the stream ends when the promise does.
  *
  * The end of the requests does not prove that the caller meant to end there: Node's HTTP/2 ends a
@@ -18,15 +17,13 @@ export type Handler<M> =
     ? (call: CallContext, request: Request) => Promise<Response>
     : M extends Method<'server-stream', infer _I, infer Request, infer Response, infer _O>
       ? (call: CallContext, request: Request) => AsyncIterable<Response>
-      : M extends Method<'client-stream', infer _I, infer Request, infer Response, infer _O>
-        ? (call: CallContext, requests: AsyncIterable<Request>) => Promise<Response>
-        : M extends Method<'bidi', infer _I, infer Request, infer Response, infer _O>
-          ? (
-              call: CallContext,
-              requests: AsyncIterable<Request>,
-              responses: StreamWriter<Response>,
-            ) => Promise<void>
-          : never;
+      : M extends Method<'bidi', infer _I, infer Request, infer Response, infer _O>
+        ? (
+            call: CallContext,
+            requests: AsyncIterable<Request>,
+            responses: StreamWriter<Response>,
+          ) => Promise<void>
+        : never;
 
 /** One handler per method of a service, under the method's name with a small first letter. */
 export type Handlers<S> = { readonly [M in keyof S & string as Uncapitalize<M>]: Handler<S[M]> };

@@ -1,7 +1,7 @@
 import type { MethodDefinition } from '@grpc/grpc-js';
 
 /** How many messages go each way. */
-export type MethodKind = 'unary' | 'server-stream' | 'client-stream' | 'bidi';
+export type MethodKind = 'unary' | 'server-stream' | 'bidi';
 
 /**
  * One method of a service, with its codec. The caller gives a `RequestInput` and gets a `Response`;
@@ -33,7 +33,7 @@ export type AnyMethod = Method<MethodKind, any, any, any, any>;
 export function grpcDefinition(method: AnyMethod): MethodDefinition<unknown, unknown> {
   return {
     path: method.path,
-    requestStream: method.kind === 'client-stream' || method.kind === 'bidi',
+    requestStream: method.kind === 'bidi',
     responseStream: method.kind === 'server-stream' || method.kind === 'bidi',
     requestSerialize: method.encodeRequest,
     requestDeserialize: method.decodeRequest,

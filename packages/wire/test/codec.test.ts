@@ -282,7 +282,7 @@ describe('the services', () => {
       expect(Object.keys(methods as object).sort()).toEqual(Object.keys(expected).sort());
       for (const [name, method] of Object.entries(methods as Record<string, AnyMethod>)) {
         expect(method.path).toBe(expected[name]?.path);
-        const isRequestStream = method.kind === 'client-stream' || method.kind === 'bidi';
+        const isRequestStream = method.kind === 'bidi';
         const isResponseStream = method.kind === 'server-stream' || method.kind === 'bidi';
         expect(isRequestStream).toBe(expected[name]?.requestStream);
         expect(isResponseStream).toBe(expected[name]?.responseStream);

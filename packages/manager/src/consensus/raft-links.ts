@@ -3,6 +3,7 @@ import { concatBytes } from '@conclave/kernel';
 import { RunningHash } from '@conclave/sealed';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
+import type { RaftAck, SnapshotChunkInput } from '@conclave/wire';
 import type { NetworkMessage, Snapshot } from 'raft-ts';
 import { encodeMessage } from 'raft-ts/codec';
 import type { Transport } from 'raft-ts/node';
@@ -123,26 +124,26 @@ export class RaftLinks implements Transport {
     let status: 'finish' | 'failure' = 'failure';
     const content = openSnapshot(snapshot);
     const channel = channelOf(raftId);
-    const call = channel?.clientStream(this.#raft.Snapshot, { timeoutMs: SNAPSHOT_MS_MAX });
+    const call = channel?.bidi(this.#raft.Snapshot, { timeoutMs: SNAPSHOT_MS_MAX });
     try {
       if (call === undefined) return;
-      const whole = new RunningHash();
-      const { clusterId } = head();
+      const acks = call.responses[Symbol.asyncIterator]();
+      const { stream } = await this.#nextAck(acks);
       let chunk = 0;
-      await call.requests.write({ clusterId, chunk, message });
+      const write = async (part: SnapshotChunkInput): Promise<void> => {
+        const { clusterId, protocol, clusterEpoch } = head();
+        await call.requests.write({ clusterId, protocol, clusterEpoch, stream, chunk, ...part });
+        chunk += 1;
+      };
+      const whole = new RunningHash();
+      await write({ message });
       for await (const piece of grouped(content.chunks)) {
         whole.update(piece);
-        chunk += 1;
-        await call.requests.write({ clusterId, chunk, content: piece });
+        await write({ content: piece });
       }
-      await call.requests.write({
-        clusterId,
-        chunk: chunk + 1,
-        last: true,
-        digest: whole.digest(),
-      });
+      await write({ last: true, digest: whole.digest() });
       call.end();
-      await call.response;
+      await this.#nextAck(acks);
       status = 'finish';
       logger.info('snapshot.sent', { index: snapshot.metadata.index });
     } catch (error) {
@@ -153,6 +154,13 @@ export class RaftLinks implements Transport {
       content.release();
       if (!this.#isClosed) onSnapshotSent(raftId, status);
     }
+  }
+
+  async #nextAck(acks: AsyncIterator<RaftAck>): Promise<RaftAck> {
+    const next = await acks.next();
+    if (next.done === true) throw new Error('the peer ended the stream');
+    this.#options.learn(next.value.marks);
+    return next.value;
   }
 }
 

@@ -2,13 +2,7 @@ import { ConclaveError, equalBytes, limits } from '@conclave/kernel';
 import type { Logger, Random } from '@conclave/kernel';
 import { RunningHash } from '@conclave/sealed';
 import type { CallContext, Handlers, StreamWriter } from '@conclave/transport';
-import type {
-  RaftAckInput,
-  RaftBatch,
-  Services,
-  SnapshotChunk,
-  SnapshotResultInput,
-} from '@conclave/wire';
+import type { RaftAckInput, RaftBatch, Services, SnapshotChunk } from '@conclave/wire';
 import type { Message, NetworkMessage, Snapshot } from 'raft-ts';
 import { decodeMessage } from 'raft-ts/codec';
 import type { WriteMarks } from './write-marks.js';
@@ -19,6 +13,9 @@ export const RAFT_PROTOCOL = 1;
 const ACK_EVERY = 64;
 /** Bytes that name a stream: nobody meets the name of another one. */
 const STREAM_NAME_BYTES = 16;
+
+/** What every frame of a stream says of the place where it belongs. */
+type FrameHead = Pick<RaftBatch, 'clusterId' | 'protocol' | 'clusterEpoch' | 'stream'>;
 
 /** What arrives goes to. */
 export interface RaftServiceOptions {
@@ -73,17 +70,35 @@ export class RaftService implements Handlers<Services['Raft']> {
   async snapshot(
     call: CallContext,
     chunks: AsyncIterable<SnapshotChunk>,
-  ): Promise<SnapshotResultInput> {
+    acks: StreamWriter<RaftAckInput>,
+  ): Promise<void> {
     const sender = this.#senderOf(call);
-    const reader = chunks[Symbol.asyncIterator]();
+    const stream = await this.#nameStream(acks);
+    const reader = this.#chunksOf(chunks, stream);
     const first = await reader.next();
     if (first.done === true) throw badSnapshot('it is empty');
-    this.#checkCluster(first.value.clusterId);
     const message = this.#decode(first.value.message, sender);
     if (message.type !== 'MsgSnap') throw badSnapshot('it does not begin with a snapshot message');
     await this.#options.receiveSnapshot(message.snapshot, contentsOf(reader));
     this.#options.receive(message);
-    return { index: message.snapshot.metadata.index };
+    await acks.write({ sequence: 1 });
+  }
+
+  async *#chunksOf(
+    chunks: AsyncIterable<SnapshotChunk>,
+    stream: Uint8Array,
+  ): AsyncGenerator<SnapshotChunk, void, undefined> {
+    for await (const chunk of chunks) {
+      this.#checkHead(chunk, stream);
+      yield chunk;
+    }
+  }
+
+  /** Gives a stream a name that was never used before. */
+  async #nameStream(acks: StreamWriter<RaftAckInput>): Promise<Uint8Array> {
+    const stream = this.#options.random.bytes(STREAM_NAME_BYTES);
+    await acks.write({ sequence: 0, stream, marks: this.#options.marks.current() });
+    return stream;
   }
 
   async #receiveAll(
@@ -92,12 +107,14 @@ export class RaftService implements Handlers<Services['Raft']> {
     acks: StreamWriter<RaftAckInput>,
   ): Promise<void> {
     const sender = this.#senderOf(call);
-    const stream = this.#options.random.bytes(STREAM_NAME_BYTES);
-    await acks.write({ sequence: 0, stream, marks: this.#options.marks.current() });
+    const stream = await this.#nameStream(acks);
     let sequence = 0;
     for await (const batch of batches) {
       sequence += 1;
-      this.#checkHead(batch, { stream, sequence });
+      this.#checkHead(batch, stream);
+      if (batch.sequence !== sequence) {
+        throw new ConclaveError('CV_PROTOCOL', 'a batch of messages is missing or was repeated');
+      }
       // Before its messages: whoever asks for a vote may know that this disk has forgotten one.
       this.#options.marks.learn(batch.marks);
       const messages = batch.messages.map((bytes) => this.#decode(bytes, sender));
@@ -108,23 +125,23 @@ export class RaftService implements Handlers<Services['Raft']> {
     }
   }
 
-  /** A batch that was recorded elsewhere, left out, repeated or is of an older time ends the stream. */
-  #checkHead(batch: RaftBatch, expected: { stream: Uint8Array; sequence: number }): void {
-    this.#checkCluster(batch.clusterId);
-    if (batch.protocol !== RAFT_PROTOCOL) {
+  /** What was recorded elsewhere, or is of an older time, ends the stream. */
+  #checkHead(head: FrameHead, stream: Uint8Array): void {
+    const { clusterId, clusterEpoch } = this.#options;
+    if (head.clusterId !== clusterId) {
+      throw new ConclaveError('CV_PROTOCOL', 'the messages belong to another cluster');
+    }
+    if (head.protocol !== RAFT_PROTOCOL) {
       throw new ConclaveError('CV_PROTOCOL', `this manager speaks protocol ${RAFT_PROTOCOL} only`);
     }
-    if (batch.clusterEpoch !== 0 && batch.clusterEpoch < this.#options.clusterEpoch()) {
+    if (head.clusterEpoch !== 0 && head.clusterEpoch < clusterEpoch()) {
       throw new ConclaveError(
         'CV_PROTOCOL',
         'the messages are from before the cluster was renewed',
       );
     }
-    if (!equalBytes(batch.stream, expected.stream)) {
-      throw new ConclaveError('CV_PROTOCOL', 'a batch of messages belongs to another stream');
-    }
-    if (batch.sequence !== expected.sequence) {
-      throw new ConclaveError('CV_PROTOCOL', 'a batch of messages is missing or was repeated');
+    if (!equalBytes(head.stream, stream)) {
+      throw new ConclaveError('CV_PROTOCOL', 'the messages belong to another stream');
     }
   }
 
@@ -134,11 +151,6 @@ export class RaftService implements Handlers<Services['Raft']> {
       peer.kind === 'certificate' ? this.#options.raftIdOf(peer.identity.id) : undefined;
     if (raftId !== undefined) return raftId;
     throw new ConclaveError('CV_ROLE_FORBIDDEN', 'only managers send consensus messages');
-  }
-
-  #checkCluster(clusterId: string): void {
-    if (clusterId === this.#options.clusterId) return;
-    throw new ConclaveError('CV_PROTOCOL', 'the messages belong to another cluster');
   }
 
   #decode(bytes: Uint8Array, sender: number): NetworkMessage {

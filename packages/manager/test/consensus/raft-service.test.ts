@@ -74,10 +74,17 @@ async function* streamOf<T>(items: readonly T[]): AsyncGenerator<T> {
   }
 }
 
-/** Sends batches as a node on one stream, under its name unless told; answers what came back. */
-async function send(
-  batches: readonly RaftBatch[],
-  { node = PEER_NODE, stream }: { node?: string; stream?: Uint8Array } = {},
+interface SendOptions {
+  readonly node?: string;
+  /** Another name of the stream than the service gives. */
+  readonly stream?: Uint8Array;
+}
+
+/** Sends frames as a node on one stream, under its name unless told; answers what came back. */
+async function sendTo<T extends RaftBatch | SnapshotChunk>(
+  way: 'messages' | 'snapshot',
+  frames: readonly T[],
+  { node = PEER_NODE, stream }: SendOptions = {},
 ): Promise<RaftAckInput[]> {
   const acks: RaftAckInput[] = [];
   const writer = {
@@ -87,14 +94,17 @@ async function send(
       return Promise.resolve();
     },
   };
-  const named = async function* named(): AsyncGenerator<RaftBatch> {
-    for await (const one of streamOf(batches)) {
+  const named = async function* named(): AsyncGenerator<T> {
+    for await (const one of streamOf(frames)) {
       yield { ...one, stream: Buffer.from(stream ?? acks[0]?.stream ?? []) };
     }
   };
-  await service.messages(callOfNode(node), named(), writer);
+  await service[way](callOfNode(node), named() as never, writer);
   return acks;
 }
+
+const send = (batches: readonly RaftBatch[], options?: SendOptions): Promise<RaftAckInput[]> =>
+  sendTo('messages', batches, options);
 
 describe('messages', () => {
   test('reach consensus in order, and the first batch is acknowledged', async () => {
@@ -214,7 +224,7 @@ describe('a snapshot', () => {
     return whole.digest();
   }
 
-  const first: SnapshotChunkInput = { clusterId: CLUSTER_ID, chunk: 0, message: announced };
+  const first: SnapshotChunkInput = { chunk: 0, message: announced };
   const contents = [grouped(pieces.slice(0, 2)), grouped(pieces.slice(2))] as const;
   const whole = (): SnapshotChunkInput[] => [
     first,
@@ -222,17 +232,22 @@ describe('a snapshot', () => {
     { chunk: 2, content: contents[1] },
     { chunk: 3, last: true, digest: digestOf(...contents) },
   ];
+  const head = { clusterId: CLUSTER_ID, protocol: RAFT_PROTOCOL, clusterEpoch: 1 };
 
-  function receive(chunks: readonly SnapshotChunkInput[]): ReturnType<RaftService['snapshot']> {
+  function receive(
+    chunks: readonly SnapshotChunkInput[],
+    options?: SendOptions,
+  ): Promise<RaftAckInput[]> {
     const method = loadWire().Raft.Snapshot;
     const sent = chunks.map((chunk): SnapshotChunk =>
-      method.decodeRequest(method.encodeRequest(chunk)),
+      method.decodeRequest(method.encodeRequest({ ...head, ...chunk })),
     );
-    return service.snapshot(callOfNode(PEER_NODE), streamOf(sent));
+    return sendTo('snapshot', sent, options);
   }
 
-  test('is stored whole before consensus hears of it', async () => {
-    await expect(receive(whole())).resolves.toEqual({ index: 42 });
+  test('is stored whole before consensus hears of it, and its sender after that', async () => {
+    const acks = await receive(whole());
+    expect(acks.map(({ sequence }) => sequence)).toEqual([0, 1]);
     expect(stored[0]?.chunks).toEqual(pieces);
     expect(received.map(({ type }) => type)).toEqual(['MsgSnap']);
   });
@@ -267,6 +282,34 @@ describe('a snapshot', () => {
     expect(stored).toEqual([]);
   });
 
+  test('that was recorded on one stream is not taken on another', async () => {
+    const [named] = await receive(whole());
+    [stored, received] = [[], []];
+    const recorded = { stream: Uint8Array.from(named?.stream ?? []) };
+    for (const options of [recorded, { stream: new Uint8Array(0) }]) {
+      await expect(receive(whole(), options)).rejects.toMatchObject({ code: 'CV_PROTOCOL' });
+    }
+    expect([stored, received]).toEqual([[], []]);
+  });
+
+  test.each([0, 1, 3])('whose chunk %i is of another cluster is not taken', async (place) => {
+    const mixed = whole().map((chunk, number) =>
+      number === place ? { ...chunk, clusterId: 'other' } : chunk,
+    );
+    await expect(receive(mixed)).rejects.toMatchObject({ code: 'CV_PROTOCOL' });
+    expect([stored, received]).toEqual([[], []]);
+  });
+
+  test('from before the cluster was renewed is refused; a manager without state is heard', async () => {
+    epoch = 2;
+    const of = (clusterEpoch: number): SnapshotChunkInput[] =>
+      whole().map((chunk) => ({ ...chunk, clusterEpoch }));
+    await expect(receive(of(1))).rejects.toMatchObject({ code: 'CV_PROTOCOL' });
+    expect(received).toEqual([]);
+    for (const clusterEpoch of [0, 2, 3]) await receive(of(clusterEpoch));
+    expect(received).toHaveLength(3);
+  });
+
   test('with a chunk that is too large is refused', async () => {
     const content = new Uint8Array(limits.SNAPSHOT_CHUNK_BYTES_MAX + 5);
     await expect(receive([first, { chunk: 1, content }])).rejects.toMatchObject({
@@ -274,10 +317,11 @@ describe('a snapshot', () => {
     });
   });
 
-  test('of another cluster, or of another sender, is refused', async () => {
-    await expect(receive([{ ...first, clusterId: 'other' }])).rejects.toMatchObject({
-      code: 'CV_PROTOCOL',
-    });
+  test('of another cluster, protocol or sender is refused', async () => {
+    for (const other of [{ clusterId: 'other' }, { protocol: 2 }]) {
+      const refused = { code: 'CV_PROTOCOL' };
+      await expect(receive([{ ...first, ...other }])).rejects.toMatchObject(refused);
+    }
     const forged = { ...first, message: heartbeat({ from: 7 }) };
     await expect(receive([forged])).rejects.toMatchObject({ code: 'CV_ROLE_FORBIDDEN' });
   });

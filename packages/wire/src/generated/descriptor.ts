@@ -769,9 +769,9 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'content', id: 4, type: 'bytes', label: 'one' },
     { name: 'last', id: 5, type: 'bool', label: 'one' },
     { name: 'digest', id: 6, type: 'bytes', label: 'one' },
-  ],
-  SnapshotResult: [
-    { name: 'index', id: 1, type: 'uint64', label: 'one' },
+    { name: 'protocol', id: 7, type: 'uint32', label: 'one' },
+    { name: 'clusterEpoch', id: 8, type: 'uint64', label: 'one' },
+    { name: 'stream', id: 9, type: 'bytes', label: 'one' },
   ],
   StageRecoveryRequest: [
     { name: 'recovery', id: 1, type: 'RecoveryPublicKey', label: 'one' },
@@ -980,7 +980,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
   Raft: {
     Messages: { kind: 'bidi', request: 'RaftBatch', response: 'RaftAck' },
     Entries: { kind: 'bidi', request: 'RaftBatch', response: 'RaftAck' },
-    Snapshot: { kind: 'client-stream', request: 'SnapshotChunk', response: 'SnapshotResult' },
+    Snapshot: { kind: 'bidi', request: 'SnapshotChunk', response: 'RaftAck' },
   },
   Secrets: {
     Set: { kind: 'unary', request: 'SetSecretRequest', response: 'SetSecretResponse' },

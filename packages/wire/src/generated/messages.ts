@@ -127,7 +127,6 @@ export type { SetNodeRoleRequest, SetNodeRoleRequestInput } from './conclave/v1/
 export type { SetSecretRequest, SetSecretRequestInput } from './conclave/v1/SetSecretRequest.js';
 export type { SetSecretResponse, SetSecretResponseInput } from './conclave/v1/SetSecretResponse.js';
 export type { SnapshotChunk, SnapshotChunkInput } from './conclave/v1/SnapshotChunk.js';
-export type { SnapshotResult, SnapshotResultInput } from './conclave/v1/SnapshotResult.js';
 export type { StageRecoveryRequest, StageRecoveryRequestInput } from './conclave/v1/StageRecoveryRequest.js';
 export type { StageRecoveryResponse, StageRecoveryResponseInput } from './conclave/v1/StageRecoveryResponse.js';
 export type { StateMark, StateMarkInput } from './conclave/v1/StateMark.js';

@@ -100,7 +100,6 @@ import type { SetNodeRoleRequest, SetNodeRoleRequestInput } from './conclave/v1/
 import type { SetSecretRequest, SetSecretRequestInput } from './conclave/v1/SetSecretRequest.js';
 import type { SetSecretResponse, SetSecretResponseInput } from './conclave/v1/SetSecretResponse.js';
 import type { SnapshotChunk, SnapshotChunkInput } from './conclave/v1/SnapshotChunk.js';
-import type { SnapshotResult, SnapshotResultInput } from './conclave/v1/SnapshotResult.js';
 import type { StageRecoveryRequest, StageRecoveryRequestInput } from './conclave/v1/StageRecoveryRequest.js';
 import type { StageRecoveryResponse, StageRecoveryResponseInput } from './conclave/v1/StageRecoveryResponse.js';
 import type { StateMark, StateMarkInput } from './conclave/v1/StateMark.js';
@@ -179,7 +178,7 @@ export interface Services {
   Raft: {
     Messages: Method<'bidi', RaftBatchInput, RaftBatch, RaftAckInput, RaftAck>;
     Entries: Method<'bidi', RaftBatchInput, RaftBatch, RaftAckInput, RaftAck>;
-    Snapshot: Method<'client-stream', SnapshotChunkInput, SnapshotChunk, SnapshotResultInput, SnapshotResult>;
+    Snapshot: Method<'bidi', SnapshotChunkInput, SnapshotChunk, RaftAckInput, RaftAck>;
   };
   Secrets: {
     Set: Method<'unary', SetSecretRequestInput, SetSecretRequest, SetSecretResponseInput, SetSecretResponse>;

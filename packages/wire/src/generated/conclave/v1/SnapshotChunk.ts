@@ -19,6 +19,15 @@ export interface SnapshotChunkInput {
    * last chunk only: hash of all contents
    */
   'digest'?: (Uint8Array) | undefined;
+  'protocol'?: (number) | undefined;
+  /**
+   * as in batches
+   */
+  'clusterEpoch'?: (number) | undefined;
+  /**
+   * what the reader named this stream
+   */
+  'stream'?: (Uint8Array) | undefined;
 }
 
 export interface SnapshotChunk {
@@ -40,4 +49,13 @@ export interface SnapshotChunk {
    * last chunk only: hash of all contents
    */
   'digest': (Buffer);
+  'protocol': (number);
+  /**
+   * as in batches
+   */
+  'clusterEpoch': (number);
+  /**
+   * what the reader named this stream
+   */
+  'stream': (Buffer);
 }
