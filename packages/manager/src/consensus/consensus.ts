@@ -103,6 +103,7 @@ export class Consensus {
     this.#remote = new RemoteProposals({
       channelOf: (raftId) => this.peers.byRaftId(raftId),
       schedule: options.schedule,
+      timers: options.timers,
     });
     this.proposer = new Proposer(
       {

@@ -21,7 +21,7 @@ export type RemotePropose = (
   signal?: AbortSignal,
 ) => Promise<ProposedResult>;
 
-/** Attempts after "certainly not done"; each waits for a leader first. */
+/** Attempts of one proposal; each waits for a leader first. */
 const ATTEMPTS_MAX = 4;
 /** Milliseconds before the second attempt, twice as long before each further one. */
 const PAUSE_MS = 100;
@@ -33,8 +33,9 @@ export interface ProposeOptions {
 
 /**
  * Puts commands into the log from any manager: directly on the leader, else through it. Answers
- * when this manager has applied the command, so that a read after a write sees it. Never repeats
- * what may have been done.
+ * when this manager has applied the command, so that a read after a write sees it. What may have
+ * been done is repeated only through another leader and under an idempotency key: the tables then
+ * do it once and answer the same.
  */
 export class Proposer {
   readonly #port: ProposalPort;
@@ -57,22 +58,38 @@ export class Proposer {
     options: ProposeOptions = {},
   ): Promise<ProposedResult> {
     const { request, signal } = options;
+    /** The last attempt of which nobody knows what became; no later failure says more. */
+    let unknown: { readonly leader: number; readonly error: unknown } | undefined;
     for (let attempt = 1; ; attempt += 1) {
-      const leader = await this.#port.awaitLeader(signal);
-      const command: Command = { ...body, by, request, atMs: this.#clock.now() };
       try {
-        if (this.#port.isLeader()) return await this.#port.propose(command, signal);
-        const proposed = await this.#remote(leader, command, signal);
-        await this.#port.awaitApplied(proposed.index);
-        return proposed;
-      } catch (error) {
-        if (!isConclaveError(error) || error.code !== 'CV_NOT_LEADER' || attempt >= ATTEMPTS_MAX) {
-          throw error;
+        const leader = await this.#port.awaitLeader(signal);
+        if (leader === unknown?.leader) throw unknown.error;
+        const command: Command = { ...body, by, request, atMs: this.#clock.now() };
+        try {
+          return await this.#attempt(leader, command, signal);
+        } catch (error) {
+          if (codeOf(error) === 'CV_OUTCOME_UNKNOWN') unknown = { leader, error };
+          const isSafe = codeOf(error) === 'CV_NOT_LEADER' || error === unknown?.error;
+          const mayRepeat = isSafe && (unknown === undefined || request !== undefined);
+          if (!mayRepeat || attempt >= ATTEMPTS_MAX) throw error;
         }
-        // Who leads may be known before it does: it has to apply what came before.
-        await this.#port.pause(PAUSE_MS * 2 ** (attempt - 1));
+      } catch (error) {
+        throw unknown?.error ?? error;
       }
+      // Who leads may be known before it does: it has to apply what came before.
+      await this.#port.pause(PAUSE_MS * 2 ** (attempt - 1));
     }
+  }
+
+  async #attempt(
+    leader: number,
+    command: Command,
+    signal: AbortSignal | undefined,
+  ): Promise<ProposedResult> {
+    if (this.#port.isLeader()) return await this.#port.propose(command, signal);
+    const proposed = await this.#remote(leader, command, signal);
+    await this.#port.awaitApplied(proposed.index);
+    return proposed;
   }
 
   /** Like `propose`, and a refusal of the state machine is thrown as the error it names. */
@@ -81,6 +98,10 @@ export class Proposer {
     if (result.ok) return { index, values: result.values };
     throw refusal(result);
   }
+}
+
+function codeOf(error: unknown): string {
+  return isConclaveError(error) ? error.code : '';
 }
 
 /** A change that was made. */

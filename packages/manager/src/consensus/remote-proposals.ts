@@ -1,4 +1,5 @@
 import { ConclaveError, isConclaveError } from '@conclave/kernel';
+import type { TimerHandle, Timers } from '@conclave/kernel';
 import { encodeCommand } from '@conclave/state';
 import type { Command } from '@conclave/state';
 import type { Channel } from '@conclave/transport';
@@ -8,6 +9,11 @@ import { decodeOutcome } from './result-codec.js';
 
 /** Milliseconds for one call to the leader. */
 const CALL_MS_MAX = 10_000;
+/**
+ * Milliseconds that calls to a manager go on when another one leads. One that lives answers what
+ * became of its commands; one that hangs would keep their callers to the end of the call.
+ */
+const PARTING_MS = 500;
 /** Calls to one leader at a time; what comes meanwhile travels together with the next. */
 const CALLS_MAX = 2;
 /** Commands of one call. */
@@ -23,6 +29,7 @@ export interface RemoteProposalsOptions {
   readonly channelOf: (raftId: number) => Pick<Channel, 'unary'> | undefined;
   /** Runs once, soon, after the input that is already waiting. */
   readonly schedule: (run: () => void) => void;
+  readonly timers: Timers;
 }
 
 interface Waiting {
@@ -34,8 +41,10 @@ interface Waiting {
 
 interface Lane {
   waiting: Waiting[];
-  callCount: number;
+  readonly calls: Set<AbortController>;
   isScheduled: boolean;
+  /** Runs while another manager leads and calls are open here. */
+  parting: TimerHandle | undefined;
 }
 
 /**
@@ -54,7 +63,8 @@ export class RemoteProposals {
    * Proposes through `leader`.
    * @throws CV_NOT_LEADER, CV_QUEUE_FULL: certainly not done
    * @throws CV_CANCELLED when `signal` fires; once under way it may be done all the same
-   * @throws CV_OUTCOME_UNKNOWN when the call to the leader was cut off: done, or not, or later
+   * @throws CV_OUTCOME_UNKNOWN when the call to the leader was cut off, or another one leads and it
+   * does not answer: done, or not, or later
    * @throws what the leader answers
    */
   propose(leader: number, command: Command, signal?: AbortSignal): Promise<ProposedResult> {
@@ -87,11 +97,17 @@ export class RemoteProposals {
   }
 
   /**
-   * Takes note of who leads; 0: nobody. What was not sent yet to anybody else is certainly not done.
+   * Takes note of who leads; 0: nobody. What was not sent yet to anybody else is certainly not done;
+   * what was sent has a moment for its answer once another one leads.
    */
   follow(leader: number): void {
     for (const [raftId, lane] of this.#lanes) {
-      if (raftId === leader) continue;
+      if (raftId === leader) {
+        lane.parting?.cancel();
+        lane.parting = undefined;
+        continue;
+      }
+      if (leader !== 0) this.#part(lane);
       for (const waiting of lane.waiting.splice(0)) {
         waiting.settle(() => {
           throw notLeader();
@@ -100,20 +116,27 @@ export class RemoteProposals {
     }
   }
 
+  #part(lane: Lane): void {
+    lane.parting ??= this.#options.timers.after(PARTING_MS, () => {
+      lane.parting = undefined;
+      for (const call of lane.calls) call.abort();
+    });
+  }
+
   #lane(leader: number): Lane {
     const known = this.#lanes.get(leader);
     if (known !== undefined) return known;
-    const lane: Lane = { waiting: [], callCount: 0, isScheduled: false };
+    const lane: Lane = { waiting: [], calls: new Set(), isScheduled: false, parting: undefined };
     this.#lanes.set(leader, lane);
     return lane;
   }
 
   #wake(leader: number, lane: Lane): void {
-    if (lane.isScheduled || lane.callCount >= CALLS_MAX) return;
+    if (lane.isScheduled || lane.calls.size >= CALLS_MAX) return;
     lane.isScheduled = true;
     this.#options.schedule(() => {
       lane.isScheduled = false;
-      while (lane.callCount < CALLS_MAX) {
+      while (lane.calls.size < CALLS_MAX) {
         const batch = takeBatch(lane);
         if (batch.length === 0) return;
         void this.#send(leader, lane, batch);
@@ -122,27 +145,28 @@ export class RemoteProposals {
   }
 
   async #send(leader: number, lane: Lane, batch: readonly Waiting[]): Promise<void> {
-    lane.callCount += 1;
+    const gaveUp = new AbortController();
+    lane.calls.add(gaveUp);
     try {
       const channel = this.#options.channelOf(leader);
       if (channel === undefined) throw unknownAddress();
       const { outcomes } = await channel.unary(
         loadWire().Managers.Propose,
         { commands: batch.map(({ command }) => command) },
-        { timeoutMs: CALL_MS_MAX },
+        { timeoutMs: CALL_MS_MAX, signal: gaveUp.signal },
       );
       for (const [place, waiting] of batch.entries()) {
         waiting.settle(() => decodeOutcome(outcomes[place]));
       }
     } catch (error) {
-      const failure = asOutcome(error);
+      const failure = gaveUp.signal.aborted ? parted(error) : asOutcome(error);
       for (const waiting of batch) {
         waiting.settle(() => {
           throw failure;
         });
       }
     } finally {
-      lane.callCount -= 1;
+      lane.calls.delete(gaveUp);
       if (lane.waiting.length > 0) this.#wake(leader, lane);
     }
   }
@@ -175,6 +199,13 @@ function asOutcome(error: unknown): unknown {
     { retryAfterMs: 300, details: { reason: error.code }, cause: error },
   );
 }
+
+const parted = (cause: unknown): ConclaveError =>
+  new ConclaveError(
+    'CV_OUTCOME_UNKNOWN',
+    'the manager that led did not answer any more: the write may or may not be done',
+    { retryAfterMs: 300, cause },
+  );
 
 const cancelled = (): ConclaveError => new ConclaveError('CV_CANCELLED', 'the caller gave up');
 

@@ -16,6 +16,8 @@ let outcomes: (ErrorCode | CommandResult)[];
 let seen: { readonly where: string; readonly command: Command }[];
 let applied: number[];
 let pauses: number[];
+/** Who leads at each attempt; the last one from then on. */
+let leaders: (number | ErrorCode)[];
 let proposer: Proposer;
 
 function attempt(where: string, command: Command): Promise<ProposedResult> {
@@ -33,11 +35,16 @@ beforeEach(() => {
   seen = [];
   applied = [];
   pauses = [];
+  leaders = [9];
   proposer = new Proposer(
     {
       isLeader: () => leads,
       propose: (command) => attempt('here', command),
-      awaitLeader: () => Promise.resolve(9),
+      awaitLeader: () => {
+        const leader = leaders.length > 1 ? leaders.shift() : leaders[0];
+        if (typeof leader === 'number') return Promise.resolve(leader);
+        return Promise.reject(new ConclaveError(leader ?? 'CV_NO_LEADER', 'nobody leads'));
+      },
       awaitApplied: (index) => {
         applied.push(index);
         return Promise.resolve();
@@ -110,6 +117,50 @@ describe('a proposal', () => {
       await expect(proposer.propose(BY, BODY)).rejects.toMatchObject({ code });
       expect(seen).toHaveLength(1);
     }
+  });
+});
+
+describe('a proposal of which nobody knows what became', () => {
+  const request = { key: 'k', fingerprint: 'f' };
+  const unknown = { code: 'CV_OUTCOME_UNKNOWN' };
+
+  test('is made once more under its key when another manager leads', async () => {
+    leads = false;
+    leaders = [9, 4];
+    outcomes = ['CV_OUTCOME_UNKNOWN', DONE];
+    expect((await proposer.propose(BY, BODY, { request })).result).toBe(DONE);
+    expect(places()).toEqual(['manager 9', 'manager 4']);
+    expect(seen.map(({ command }) => command.request)).toEqual([request, request]);
+  });
+
+  test('is not made again without a key, or while the same one leads', async () => {
+    leads = false;
+    leaders = [9, 4];
+    outcomes = ['CV_OUTCOME_UNKNOWN', DONE];
+    await expect(proposer.propose(BY, BODY)).rejects.toMatchObject(unknown);
+    leaders = [9];
+    outcomes = ['CV_OUTCOME_UNKNOWN', DONE];
+    await expect(proposer.propose(BY, BODY, { request })).rejects.toMatchObject(unknown);
+    expect(seen).toHaveLength(2);
+  });
+
+  test.each<ErrorCode>(['CV_QUEUE_FULL', 'CV_CANCELLED', 'CV_NOT_LEADER'])(
+    'stays unknown when the next attempts end with %s',
+    async (code) => {
+      leads = false;
+      leaders = [9, 4];
+      outcomes = ['CV_OUTCOME_UNKNOWN', code];
+      await expect(proposer.propose(BY, BODY, { request })).rejects.toMatchObject(unknown);
+      expect(seen.length).toBe(code === 'CV_NOT_LEADER' ? 4 : 2);
+    },
+  );
+
+  test('stays unknown when nobody leads any more', async () => {
+    leads = false;
+    leaders = [9, 'CV_NO_LEADER'];
+    outcomes = ['CV_OUTCOME_UNKNOWN'];
+    await expect(proposer.propose(BY, BODY, { request })).rejects.toMatchObject(unknown);
+    expect(seen).toHaveLength(1);
   });
 });
 

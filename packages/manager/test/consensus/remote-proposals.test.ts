@@ -2,10 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 import { ConclaveError } from '@conclave/kernel';
 import { decodeCommand } from '@conclave/state';
 import type { Command } from '@conclave/state';
-import type { Channel } from '@conclave/transport';
+import type { CallOptions, Channel } from '@conclave/transport';
 import type { ProposeOutcomeInput, ProposeRequestInput } from '@conclave/wire';
 import { RemoteProposals } from '../../src/consensus/remote-proposals.js';
 import { encodeFailure, encodeResult } from '../../src/consensus/result-codec.js';
+import { SimulatedTime } from '../simulated-time.js';
 
 const LEADER = 7;
 
@@ -29,10 +30,12 @@ interface Call {
 class Bench {
   readonly calls: Call[] = [];
   isKnown = true;
+  readonly time = new SimulatedTime();
   readonly #turn: (() => void)[] = [];
   readonly remote: RemoteProposals = new RemoteProposals({
     channelOf: () => (this.isKnown ? this.#channel() : undefined),
     schedule: (run) => void this.#turn.push(run),
+    timers: this.time,
   });
 
   /** Runs what was scheduled, then what follows from it. */
@@ -50,8 +53,14 @@ class Bench {
   }
 
   #channel(): Pick<Channel, 'unary'> {
-    const unary = (_method: unknown, request: ProposeRequestInput): Promise<unknown> =>
+    const unary = (
+      _method: unknown,
+      request: ProposeRequestInput,
+      { signal }: CallOptions,
+    ): Promise<unknown> =>
       new Promise((resolve, reject) => {
+        const onAbort = (): void => reject(new ConclaveError('CV_CANCELLED', 'given up'));
+        signal?.addEventListener('abort', onAbort);
         const ids = (request.commands ?? []).map(idOf);
         const answer: Call['answer'] = (outcomes) =>
           resolve({ outcomes: outcomes.map((one) => ({ error: null, ...one })) });
@@ -94,6 +103,34 @@ describe('commands on their way to the leader', () => {
     bench.calls[0]?.answer([done(4), done(5)]);
     bench.calls[1]?.answer([done(6)]);
     expect(await Promise.all([...sent, second])).toEqual([4, 5, 6]);
+  });
+
+  test('have a moment for their answer when another manager leads, and no more', async () => {
+    const bench = new Bench();
+    const [first, second] = [bench.propose('a'), bench.propose('b')];
+    await bench.pass();
+    bench.remote.follow(LEADER + 1);
+    await bench.time.advance(400, () => bench.pass());
+    expect(await Promise.race([first, 'waits'])).toBe('waits');
+    await bench.time.advance(200, () => bench.pass());
+    expect(await Promise.all([first, second])).toEqual([
+      'CV_OUTCOME_UNKNOWN',
+      'CV_OUTCOME_UNKNOWN',
+    ]);
+  });
+
+  test('go on while nobody leads, and when the same one leads again', async () => {
+    const bench = new Bench();
+    const outcome = bench.propose('a');
+    await bench.pass();
+    bench.remote.follow(0);
+    await bench.time.advance(2_000, () => bench.pass());
+    bench.remote.follow(LEADER + 1);
+    await bench.time.advance(100, () => bench.pass());
+    bench.remote.follow(LEADER);
+    await bench.time.advance(2_000, () => bench.pass());
+    bench.calls[0]?.answer([done(3)]);
+    expect(await outcome).toBe(3);
   });
 
   test('gather while two calls are open', async () => {
