@@ -277,7 +277,7 @@ export class Manager {
     const managers = new ManagersService({
       ...this.#options,
       state: () => this.state,
-      marks: consensus.replicated.marks,
+      compare: (managerId, theirs) => consensus.compare(managerId, theirs),
       propose: (command, signal) => consensus.propose(command, signal),
       beat: (managerId, sessions) => consensus.receiveBeat(managerId, sessions),
       confirmed: () => consensus.confirmed,

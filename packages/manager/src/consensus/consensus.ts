@@ -20,6 +20,7 @@ import { RemoteProposals } from './remote-proposals.js';
 import { ReplicatedState } from './replicated-state.js';
 import type { StateEvent } from './replicated-state.js';
 import { StateComparison } from './state-comparison.js';
+import type { StateMark } from './state-marks.js';
 import { WriteMarks } from './write-marks.js';
 import type { WriteCounters } from './write-marks.js';
 import { raftStatus } from './status.js';
@@ -204,6 +205,11 @@ export class Consensus {
   /** Takes such a list as the leader. @throws CV_NOT_LEADER */
   async receiveBeat(managerId: string, sessions: SessionsRequest): Promise<readonly string[]> {
     return this.#leadership.duties.beat(managerId, sessions);
+  }
+
+  /** Compares the state of another manager with that of this one, and answers the latter. */
+  compare(managerId: string, theirs: StateMark): StateMark {
+    return this.#comparison.answer(managerId, theirs);
   }
 
   /** Raft id of a manager by its node id, from state or, before there is one, from the join. */

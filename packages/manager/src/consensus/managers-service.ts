@@ -7,7 +7,6 @@ import type { Command, State } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
   GetRingResponseInput,
-  GetStateMarkRequest,
   LogReplyInput,
   LogRequest,
   ProposeOutcomeInput,
@@ -16,18 +15,19 @@ import type {
   Services,
   SessionsRequest,
   SessionsResponseInput,
+  StateMark as WireMark,
   StateMarkInput,
 } from '@conclave/wire';
 import type { ManagerKeys } from '../keys/manager-keys.js';
 import { encodeFailure, encodeResult } from './result-codec.js';
 import type { ProposedResult } from './raft-host.js';
-import { FIRST_MARK } from './state-marks.js';
-import type { StateMarks } from './state-marks.js';
+import type { StateMark } from './state-marks.js';
 
 /** What managers ask each other is answered with. */
 export interface ManagersServiceOptions {
   readonly state: () => State;
-  readonly marks: StateMarks;
+  /** Compares the state of another manager with that of this one, and answers the latter. */
+  readonly compare: (managerId: string, theirs: StateMark) => StateMark;
   readonly keys: ManagerKeys;
   readonly propose: (command: Command, signal: AbortSignal) => Promise<ProposedResult>;
   /** On the leader: hears which sessions live with which manager. */
@@ -123,9 +123,9 @@ export class ManagersService implements Handlers<Services['Managers']> {
     }
   }
 
-  /** What the caller compares its own state with. */
-  getStateMark(_call: CallContext, { index }: GetStateMarkRequest): Promise<StateMarkInput> {
-    return Promise.resolve(this.#options.marks.at(index) ?? FIRST_MARK);
+  /** Both sides hear what the other one has. */
+  compareState(call: CallContext, theirs: WireMark): Promise<StateMarkInput> {
+    return Promise.resolve(this.#options.compare(callerId(call), theirs));
   }
 
   /** Output of a task whose agent has its session here. */

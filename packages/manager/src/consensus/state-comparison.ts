@@ -2,10 +2,10 @@ import { ConclaveError } from '@conclave/kernel';
 import type { Logger, Timers } from '@conclave/kernel';
 import type { State } from '@conclave/state';
 import { loadWire } from '@conclave/wire';
-import type { StateMark } from '@conclave/wire';
 import type { Peers } from '../peers.js';
 import { StepLoop } from '../step-loop.js';
-import type { StateMarks } from './state-marks.js';
+import { FIRST_MARK } from './state-marks.js';
+import type { StateMark, StateMarks } from './state-marks.js';
 
 /** Milliseconds between two comparisons with all others; a change of the leader brings one forward. */
 const PERIOD_MS = 30_000;
@@ -90,25 +90,44 @@ export class StateComparison {
     throw this.#failure ?? diverged(this.#options.marks.newest.index);
   }
 
+  /**
+   * Takes the mark of a manager that compares itself with this one, and answers the mark here. One
+   * that differs is compared with all others at once: it may be the one that is right.
+   */
+  answer(managerId: string, theirs: StateMark): StateMark {
+    const { marks } = this.#options;
+    const isOther = this.#otherVoters().includes(managerId) ? marks.isOther(theirs) : undefined;
+    if (this.#note(managerId, isOther)) this.wake();
+    return marks.at(theirs.index) ?? FIRST_MARK;
+  }
+
   async #compareAll(): Promise<void> {
     const { logger, isLeader, marks } = this.#options;
     const voters = this.#otherVoters();
     for (const id of this.#others) if (!voters.includes(id)) this.#others.delete(id);
     const answers = await Promise.all(
-      voters.map(async (id) => ({ id, isOther: await this.#isOther(id).catch(() => undefined) })),
+      voters.map(async (id) => {
+        const isOther = await this.#isOther(id).catch(() => undefined);
+        this.#note(id, isOther);
+        return isOther;
+      }),
     );
-    const sameCount = 1 + answers.filter(({ isOther }) => isOther === false).length;
-    const other = answers.filter(({ isOther }) => isOther === true);
-    for (const { id, isOther } of answers) if (isOther === false) this.#others.delete(id);
-    if (other.length === 0) return;
-    for (const { id } of other) {
-      this.#others.add(id);
-      logger.error('state.differs', { managerId: id, index: marks.newest.index });
-    }
-    if (other.length < sameCount || (other.length === sameCount && isLeader())) return;
+    const sameCount = 1 + answers.filter((isOther) => isOther === false).length;
+    const otherCount = answers.filter((isOther) => isOther === true).length;
+    if (otherCount < sameCount || (otherCount === sameCount && isLeader())) return;
     this.#failure ??= diverged(marks.newest.index);
-    logger.error('state.diverged', { index: marks.newest.index, managers: other.length });
+    logger.error('state.diverged', { index: marks.newest.index, managers: otherCount });
     this.#resolve(this.#failure);
+  }
+
+  /** True when it is news that the manager has another state. */
+  #note(managerId: string, isOther: boolean | undefined): boolean {
+    if (isOther === false) this.#others.delete(managerId);
+    if (isOther !== true || this.#others.has(managerId)) return false;
+    this.#others.add(managerId);
+    const { logger, marks } = this.#options;
+    logger.error('state.differs', { managerId, index: marks.newest.index });
+    return true;
   }
 
   /** Who does not vote yet is nobody's measure. */
@@ -123,12 +142,10 @@ export class StateComparison {
   async #isOther(nodeId: string): Promise<boolean | undefined> {
     const { peers, marks } = this.#options;
     const channel = peers.byNodeId(nodeId);
-    const { index } = marks.newest;
-    if (channel === undefined || index === 0) return undefined;
-    const request = { index };
+    const own = marks.newest;
+    if (channel === undefined || own.index === 0) return undefined;
     const call = { timeoutMs: CALL_MS };
-    const theirs: StateMark = await channel.unary(loadWire().Managers.GetStateMark, request, call);
-    return marks.isOther(theirs);
+    return marks.isOther(await channel.unary(loadWire().Managers.CompareState, own, call));
   }
 }
 

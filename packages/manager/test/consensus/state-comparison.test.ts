@@ -3,9 +3,9 @@ import { ConclaveError, SILENT_LOGGER } from '@conclave/kernel';
 import { openSealed } from '@conclave/sealed';
 import type { State } from '@conclave/state';
 import type { Channel } from '@conclave/transport';
-import type { GetStateMarkRequest } from '@conclave/wire';
 import { StateComparison } from '../../src/consensus/state-comparison.js';
-import { FIRST_MARK, StateMarks } from '../../src/consensus/state-marks.js';
+import { StateMarks } from '../../src/consensus/state-marks.js';
+import type { StateMark } from '../../src/consensus/state-marks.js';
 import { SimulatedTime } from '../simulated-time.js';
 
 /** Longer than the time between two comparisons. */
@@ -71,7 +71,7 @@ class Bench {
       nodeId: id,
       marks,
       state: () => state,
-      peers: { byNodeId: (other) => this.#channel(other) },
+      peers: { byNodeId: (other) => this.#channel(id, other) },
       isLeader: () => this.leader === id,
       timers: this.time,
       logger: SILENT_LOGGER,
@@ -91,11 +91,11 @@ class Bench {
     return made;
   }
 
-  #channel(to: string): Channel {
-    const unary = (_method: unknown, { index }: GetStateMarkRequest): Promise<unknown> => {
+  #channel(from: string, to: string): Channel {
+    const unary = (_method: unknown, mark: StateMark): Promise<unknown> => {
       this.asked += 1;
-      const { isReachable, marks } = this.named(to);
-      if (isReachable) return Promise.resolve(marks.at(index) ?? FIRST_MARK);
+      const { isReachable, comparison } = this.named(to);
+      if (isReachable) return Promise.resolve(comparison.answer(from, mark));
       return Promise.reject(new ConclaveError('CV_PEER_UNREACHABLE', 'does not answer'));
     };
     return { unary } as unknown as Channel;
@@ -169,6 +169,32 @@ describe('managers that compare their states', () => {
     for (const { comparison } of bench.managers) comparison.wake();
     await bench.pass(0);
     expect(bench.quarantined).toBe('c');
+  });
+
+  test('hear it from the one that finds it out, and look at all others at once', async () => {
+    const bench = new Bench('abcd');
+    bench.apply(1, 'c');
+    await expect(bench.named('b').comparison.confirm(1)).resolves.toBeUndefined();
+    await bench.pass(0);
+    const before = bench.asked;
+    bench.apply(2, 'd');
+    bench.named('d').comparison.wake();
+    await bench.pass(0);
+    expect(bench.quarantined).toContain('d');
+    for (const id of 'ab') expect([...bench.named(id).comparison.others]).toContain('d');
+    // Each of those that hear of it asks all others once, and nobody goes on asking.
+    expect(bench.asked - before).toBeLessThan(20);
+  });
+
+  test('do not listen to one that does not vote', async () => {
+    const bench = new Bench('ab');
+    bench.apply(1, 'b');
+    bench.named('b').membership = 'learner';
+    bench.named('a').comparison.answer('b', bench.named('b').marks.newest);
+    bench.named('a').comparison.answer('stranger', bench.named('b').marks.newest);
+    await bench.pass();
+    expect([...bench.named('a').comparison.others]).toEqual([]);
+    expect(bench.named('a').code).toBe('');
   });
 
   test('do not take one that lags for another', async () => {

@@ -236,9 +236,6 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   GetSettingsRequest: [
   ],
-  GetStateMarkRequest: [
-    { name: 'index', id: 1, type: 'uint64', label: 'one' },
-  ],
   GetTaskRequest: [
     { name: 'task', id: 1, type: 'string', label: 'one' },
   ],
@@ -966,7 +963,7 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     Beat: { kind: 'unary', request: 'SessionsRequest', response: 'SessionsResponse' },
     GetRing: { kind: 'unary', request: 'GetRingRequest', response: 'GetRingResponse' },
     TaskLogs: { kind: 'server-stream', request: 'LogRequest', response: 'LogReply' },
-    GetStateMark: { kind: 'unary', request: 'GetStateMarkRequest', response: 'StateMark' },
+    CompareState: { kind: 'unary', request: 'StateMark', response: 'StateMark' },
   },
   Nodes: {
     Get: { kind: 'unary', request: 'GetNodeRequest', response: 'Node' },

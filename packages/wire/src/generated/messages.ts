@@ -39,7 +39,6 @@ export type { GetRoleResponse, GetRoleResponseInput } from './conclave/v1/GetRol
 export type { GetSecretRequest, GetSecretRequestInput } from './conclave/v1/GetSecretRequest.js';
 export type { GetServiceRequest, GetServiceRequestInput } from './conclave/v1/GetServiceRequest.js';
 export type { GetSettingsRequest, GetSettingsRequestInput } from './conclave/v1/GetSettingsRequest.js';
-export type { GetStateMarkRequest, GetStateMarkRequestInput } from './conclave/v1/GetStateMarkRequest.js';
 export type { GetTaskRequest, GetTaskRequestInput } from './conclave/v1/GetTaskRequest.js';
 export type { HeldVersion, HeldVersionInput } from './conclave/v1/HeldVersion.js';
 export type { InitRequest, InitRequestInput } from './conclave/v1/InitRequest.js';

@@ -34,7 +34,6 @@ import type { GetRoleResponse, GetRoleResponseInput } from './conclave/v1/GetRol
 import type { GetSecretRequest, GetSecretRequestInput } from './conclave/v1/GetSecretRequest.js';
 import type { GetServiceRequest, GetServiceRequestInput } from './conclave/v1/GetServiceRequest.js';
 import type { GetSettingsRequest, GetSettingsRequestInput } from './conclave/v1/GetSettingsRequest.js';
-import type { GetStateMarkRequest, GetStateMarkRequestInput } from './conclave/v1/GetStateMarkRequest.js';
 import type { GetTaskRequest, GetTaskRequestInput } from './conclave/v1/GetTaskRequest.js';
 import type { InitRequest, InitRequestInput } from './conclave/v1/InitRequest.js';
 import type { InitResponse, InitResponseInput } from './conclave/v1/InitResponse.js';
@@ -164,7 +163,7 @@ export interface Services {
     Beat: Method<'unary', SessionsRequestInput, SessionsRequest, SessionsResponseInput, SessionsResponse>;
     GetRing: Method<'unary', GetRingRequestInput, GetRingRequest, GetRingResponseInput, GetRingResponse>;
     TaskLogs: Method<'server-stream', LogRequestInput, LogRequest, LogReplyInput, LogReply>;
-    GetStateMark: Method<'unary', GetStateMarkRequestInput, GetStateMarkRequest, StateMarkInput, StateMark>;
+    CompareState: Method<'unary', StateMarkInput, StateMark, StateMarkInput, StateMark>;
   };
   Nodes: {
     Get: Method<'unary', GetNodeRequestInput, GetNodeRequest, NodeInput, Node>;

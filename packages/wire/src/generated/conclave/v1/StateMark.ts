@@ -2,7 +2,7 @@
 
 export interface StateMarkInput {
   /**
-   * of the last command up to the one asked for; 0: none, or too long ago
+   * of the last command up to the one named; 0: none, or too long ago
    */
   'index'?: (number) | undefined;
   /**
@@ -17,7 +17,7 @@ export interface StateMarkInput {
 
 export interface StateMark {
   /**
-   * of the last command up to the one asked for; 0: none, or too long ago
+   * of the last command up to the one named; 0: none, or too long ago
    */
   'index': (number);
   /**
