@@ -53,7 +53,8 @@ async function openStore(dataDir: string): Promise<{ store: LevelStore; close: (
     directory: join(dataDir, 'raft'),
     clusterId,
     nodeId,
-    key: keys.storageKey,
+    key: keys.localKey,
+    witnessKey: keys.witnessKey,
     epochFile: {
       read: () => vault.read(epochFile),
       write: (content) => vault.write(epochFile, content),

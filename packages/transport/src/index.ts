@@ -4,13 +4,8 @@ export type { Authority, CurrentIdentity } from './authority.js';
 export { IDEMPOTENCY_KEY, INDEX, SERVED_BY } from './call-context.js';
 export type { CallContext } from './call-context.js';
 export type { CallOptions } from './call-spec.js';
-<<<<<<< HEAD
-export type { BidiCall, ClientStreamCall } from './calls.js';
-export { openChannel, openJoinChannel, openLocalChannel, openStrangerChannel } from './channel.js';
-=======
 export type { BidiCall } from './calls.js';
-export { openChannel, openJoinChannel, openLocalChannel } from './channel.js';
->>>>>>> 5be17d0 (manager, transport: name the streams of snapshots)
+export { openChannel, openJoinChannel, openLocalChannel, openStrangerChannel } from './channel.js';
 export type {
   Channel,
   OpenChannelOptions,
