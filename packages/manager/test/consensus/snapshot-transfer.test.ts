@@ -22,7 +22,7 @@ beforeAll(openSealed);
 /** What one side puts in and the other takes out; a failure comes after what is in it. */
 class Pipe<T> {
   readonly #items: T[] = [];
-  #end: { readonly error: unknown } | undefined;
+  #end: { readonly error: Error | undefined } | undefined;
   #wake: () => void = () => undefined;
 
   push(item: T): void {
@@ -30,7 +30,7 @@ class Pipe<T> {
     this.#wake();
   }
 
-  end(error?: unknown): void {
+  end(error?: Error): void {
     this.#end ??= { error };
     this.#wake();
   }
@@ -111,7 +111,7 @@ function callTo(service: RaftService): unknown {
   };
   void service.snapshot(caller, requests, answers as never).then(
     () => responses.end(),
-    (error: unknown) => responses.end(error),
+    (error: Error) => responses.end(error),
   );
   return {
     requests: {

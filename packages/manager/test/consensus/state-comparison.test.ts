@@ -32,7 +32,7 @@ class Bench {
   leader = 'a';
 
   constructor(names: string) {
-    this.managers = [...names].map((id) => this.#manager(id));
+    this.managers = names.split('').map((id) => this.#manager(id));
     for (const { comparison } of this.managers) comparison.start();
   }
 
@@ -115,14 +115,23 @@ describe('managers that compare their states', () => {
   });
 
   test.each([
-    ['a follower of three', 'abc', 'b', '', 'b'],
-    ['the leader of three', 'abc', 'a', '', 'a'],
-    ['two of five', 'abcde', 'ad', '', 'ad'],
-    ['a follower of two', 'ab', 'b', '', 'b'],
-    ['the leader of two: nobody can tell who is wrong', 'ab', 'a', '', 'b'],
-    ['a follower of three while one does not answer', 'abc', 'b', 'c', 'b'],
-    ['the leader of five while two do not answer', 'abcde', 'a', 'de', 'a'],
-  ])('part from %s', async (_what, names, wrong, silent, quarantined) => {
+    ['a follower of three', { names: 'abc', wrong: 'b', silent: '', quarantined: 'b' }],
+    ['the leader of three', { names: 'abc', wrong: 'a', silent: '', quarantined: 'a' }],
+    ['two of five', { names: 'abcde', wrong: 'ad', silent: '', quarantined: 'ad' }],
+    ['a follower of two', { names: 'ab', wrong: 'b', silent: '', quarantined: 'b' }],
+    [
+      'the leader of two: nobody can tell who is wrong',
+      { names: 'ab', wrong: 'a', silent: '', quarantined: 'b' },
+    ],
+    [
+      'a follower of three while one does not answer',
+      { names: 'abc', wrong: 'b', silent: 'c', quarantined: 'b' },
+    ],
+    [
+      'the leader of five while two do not answer',
+      { names: 'abcde', wrong: 'a', silent: 'de', quarantined: 'a' },
+    ],
+  ])('part from %s', async (_what, { names, wrong, silent, quarantined }) => {
     const bench = new Bench(names);
     bench.apply(1);
     await bench.pass();
