@@ -23,6 +23,7 @@ function serviceThatLags(): ManagersService {
       return Promise.resolve({ index: 1, result: { ok: true, fields: {} } as never });
     },
     beat: () => Promise.resolve([]),
+    compare: (_managerId, theirs) => theirs,
     confirmed: catchUp,
     confirm: catchUp,
     taskLogs: async function* none() {},
