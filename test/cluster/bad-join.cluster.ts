@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -114,6 +114,21 @@ describe('tokens that do not admit', () => {
     expect(byRevoked).toMatchObject({ code: 77 });
     expect(byExpired).toEqual(byRevoked);
     expect(byUsed).toEqual(byRevoked);
+    await expectNothingHappened();
+  });
+
+  test('ones for other addresses or host names say no more than that, and are not spent', async () => {
+    for (const limit of [
+      ['--from', '192.0.2.0/24', '--from', 'fd00::/8'],
+      ['--node-name', 'nobody-*'],
+    ]) {
+      const token = await cluster.token('worker', ...limit);
+      expect(refusalOf(await cluster.join(spare, token))).toEqual(byUsed);
+      expect(await usesLeft(token)).toBe(1);
+    }
+    const log = await readFile(cluster.seed.logFile, 'utf8');
+    expect(log).toMatch(/join\.refused.*does not admit this address/);
+    expect(log).toMatch(/join\.refused.*does not admit this host name/);
     await expectNothingHappened();
   });
 });

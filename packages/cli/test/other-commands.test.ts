@@ -25,6 +25,8 @@ describe('token', () => {
       uses: 5,
       ttlMs: 3_600_000,
       needsApproval: false,
+      addressRanges: [],
+      hostnamePattern: undefined,
     });
     expect(stdout).toBe(
       [
@@ -37,6 +39,15 @@ describe('token', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  test('create says from where and for which hosts', async () => {
+    const from = ['--from', '10.0.0.0/8', '--from', 'fd00::/8', '--node-name', 'web-*'];
+    const { calls } = await runCommand(['token', 'create', 'worker', ...from], { answers });
+    expect(calls[0]?.arguments[0]).toMatchObject({
+      addressRanges: ['10.0.0.0/8', 'fd00::/8'],
+      hostnamePattern: 'web-*',
+    });
   });
 
   test('create -q prints the bare token, JSON all of it', async () => {
@@ -72,19 +83,19 @@ describe('token', () => {
 
   test('ls says what each is still good for', async () => {
     const tokens = [
-      tokenOf({ id: 'd', createdAtMs: 4, usesLeft: 0 }),
+      tokenOf({ id: 'd', createdAtMs: 4, usesLeft: 0, admittedNodes: ['x'] }),
       tokenOf({ id: 'c', createdAtMs: 3, expiresAtMs: NOW_MS - 1 }),
-      tokenOf({ id: 'b', createdAtMs: 2, revoked: true }),
-      tokenOf({ id: 'a', createdAtMs: 1, role: 'manager', admittedNodes: ['x'] }),
+      tokenOf({ id: 'b', createdAtMs: 2, revoked: true, hostnamePattern: 'web-*' }),
+      tokenOf({ id: 'a', createdAtMs: 1, role: 'manager', addressRanges: ['10.0.0.0/8'] }),
     ];
     const { stdout } = await runCommand(['token', 'ls'], { answers: { 'tokens.list': tokens } });
     expect(stdout).toBe(
       [
-        'ID   ROLE      STATE     USES LEFT   EXPIRES   ADMITTED',
-        'a    manager   open      5           in 60m    1',
-        'b    worker    revoked   5           in 60m    0',
-        'c    worker    expired   5           expired   0',
-        'd    worker    used      0           in 60m    0',
+        'ID   ROLE      STATE     USES LEFT   FOR          EXPIRES   ADMITTED',
+        'a    manager   open      5           10.0.0.0/8   in 60m    0',
+        'b    worker    revoked   5           web-*        in 60m    0',
+        'c    worker    expired   5           any host     expired   0',
+        'd    worker    used      0           any host     in 60m    1',
         '',
       ].join('\n'),
     );

@@ -15,6 +15,10 @@ export interface TokenSpec {
   readonly ttlMs?: number | undefined;
   /** Who joins with it waits for `nodes.approve`; default false. */
   readonly needsApproval?: boolean | undefined;
+  /** Addresses and ranges, `10.0.0.0/8`, from which hosts may join; default: any. */
+  readonly addressRanges?: readonly string[] | undefined;
+  /** What their host names must be like, `web-*`; default: anything. */
+  readonly hostnamePattern?: string | undefined;
 }
 
 /** A token that was just made. */
@@ -51,6 +55,8 @@ async function createToken(
       uses: spec.uses ?? 0,
       ttlMs: spec.ttlMs ?? 0,
       needsApproval: spec.needsApproval ?? false,
+      addressRanges: [...(spec.addressRanges ?? [])],
+      hostnamePattern: spec.hostnamePattern ?? '',
       id,
       publicKey,
       idempotencyKey: key,

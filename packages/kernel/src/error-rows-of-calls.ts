@@ -279,7 +279,7 @@ export const CALL_ERRORS = {
   CV_TOKEN_INVALID: {
     kind: 'denied',
     status: 'PERMISSION_DENIED',
-    when: 'The join token is unknown, used, expired or revoked.',
+    when: 'The join token is unknown, used, expired, revoked or not for this host.',
     next: 'Create a new one with `conclave token create`.',
   },
   CV_TOKEN_NOT_FOUND: {

@@ -48,6 +48,8 @@ export const TASK_HISTORY_COUNT: number = 5;
 export const TOKEN_USES_MAX: number = 10_000;
 /** Milliseconds that a join token may live. */
 export const TOKEN_TTL_MS_MAX: number = 30 * 24 * 3_600_000;
+/** Address ranges of one join token. */
+export const TOKEN_RANGES_MAX: number = 16;
 /** Remembered idempotency keys; older ones are forgotten in log order. */
 export const IDEMPOTENCY_KEYS_MAX: number = 10_000;
 /** Bytes of an idempotency key. */

@@ -205,6 +205,8 @@ export class FoundedCluster {
         createdBy: SYSTEM,
         expiresAtMs: this.time.now() + 60_000,
         usesLeft: 1,
+        addressRanges: [],
+        hostnamePattern: '',
         isRevoked: false,
         admittedNodes: [],
       },

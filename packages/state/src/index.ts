@@ -45,6 +45,7 @@ export type {
   TokenRow,
   UpdateSpec,
 } from './rows.js';
+export { tokenFault } from './tokens.js';
 export { SECRET_USERS_NAMED_MAX } from './secret-users.js';
 export type { SnapshotView } from './snapshot.js';
 export { desiredAssignments, restoreState, State, stateDigest, StateRestorer } from './state.js';

@@ -279,6 +279,8 @@ export const tokenFields: Fields<TokenRow> = {
   expiresAtMs: count,
   usesLeft: count,
   needsApproval: flag,
+  addressRanges: list(text),
+  hostnamePattern: text,
   isRevoked: flag,
   admittedNodes: list(text),
   createdAtMs: count,

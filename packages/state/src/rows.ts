@@ -318,6 +318,10 @@ export interface TokenRow {
   readonly usesLeft: number;
   /** Who joins with it waits until an administrator approves it. */
   readonly needsApproval: boolean;
+  /** Addresses and CIDR ranges from which hosts may join; none: any. */
+  readonly addressRanges: readonly string[];
+  /** What their host names must be like, `*` for any letters; empty: any. */
+  readonly hostnamePattern: string;
   readonly isRevoked: boolean;
   readonly admittedNodes: readonly string[];
   readonly createdAtMs: number;

@@ -62,16 +62,21 @@ const CREATE: CommandSpec = {
     'A host that joins with a token of --approval is listed, and every call of it is refused, until ' +
       '`conclave node approve`; `conclave node rm` turns it away. Without it a token is worth what ' +
       'its role is worth, until its uses or its time are over.',
+    '--from counts the address that the manager sees, so that of a gateway between them. A host ' +
+      'chooses its name itself: --node-name keeps mistakes out, not people.',
   ],
   examples: [
     'conclave token create worker --uses 5 --ttl 1h',
     'conclave token create manager --approval',
+    "conclave token create worker --from 10.0.0.0/8 --node-name 'web-*'",
     'conclave token create worker -q | ssh host-2 conclave join 10.0.0.5:7421 -',
   ],
   options: [
     { flags: '--uses <n>', help: `hosts that may join, 1 to ${limits.TOKEN_USES_MAX} (1)` },
     { flags: '--ttl <duration>', help: 'up to 30d (24h for workers, 1h for managers)' },
     { flags: '--approval', help: 'who joins waits for `conclave node approve`' },
+    { flags: '--from <range>', help: 'only from 10.0.0.0/8 and the like', isRepeated: true },
+    { flags: '--node-name <pattern>', help: "only hosts of such a name: 'web-*'" },
     IDEMPOTENCY_OPTION,
     ...DONE_OPTIONS,
   ],
@@ -95,7 +100,14 @@ const CREATE: CommandSpec = {
       throw usageError('--ttl must be more than 0 and at most 30d');
     }
     const client = await call.client();
-    const spec = { role, uses, ttlMs, needsApproval: call.flags.isOn('approval') } as const;
+    const spec = {
+      role,
+      uses,
+      ttlMs,
+      needsApproval: call.flags.isOn('approval'),
+      addressRanges: call.flags.list('from'),
+      hostnamePattern: call.flags.text('nodeName'),
+    } as const;
     await printToken(call, await client.tokens.create(spec, writeOptions(call)));
   },
 };

@@ -8,6 +8,12 @@ function stateOf(token: Token, nowMs: number): string {
   return token.usesLeft === 0 ? 'used' : 'open';
 }
 
+/** Which hosts it admits. */
+function hostsOf({ addressRanges, hostnamePattern }: Token): string {
+  const limits = [...addressRanges, ...(hostnamePattern === '' ? [] : [hostnamePattern])];
+  return limits.length === 0 ? 'any host' : limits.join(' ');
+}
+
 /** Tokens of `token ls`; their texts are not kept anywhere. */
 export const TOKEN_VIEW: View<Token> = {
   fields: [
@@ -15,6 +21,8 @@ export const TOKEN_VIEW: View<Token> = {
     'role',
     'usesLeft',
     'needsApproval',
+    'addressRanges',
+    'hostnamePattern',
     'expiresAtMs',
     'createdAtMs',
     'createdBy',
@@ -29,6 +37,7 @@ export const TOKEN_VIEW: View<Token> = {
     },
     { title: 'STATE', cell: stateOf },
     { title: 'USES LEFT', cell: (row) => String(row.usesLeft) },
+    { title: 'FOR', cell: hostsOf },
     { title: 'EXPIRES', cell: (row, nowMs) => remaining(row.expiresAtMs, nowMs) },
     { title: 'ADMITTED', cell: (row) => String(row.admittedNodes.length) },
   ],

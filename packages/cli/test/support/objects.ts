@@ -139,6 +139,8 @@ export const tokenOf = (part: Partial<Token> = {}): Token => ({
   role: 'worker',
   usesLeft: 5,
   needsApproval: false,
+  addressRanges: [],
+  hostnamePattern: '',
   expiresAtMs: NOW_MS + 3_600_000,
   createdAtMs: NOW_MS - 1_000,
   createdBy: { kind: 'admin', id: 'local' },

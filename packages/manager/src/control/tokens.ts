@@ -9,6 +9,8 @@ import type {
   RevokeTokenRequest,
   TokenInput,
 } from '@conclave/wire';
+import { checkTokenLimits } from '../identity/token-limits.js';
+import type { TokenLimits } from '../identity/token-limits.js';
 import { commit, demandCaller, textOf } from './commit.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { requestOf } from './fingerprint.js';
@@ -38,7 +40,8 @@ export function createTokensHandlers(deps: ControlDependencies): TokensHandlers 
   };
 }
 
-type TokenSpec = Pick<TokenRow, 'needsApproval' | 'role' | 'usesLeft'> & { readonly ttlMs: number };
+type TokenSpec = Pick<TokenRow, 'needsApproval' | 'role' | 'usesLeft'> &
+  TokenLimits & { readonly ttlMs: number };
 
 /** What the caller made: the text of the token has the private half. */
 type TokenKey = Pick<TokenRow, 'id' | 'publicKey'>;
@@ -58,7 +61,10 @@ async function create(
       TTL_MS_MIN,
       limits.TOKEN_TTL_MS_MAX,
     ]),
+    addressRanges: [...request.addressRanges],
+    hostnamePattern: request.hostnamePattern,
   };
+  checkTokenLimits(spec);
   const key = keyOf(request);
   const { idempotencyKey } = request;
   const identity = requestOf(call, { method: 'Tokens.Create', idempotencyKey, asked: spec });
@@ -162,6 +168,8 @@ function tokenMessage(row: Omit<TokenRow, 'objectVersion'>): TokenInput {
     role: row.role,
     usesLeft: row.usesLeft,
     needsApproval: row.needsApproval,
+    addressRanges: [...row.addressRanges],
+    hostnamePattern: row.hostnamePattern,
     expiresAtMs: row.expiresAtMs,
     createdAtMs: row.createdAtMs,
     createdBy: row.createdBy,

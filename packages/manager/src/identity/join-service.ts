@@ -2,6 +2,7 @@ import { ConclaveError, createId, encodeBase32, isConclaveError } from '@conclav
 import type { Clock, Logger, Random } from '@conclave/kernel';
 import { verifyKeyProof } from '@conclave/pki';
 import { verifyJoin } from '@conclave/sealed';
+import { tokenFault } from '@conclave/state';
 import type { ClusterRow, CommandBody, JoiningNode, State, TokenRow } from '@conclave/state';
 import type { CallContext, Handlers } from '@conclave/transport';
 import type {
@@ -22,6 +23,7 @@ import type { Issuer } from './issuer.js';
 import { encodeJoinTranscript } from './join-transcript.js';
 import { checkJoinText, managerFields } from './join-fields.js';
 import { demandReachable, drawRaftId, managersBut } from './new-manager.js';
+import { limitFault } from './token-limits.js';
 
 /** What the join service is made of. */
 export interface JoinServiceOptions {
@@ -67,8 +69,8 @@ export class JoinService implements Handlers<Services['Join']> {
   }
 
   /**
-   * @throws CV_TOKEN_INVALID for an unknown, used, expired or revoked token or a wrong signature,
-   *   all with the same words
+   * @throws CV_TOKEN_INVALID for an unknown, used, expired or revoked token, one for other hosts, or
+   *   a wrong signature, all with the same words
    * @throws CV_ARGUMENT_INVALID for a malformed field
    * @throws CV_PEER_UNREACHABLE when a joining manager does not answer at the address it gave
    */
@@ -79,6 +81,7 @@ export class JoinService implements Handlers<Services['Join']> {
     const token = await this.#tokenOf(request.tokenId);
     const nodeId = createId(this.#options.random);
     this.#checkSignatures(cluster, token, request);
+    this.#checkToken(call, token, request);
     const { role } = token;
     const manager = managerFields(request, role);
     if (manager !== undefined) await demandReachable(this.#options.dial, manager.clusterAddress);
@@ -154,9 +157,10 @@ export class JoinService implements Handlers<Services['Join']> {
     try {
       await this.#options.proposer.commit(by, body, { signal });
     } catch (error) {
-      // Used, expired or revoked meanwhile: which of these it was is nobody's business here.
-      if (isConclaveError(error) && error.code === 'CV_TOKEN_INVALID') throw tokenRefused();
-      throw error;
+      if (!isConclaveError(error) || error.code !== 'CV_TOKEN_INVALID') throw error;
+      // Used, expired or revoked meanwhile: which of these it was is nobody's business there.
+      this.#options.logger.warn('join.refused', { tokenId: body.tokenId, reason: error.message });
+      throw tokenRefused();
     }
   }
 
@@ -176,12 +180,20 @@ export class JoinService implements Handlers<Services['Join']> {
       signingPublicKey: request.signingPublicKey,
     });
     if (!verifyJoin(token.publicKey, transcript, request.signature)) throw tokenRefused();
-    // The final word has the state machine, in log order; this saves a signature and an entry.
-    const isOver = this.#options.clock.now() > token.expiresAtMs || token.usesLeft <= 0;
-    if (token.isRevoked || isOver) throw tokenRefused();
     if (!verifyKeyProof(request.publicKey, transcript, request.proof)) {
       throw new ConclaveError('CV_ARGUMENT_INVALID', 'the proof of the public key does not check');
     }
+  }
+
+  /** Only for who holds the token: nobody else makes the log tell of it. */
+  #checkToken({ peer }: CallContext, token: TokenRow, { hostname }: JoinRequest): void {
+    const address = peer.kind === 'local' ? '' : peer.address;
+    // Of its uses and its time the state machine has the final word; this saves an entry.
+    const fault =
+      tokenFault(token, this.#options.clock.now()) ?? limitFault(token, { address, hostname });
+    if (fault === undefined) return;
+    this.#options.logger.warn('join.refused', { tokenId: token.id, address, reason: fault });
+    throw tokenRefused();
   }
 
   #newNode(request: JoinRequest, id: string): Omit<JoiningNode, 'certificate' | 'manager'> {
@@ -210,6 +222,6 @@ export class JoinService implements Handlers<Services['Join']> {
 function tokenRefused(): ConclaveError {
   return new ConclaveError(
     'CV_TOKEN_INVALID',
-    'the join token is unknown, used, expired or revoked',
+    'the join token is unknown, used, expired, revoked or not for this host',
   );
 }

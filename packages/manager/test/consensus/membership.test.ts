@@ -74,6 +74,8 @@ class Bench {
         expiresAtMs: 2e12,
         usesLeft: 1,
         needsApproval: false,
+        addressRanges: [],
+        hostnamePattern: '',
         isRevoked: false,
         admittedNodes: [],
       },

@@ -19,6 +19,8 @@ const token = (id: string): Command => ({
     expiresAtMs: 1_000,
     usesLeft: 1,
     needsApproval: false,
+    addressRanges: [],
+    hostnamePattern: '',
     isRevoked: false,
     admittedNodes: [],
     createdBy: { kind: 'admin', id: 'local' },

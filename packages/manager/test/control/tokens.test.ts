@@ -21,8 +21,9 @@ function ask(fields: Partial<CreateTokenRequest> = {}): {
   const { publicKey, privateKey: seed } = createSigningKey(control.random);
   const id = Buffer.from(control.random.bytes(8));
   const unsaid = { role: 'worker', uses: 0, ttlMs: 0, idempotencyKey: '', needsApproval: false };
+  const anyHost = { addressRanges: [], hostnamePattern: '' };
   return {
-    request: { ...unsaid, id, publicKey: Buffer.from(publicKey), ...fields },
+    request: { ...unsaid, ...anyHost, id, publicKey: Buffer.from(publicKey), ...fields },
     textOf: ({ token, pin = new Uint8Array(0) }) => {
       const text = encodeToken({ role: token?.role as TokenRole, pin, id, seed });
       return text.use((view) => Uint8Array.from(view));
@@ -70,6 +71,11 @@ describe('tokens', () => {
     { uses: 10_001 },
     { ttlMs: 999 },
     { ttlMs: 31 * 24 * HOUR_MS },
+    { addressRanges: ['10.0.0.0/33'] },
+    { addressRanges: ['everywhere'] },
+    { addressRanges: Array<string>(17).fill('10.0.0.0/8') },
+    { hostnamePattern: 'web_*' },
+    { hostnamePattern: 'w'.repeat(256) },
     { id: Buffer.alloc(7) },
     { publicKey: Buffer.alloc(0) },
     { publicKey: Buffer.alloc(33) },
@@ -77,10 +83,12 @@ describe('tokens', () => {
     await expect(create(fields)).rejects.toEqual(code('CV_ARGUMENT_INVALID'));
   });
 
-  test('are listed by id', async () => {
-    const { token } = await create({ uses: 3 });
+  test('are listed with what they admit', async () => {
+    const limits = { addressRanges: ['10.0.0.0/8', 'fd00::1'], hostnamePattern: 'web-*' };
+    const { token } = await create({ uses: 3, ...limits });
     const listed = await collect(control.tokens.list({}, CALL));
-    expect(listed.map((row) => row.id)).toContain(token?.id);
+    const found = listed.find(({ id }) => id === token?.id);
+    expect(found).toMatchObject({ usesLeft: 3, ...limits });
   });
 
   test('nothing that a manager hears, answers or keeps has the seed', async () => {

@@ -4,7 +4,7 @@ import { generateNodeKey, identityOf, proveKey, rootPin, verifyChain } from '@co
 import type { NodeKey } from '@conclave/pki';
 import { createSigningKey, hash, signJoin } from '@conclave/sealed';
 import type { ParsedToken } from '@conclave/sealed';
-import type { CommandBody } from '@conclave/state';
+import type { CommandBody, TokenRow } from '@conclave/state';
 import { loadWire } from '@conclave/wire';
 import type { JoinRequest, JoinRequestInput, JoinResponseInput } from '@conclave/wire';
 import { Issuer } from '../../src/identity/issuer.js';
@@ -15,7 +15,7 @@ import { createFreshKeys } from '../../src/keys/manager-keys.js';
 import { callOf } from '../calls.js';
 import { CLUSTER_ID, FoundedCluster, FOUNDER_ID } from '../founded-cluster.js';
 
-const REFUSED = 'the join token is unknown, used, expired or revoked';
+const REFUSED = 'the join token is unknown, used, expired, revoked or not for this host';
 const HOUR_MS = 3_600_000;
 
 /** A host with a token in front of the join service of a running cluster. */
@@ -27,6 +27,8 @@ class Bench {
   /** Runs while the manager waits for the leader's word. */
   onConfirm: () => void = () => undefined;
   confirms = 0;
+  /** Why tokens were refused, as the log says. */
+  readonly reasons: string[] = [];
 
   constructor(cluster: FoundedCluster) {
     this.cluster = cluster;
@@ -48,7 +50,12 @@ class Bench {
       },
       clock: time,
       random,
-      logger: SILENT_LOGGER,
+      logger: {
+        ...SILENT_LOGGER,
+        warn: (event, fields) => {
+          if (event === 'join.refused') this.reasons.push(String(fields?.['reason']));
+        },
+      },
     });
   }
 
@@ -56,7 +63,7 @@ class Bench {
   makeToken(
     role: 'worker' | 'manager',
     uses = 1,
-    needsApproval = false,
+    allowed: Partial<TokenRow> = {},
   ): { token: ParsedToken; body: CommandBody } {
     const { random, founding, time } = this.cluster;
     const id = random.bytes(8);
@@ -72,16 +79,19 @@ class Bench {
         createdBy: { kind: 'admin', id: 'local' },
         expiresAtMs: time.now() + HOUR_MS,
         usesLeft: uses,
-        needsApproval,
+        needsApproval: false,
+        addressRanges: [],
+        hostnamePattern: '',
         isRevoked: false,
         admittedNodes: [],
+        ...allowed,
       },
     };
     return { token, body };
   }
 
-  token(role: 'worker' | 'manager', uses = 1): ParsedToken {
-    const { token, body } = this.makeToken(role, uses);
+  token(role: 'worker' | 'manager', uses = 1, allowed: Partial<TokenRow> = {}): ParsedToken {
+    const { token, body } = this.makeToken(role, uses, allowed);
     this.cluster.apply(body);
     return token;
   }
@@ -243,6 +253,25 @@ describe('a token', () => {
     expect(failures[0]).toMatchObject({ code: 'CV_TOKEN_INVALID', message: REFUSED });
   });
 
+  test('for other addresses or names is refused with the same words, and not spent', async () => {
+    const elsewhere = bench.token('worker', 1, { addressRanges: ['10.1.0.0/16', 'fd00::/8'] });
+    await refused(bench.join(elsewhere), 'CV_TOKEN_INVALID', REFUSED);
+    const named = bench.token('worker', 1, { hostnamePattern: 'web-*' });
+    await refused(bench.join(named), 'CV_TOKEN_INVALID', REFUSED);
+    expect(bench.reasons).toEqual(['does not admit this address', 'does not admit this host name']);
+    const fitting = { addressRanges: ['10.1.0.0/16', '10.0.0.9'], hostnamePattern: 'b*' };
+    const answer = await bench.join(bench.token('worker', 1, fitting));
+    expect(answer.role).toBe('worker');
+  });
+
+  test('that is refused says why in the log, to nobody who does not hold it', async () => {
+    const revoked = bench.token('worker', 1, { isRevoked: true });
+    await refused(bench.join(revoked), 'CV_TOKEN_INVALID', REFUSED);
+    const forged: ParsedToken = { ...bench.makeToken('worker').token, id: revoked.id };
+    await refused(bench.join(forged), 'CV_TOKEN_INVALID', REFUSED);
+    expect(bench.reasons).toEqual(['was revoked']);
+  });
+
   test('of which this manager has not heard yet is waited for', async () => {
     const { token, body } = bench.makeToken('worker');
     bench.onConfirm = () => void bench.cluster.apply(body);
@@ -334,7 +363,7 @@ test('certificates are of their role: managers may serve, workers may not', asyn
 
 test('a token that asks for approval lists a manager that is none yet', async () => {
   const bench = new Bench(await FoundedCluster.running());
-  const { token, body } = bench.makeToken('manager', 1, true);
+  const { token, body } = bench.makeToken('manager', 1, { needsApproval: true });
   bench.cluster.apply(body);
   const answer = await bench.join(token);
   expect(answer).toMatchObject({ role: 'manager', waitsForApproval: true });

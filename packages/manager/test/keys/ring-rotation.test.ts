@@ -157,6 +157,8 @@ class Managers {
       expiresAtMs: 2e12,
       usesLeft: 1,
       needsApproval: false,
+      addressRanges: [],
+      hostnamePattern: '',
       isRevoked: false,
       admittedNodes: [],
     };

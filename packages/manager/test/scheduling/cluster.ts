@@ -171,6 +171,8 @@ export class TestCluster {
         expiresAtMs: Number.MAX_SAFE_INTEGER,
         usesLeft: 10_000,
         needsApproval: false,
+        addressRanges: [],
+        hostnamePattern: '',
         isRevoked: false,
         admittedNodes: [],
         createdAtMs: this.time.now(),

@@ -128,6 +128,8 @@ export function tokenFields(
     expiresAtMs: START_MS * 2,
     usesLeft: 100,
     needsApproval: false,
+    addressRanges: [],
+    hostnamePattern: '',
     isRevoked: false,
     admittedNodes: [],
     createdAtMs: START_MS,

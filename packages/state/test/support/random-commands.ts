@@ -290,6 +290,8 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
           role,
           usesLeft: 3 + b,
           needsApproval: a % 3 === 2,
+          addressRanges: flag ? ['10.0.0.0/8'] : [],
+          hostnamePattern: flag ? 'web-*' : '',
         }),
       };
     }

@@ -179,6 +179,8 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'needsApproval', id: 5, type: 'bool', label: 'one' },
     { name: 'id', id: 6, type: 'bytes', label: 'one' },
     { name: 'publicKey', id: 7, type: 'bytes', label: 'one' },
+    { name: 'addressRanges', id: 8, type: 'string', label: 'repeated' },
+    { name: 'hostnamePattern', id: 9, type: 'string', label: 'one' },
   ],
   CreateTokenResponse: [
     { name: 'token', id: 1, type: 'Token', label: 'one' },
@@ -852,6 +854,8 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'revoked', id: 7, type: 'bool', label: 'one' },
     { name: 'admittedNodes', id: 8, type: 'string', label: 'repeated' },
     { name: 'needsApproval', id: 9, type: 'bool', label: 'one' },
+    { name: 'addressRanges', id: 10, type: 'string', label: 'repeated' },
+    { name: 'hostnamePattern', id: 11, type: 'string', label: 'one' },
   ],
   UnlockRequest: [
     { name: 'recoveryText', id: 1, type: 'bytes', label: 'one' },

@@ -23,6 +23,14 @@ export interface CreateTokenRequestInput {
    * Ed25519; the seed is in the text of the token, which nobody else has
    */
   'publicKey'?: (Uint8Array) | undefined;
+  /**
+   * "10.0.0.0/8", "fd00::/8", or one address
+   */
+  'addressRanges'?: readonly (string)[] | undefined;
+  /**
+   * "*" stands for any letters: "web-*"
+   */
+  'hostnamePattern'?: (string) | undefined;
 }
 
 export interface CreateTokenRequest {
@@ -48,4 +56,12 @@ export interface CreateTokenRequest {
    * Ed25519; the seed is in the text of the token, which nobody else has
    */
   'publicKey': (Buffer);
+  /**
+   * "10.0.0.0/8", "fd00::/8", or one address
+   */
+  'addressRanges': (string)[];
+  /**
+   * "*" stands for any letters: "web-*"
+   */
+  'hostnamePattern': (string);
 }

@@ -15,6 +15,14 @@ export interface TokenInput {
    * who joins with it waits for an administrator
    */
   'needsApproval'?: (boolean) | undefined;
+  /**
+   * where hosts may join from; none: anywhere
+   */
+  'addressRanges'?: readonly (string)[] | undefined;
+  /**
+   * what their host names must be like; empty: anything
+   */
+  'hostnamePattern'?: (string) | undefined;
 }
 
 export interface Token {
@@ -30,4 +38,12 @@ export interface Token {
    * who joins with it waits for an administrator
    */
   'needsApproval': (boolean);
+  /**
+   * where hosts may join from; none: anywhere
+   */
+  'addressRanges': (string)[];
+  /**
+   * what their host names must be like; empty: anything
+   */
+  'hostnamePattern': (string);
 }
