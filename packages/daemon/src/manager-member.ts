@@ -54,7 +54,13 @@ export class ManagerMember implements Member {
     this.#renewal = new Renewal({
       ...parts.around,
       certificate: () => this.#record.current.certificateDer,
-      renew: (signal) => renewManager({ ...parts, clock: parts.around.clock, signal }),
+      renew: (signal) =>
+        renewManager({
+          record: parts.record,
+          own: parts.manager.ownCertificate,
+          clock: parts.around.clock,
+          signal,
+        }),
     });
     this.#roots = new RootFollower({
       ...parts.around,

@@ -1,16 +1,16 @@
 import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
-import { CERTIFICATE_SKEW_MS, identityOf } from '@conclave/pki';
+import type { CertificateLife } from './certificate-life.js';
+import { isUsable, lifeOf, RENEWAL_SHARE_MIN } from './certificate-life.js';
 
-/** The part of a certificate's life in which it is renewed: a moment between these shares. */
-const SHARE_MIN = 0.5;
+/** The latest moment at which it is renewed, as a share of the life. */
 const SHARE_MAX = 0.75;
 /** The wait until the next attempt after a failure, as a share of the life. */
 const RETRY_SHARE = 1 / 50;
 /** The shortest and the longest such wait in milliseconds. */
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 60_000;
-/** Timers run at most this long; longer waits look again. */
-const WAIT_MS_MAX = 12 * 3_600_000;
+/** Timers run at most this long; longer waits look again, since clocks are set. */
+const WAIT_MS_MAX = 60_000;
 
 /** What renewing takes. */
 export interface RenewalOptions {
@@ -28,6 +28,8 @@ export class Renewal {
   readonly #options: RenewalOptions;
   readonly #stop = new AbortController();
   #timer: TimerHandle | undefined;
+  /** Milliseconds since 1970 at which the next renewal is due. */
+  #dueMs = 0;
   /** Milliseconds that the cluster gives to certificates now; 0: unknown. */
   #grantedMs = 0;
   #underWay: Promise<void> | undefined;
@@ -36,9 +38,16 @@ export class Renewal {
     this.#options = options;
   }
 
-  /** Begins. */
+  /**
+   * Begins. A certificate that is to be renewed anyway is so at once: an earlier process may have got
+   * the next one and ended before it was stored, and then the old one is not accepted for long.
+   */
   start(): void {
     this.#plan();
+    if (this.#life().isYoung) return;
+    const { clock, random } = this.#options;
+    const dueMs = clock.now() + (this.#retryMs() * random.below(1_000)) / 1_000;
+    if (dueMs < this.#dueMs) this.#wait(dueMs);
   }
 
   /** Ends; resolves when no renewal is under way any more, so that none is stored later. */
@@ -70,12 +79,8 @@ export class Renewal {
     if (!this.#stop.signal.aborted) this.#plan();
   }
 
-  /** Milliseconds since 1970 at which its life began, and how long it is. */
-  #life(): { readonly beginMs: number; readonly lengthMs: number } {
-    const { notBeforeMs, notAfterMs } = identityOf(this.#options.certificate());
-    // The time by which it is valid earlier is for clocks that lag, and no part of its life.
-    const beginMs = notBeforeMs + CERTIFICATE_SKEW_MS;
-    return { beginMs, lengthMs: notAfterMs - beginMs };
+  #life(): CertificateLife {
+    return lifeOf(this.#options.certificate(), this.#options.clock.now());
   }
 
   /** True for a certificate that lives longer than one that is issued now would. */
@@ -86,23 +91,29 @@ export class Renewal {
   #plan(): void {
     const { clock, random } = this.#options;
     const { beginMs, lengthMs } = this.#life();
-    const share = SHARE_MIN + ((SHARE_MAX - SHARE_MIN) * random.below(1_000)) / 1_000;
+    const share =
+      RENEWAL_SHARE_MIN + ((SHARE_MAX - RENEWAL_SHARE_MIN) * random.below(1_000)) / 1_000;
     const ownDueMs = beginMs + lengthMs * share;
     const grantedDueMs = Math.max(
       beginMs + this.#grantedMs * share,
-      clock.now() + this.#grantedMs * (share - SHARE_MIN),
+      clock.now() + this.#grantedMs * (share - RENEWAL_SHARE_MIN),
     );
     const dueMs = this.#isShortened() ? Math.min(ownDueMs, grantedDueMs) : ownDueMs;
-    this.#wait(dueMs - clock.now(), dueMs);
+    this.#wait(dueMs);
   }
 
-  #wait(delayMs: number, dueMs: number): void {
-    const wait = Math.max(0, Math.min(delayMs, WAIT_MS_MAX));
+  #wait(dueMs: number, notBeforeMs: number = 0): void {
+    const { clock, timers } = this.#options;
+    this.#dueMs = dueMs;
     this.#timer?.cancel();
-    this.#timer = this.#options.timers.after(wait, () => {
-      const leftMs = dueMs - this.#options.clock.now();
-      if (leftMs > 0) this.#wait(leftMs, dueMs);
-      else void this.#renew(dueMs);
+    const leftMs = Math.max(dueMs, notBeforeMs) - clock.now();
+    const waitMs = Math.max(0, Math.min(leftMs, WAIT_MS_MAX));
+    this.#timer = timers.after(waitMs, () => {
+      const nowMs = clock.now();
+      // One that begins in the future was made by a clock that was ahead.
+      const isDue = nowMs >= dueMs || !isUsable(this.#options.certificate(), nowMs);
+      if (isDue) void this.#renew(dueMs);
+      else this.#wait(dueMs);
     });
   }
 
@@ -112,9 +123,12 @@ export class Renewal {
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       this.#options.logger.warn('certificate.renewal-failed', { error });
-      const lifeMs = this.#isShortened() ? this.#grantedMs : this.#life().lengthMs;
-      const retryMs = lifeMs * RETRY_SHARE;
-      this.#wait(Math.max(RETRY_MS_MIN, Math.min(retryMs, RETRY_MS_MAX)), dueMs);
+      this.#wait(dueMs, this.#options.clock.now() + this.#retryMs());
     }
+  }
+
+  #retryMs(): number {
+    const lifeMs = this.#isShortened() ? this.#grantedMs : this.#life().lengthMs;
+    return Math.max(RETRY_MS_MIN, Math.min(lifeMs * RETRY_SHARE, RETRY_MS_MAX));
   }
 }

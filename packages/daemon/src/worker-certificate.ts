@@ -3,6 +3,7 @@ import type { Clock, ConclaveError, Timers } from '@conclave/kernel';
 import { encodeRenewTranscript, identityOf, proveKey } from '@conclave/pki';
 import { loadWire } from '@conclave/wire';
 import { callAny } from './call-any.js';
+import { lifeOf } from './certificate-life.js';
 import { checkRenewed } from './check-renewed.js';
 import type { MemberIdentity } from './identity-file.js';
 import type { MemberRecord } from './member-record.js';
@@ -46,10 +47,20 @@ export class WorkerCertificate {
     return this.#options.clock.now() > this.notAfterMs;
   }
 
-  /** Gets the next certificate, stores it and puts it in force. @throws what the managers answer */
+  /**
+   * Gets the next certificate, puts it in force and stores it. The cluster accepts the one before for
+   * a few minutes only, so the new one is used also when the disk does not take it; the next attempts
+   * store it before they ask for another one.
+   * @throws what the managers answer, what the disk says
+   */
   async renew(signal: AbortSignal): Promise<void> {
+    const { clock, record } = this.#options;
+    const { current, unsaved } = record;
+    const isYoung = lifeOf(current.certificateDer, clock.now()).isYoung;
+    if (unsaved !== undefined && isYoung) return record.update(unsaved);
     const change = this.#isEnded ? await this.#recover(signal) : await this.#obtainNext(signal);
-    await this.#options.record.update(change);
+    record.show(change);
+    await record.update(change);
   }
 
   async #recover(signal: AbortSignal): Promise<Partial<MemberIdentity>> {

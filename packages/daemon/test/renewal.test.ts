@@ -15,7 +15,10 @@ let time: SimulatedTime;
 let beganMs: number;
 let renewedMs: number[];
 let isRefused: boolean;
+/** How far the clock of the host is from the time by which timers run. */
+let clockShiftMs: number;
 let underWay: Promise<void>;
+let options: ConstructorParameters<typeof Renewal>[0];
 
 beforeAll(async () => {
   const now = new SimulatedTime().now();
@@ -56,6 +59,7 @@ async function begun({ lifeMs, nextMs = lifeMs, part }: Lives): Promise<Renewal>
   beganMs = time.now();
   renewedMs = [];
   isRefused = false;
+  clockShiftMs = 0;
   underWay = Promise.resolve();
   let certificate = await issue(lifeMs);
   const renew = async (): Promise<void> => {
@@ -63,17 +67,18 @@ async function begun({ lifeMs, nextMs = lifeMs, part }: Lives): Promise<Renewal>
     if (isRefused) throw new Error('nobody answers');
     certificate = await issue(nextMs);
   };
-  const renewal = new Renewal({
+  options = {
     certificate: () => certificate,
     renew: () => {
       underWay = renew();
       return underWay;
     },
-    clock: time,
+    clock: { now: () => time.now() + clockShiftMs, monotonic: () => time.monotonic() },
     timers: time,
     random: random(part),
     logger: SILENT_LOGGER,
-  });
+  };
+  const renewal = new Renewal(options);
   renewal.start();
   return renewal;
 }
@@ -150,4 +155,25 @@ test('a life that was lengthened moves nothing before the next certificate', asy
   renewal.grant(7 * DAY_MS);
   await advance(12 * HOUR_MS);
   expect(renewedMs).toEqual([12 * HOUR_MS]);
+});
+
+describe('what is renewed at once', () => {
+  test('is a certificate that has most of it behind when the daemon starts', async () => {
+    // An earlier process may have got the next one and lost it: this one is not accepted for long.
+    const renewal = await begun({ lifeMs: DAY_MS, part: 0.8 });
+    await renewal.stop();
+    await advance(13 * HOUR_MS);
+    const later = new Renewal(options);
+    later.start();
+    await advance(60_000);
+    expect(renewedMs).toEqual([13 * HOUR_MS + 48_000]);
+  });
+
+  test('is one that begins in the future since the clock was set back', async () => {
+    await begun({ lifeMs: DAY_MS, part: 0 });
+    await advance(120_000);
+    clockShiftMs = -2 * HOUR_MS;
+    await advance(60_000);
+    expect(renewedMs).toHaveLength(1);
+  });
 });

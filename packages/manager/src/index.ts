@@ -7,6 +7,7 @@ export { CERTIFICATE_OVERLAP_MS } from './identity/issuer.js';
 export { isAddress } from './identity/join-fields.js';
 export { encodeJoinTranscript } from './identity/join-transcript.js';
 export type { JoinTranscript } from './identity/join-transcript.js';
+export type { OwnCertificate } from './identity/own-certificate.js';
 export type { OwnRole } from './identity/own-role.js';
 export { encodePromotionTranscript } from './identity/promotion-transcript.js';
 export type { PromotionTranscript } from './identity/promotion-transcript.js';

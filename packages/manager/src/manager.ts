@@ -1,8 +1,7 @@
-import { ConclaveError } from '@conclave/kernel';
-import { identityOf, rootPin } from '@conclave/pki';
+import { rootPin } from '@conclave/pki';
 import { hash } from '@conclave/sealed';
 import type { KeyRing } from '@conclave/sealed';
-import type { CertificateRow, Change, CommandBody, State } from '@conclave/state';
+import type { Change, CommandBody, State } from '@conclave/state';
 import { serve } from '@conclave/transport';
 import type { Authority, ServedService } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
@@ -17,8 +16,8 @@ import { Dispatcher } from './dispatch/dispatcher.js';
 import { StateAuthority } from './identity/authority.js';
 import { IdentityService } from './identity/identity-service.js';
 import { Issuer } from './identity/issuer.js';
-import type { IssuedCertificate } from './identity/issuer.js';
 import { JoinService } from './identity/join-service.js';
+import { OwnCertificate } from './identity/own-certificate.js';
 import { OwnRole } from './identity/own-role.js';
 import { promoteCaller } from './identity/promotion.js';
 import type { LocalKeyHolder } from './keys/local-key.js';
@@ -56,6 +55,8 @@ export class Manager {
   readonly joinServices: readonly ServedService[];
   /** What the cluster has made of this manager, asked of the others. */
   readonly ownRole: OwnRole;
+  /** The certificate that it uses itself. */
+  readonly ownCertificate: OwnCertificate;
   readonly #options: ManagerOptions;
   readonly #consensus: Consensus;
   readonly #dispatcher: Dispatcher;
@@ -70,6 +71,14 @@ export class Manager {
     const { replicated } = this.#consensus;
     this.authority = new StateAuthority({ ...options, replicated });
     const { peers } = this.#consensus;
+    this.ownCertificate = new OwnCertificate({
+      ...options,
+      state: () => this.state,
+      ring: () => options.keys.requireRing(),
+      issuer: this.#issuer,
+      proposer: this.#consensus.proposer,
+      isRefused: () => this.isRefused,
+    });
     this.ownRole = new OwnRole({ ...options, peers, state: () => this.state });
     this.#dispatcher = this.#createDispatcher();
     this.#logs = new ServiceLogs({
@@ -130,41 +139,6 @@ export class Manager {
     return host === undefined ? '' : (this.state.nodeByRaftId(host.leaderRaftId)?.id ?? '');
   }
 
-  /** True when its record accepts the certificate in use, or there is no record yet. */
-  get isRecorded(): boolean {
-    const row = this.state.nodeById(this.#options.nodeId);
-    const { serial } = identityOf(this.#certificate());
-    if (row === undefined || row.certificate.serial === serial) return true;
-    const isInOverlap = this.#options.clock.now() <= row.previousUntilMs;
-    return isInOverlap && row.previousCertificate?.serial === serial;
-  }
-
-  /** A certificate for this manager's own key that no record knows yet. @throws CV_STATE_STALE */
-  async issueOwn(spkiDer: Uint8Array): Promise<IssuedCertificate> {
-    const { nodeId, keys } = this.#options;
-    const cluster = this.state.cluster();
-    if (cluster === undefined) throw new ConclaveError('CV_STATE_STALE', 'there is no state yet');
-    const subject = { nodeId, role: 'manager', spkiDer } as const;
-    return this.#issuer.issue(cluster, keys.requireRing(), subject);
-  }
-
-  /** Records the next certificate of this manager in the log. @throws CV_NO_LEADER, ... */
-  async recordOwn(
-    certificate: CertificateRow,
-    options: { readonly overlapMs: number; readonly signal?: AbortSignal },
-  ): Promise<void> {
-    const { nodeId: id, clock } = this.#options;
-    const { serial } = identityOf(this.#certificate());
-    // One that no record knows takes the place of the newest on record.
-    const usedSerial = this.isRecorded ? serial : this.state.nodeById(id)?.certificate.serial;
-    const previousUntilMs = clock.now() + options.overlapMs;
-    await this.#consensus.proposer.commit(
-      { kind: 'node', id },
-      { kind: 'node.renew', id, usedSerial: usedSerial ?? serial, certificate, previousUntilMs },
-      options,
-    );
-  }
-
   /**
    * Tells what the cluster asks of this manager's certificate: once there is confirmed state, and
    * after each change. An older one would have it trust a root again that was retired. Returns the
@@ -196,7 +170,7 @@ export class Manager {
   /** Says that this manager has taken a step of the roots, with the certificate that it uses. */
   confirmRoots(step: number): Promise<void> {
     const { nodeId: id } = this.#options;
-    const { serial } = identityOf(this.#certificate());
+    const { serial } = this.ownCertificate;
     return this.#commitOwn(id, { kind: 'node.root', id, step, serial });
   }
 
@@ -227,7 +201,7 @@ export class Manager {
     return new Dispatcher({
       ...this.#options,
       selfNodeId: nodeId,
-      ownSerial: () => identityOf(this.#certificate()).serial,
+      ownSerial: () => this.ownCertificate.serial,
       replicated: consensus.replicated,
       confirm: () => consensus.confirm(),
       commit: (body) => this.#commitOwn(nodeId, body),

@@ -26,8 +26,7 @@ export function createAdmin(scope: Scope, command: CommandOf<'admin.create'>): C
     });
   }
   if (namesake !== undefined) journal.remove(tables.admins, namesake.id);
-  const refusal =
-    makeRoom(scope, command) ?? refuseCertificate(tables, admin.id, admin.certificate);
+  const refusal = makeRoom(scope, command) ?? refuseCertificate(scope, admin.id, admin.certificate);
   if (refusal !== undefined) return refusal;
   journal.put(tables.admins, { ...admin, objectVersion: index });
   return done(scope, { id: admin.id });
@@ -57,7 +56,7 @@ export function renewAdmin(scope: Scope, command: CommandOf<'admin.renew'>): Com
   if (row === undefined || row.isRevoked || previousCertificate === undefined) {
     return refused('CV_UNAUTHENTICATED', 'the certificate is not accepted any more', { id });
   }
-  const refusal = refuseCertificate(tables, id, certificate);
+  const refusal = refuseCertificate(scope, id, certificate);
   if (refusal !== undefined) return refusal;
   journal.put(tables.admins, {
     ...row,

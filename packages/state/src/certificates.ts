@@ -1,16 +1,28 @@
 import type { CertificateRow, CommandResult } from './rows.js';
+import type { Scope } from './scope.js';
 import { refused } from './scope.js';
-import type { Tables } from './tables.js';
 
 const invalid = (rule: string): CommandResult =>
   refused('CV_ARGUMENT_INVALID', `certificate: ${rule}`, { field: 'certificate' });
 
-/** Why `ownerId` cannot have this certificate: no two identities share a key or a serial. */
+/**
+ * Why `ownerId` cannot have this certificate: no two identities share a key or a serial, and one that
+ * begins in the future was made by a clock that is ahead: its holder could not use it.
+ */
 export function refuseCertificate(
-  tables: Tables,
+  { command, tables }: Pick<Scope, 'command' | 'tables'>,
   ownerId: string,
-  { publicKeyHash, root, serial }: CertificateRow,
+  { notBeforeMs, publicKeyHash, root, serial }: CertificateRow,
 ): CommandResult | undefined {
+  if (notBeforeMs > command.atMs) {
+    return refused(
+      'CV_CLOCK_SKEW',
+      'the clock of the manager that issued the certificate is ahead',
+      {
+        aheadMs: notBeforeMs - command.atMs,
+      },
+    );
+  }
   if (root !== (tables.clusterRow()?.rootGeneration ?? root)) {
     return refused('CV_STATE_STALE', 'the root certificate was replaced meanwhile');
   }

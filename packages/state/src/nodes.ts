@@ -27,7 +27,7 @@ export function joinNode(scope: Scope, command: CommandOf<'node.join'>): Command
     return invalid('id', 'a node has or had this id');
   }
   const refusal =
-    refuseCertificate(tables, node.id, node.certificate) ?? refuseManager(tables, token, node);
+    refuseCertificate(scope, node.id, node.certificate) ?? refuseManager(tables, token, node);
   if (refusal !== undefined) return refusal;
   journal.put(tables.tokens, {
     ...token,
@@ -113,7 +113,7 @@ export function renewNode(scope: Scope, command: CommandOf<'node.renew'>): Comma
   if (row === undefined) return notFound();
   const { id } = row;
   if (row.certificate.serial === certificate.serial) return done(scope, { id, unchanged: true });
-  const refusal = refuseCertificate(tables, id, certificate);
+  const refusal = refuseCertificate(scope, id, certificate);
   if (refusal !== undefined) return refusal;
   const previousCertificate = [row.certificate, row.previousCertificate].find(
     (known) => known?.serial === usedSerial,

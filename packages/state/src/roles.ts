@@ -83,10 +83,11 @@ export function equipNode(scope: Scope, command: CommandOf<'node.equip'>): Comma
 }
 
 function refuseEquipment(
-  { tables }: Scope,
+  scope: Scope,
   row: NodeRow,
   { manager, certificate, usedSerial }: CommandOf<'node.equip'>,
 ): CommandResult | undefined {
+  const { tables } = scope;
   const { id } = row;
   if (row.waiting !== undefined) return inUse('the node waits for approval', id);
   if (row.wantedRole !== 'manager') {
@@ -102,7 +103,7 @@ function refuseEquipment(
   if (row.manager !== undefined) {
     const hasBegun = row.manager.membership === 'voter' || row.manager.ringGeneration > 0;
     if (hasBegun) return inUse('the node is a manager already', id);
-    return refuseCertificate(tables, id, certificate);
+    return refuseCertificate(scope, id, certificate);
   }
   const tasks = rowsOf(tables.tasks, tables.indexes.tasksByNode.keys(id));
   if (tasks.some(({ state }) => isOnNode(state))) return inUse('tasks run on the node yet', id);
@@ -111,7 +112,7 @@ function refuseEquipment(
       field: 'raftId',
     });
   }
-  return refuseCertificate(tables, id, certificate);
+  return refuseCertificate(scope, id, certificate);
 }
 
 /** Ends a demotion: the quorum has let go of the node, which is a worker from here on. */

@@ -288,6 +288,23 @@ describe('a node', () => {
     expect(bench.state.nodeBySerial('second')?.id).toBe('w1');
   });
 
+  test('gets no certificate from a clock that is ahead', () => {
+    const bench = clusterBench();
+    bench.ok(join('w1', 'tw'));
+    const issued = { notAfterMs: bench.atMs * 2, publicKeyHash: 'key-w1', root: 1 };
+    const renewal = (serial: string, notBeforeMs: number): CommandBody => ({
+      kind: 'node.renew',
+      id: 'w1',
+      usedSerial: 'cert-w1',
+      certificate: { ...issued, serial, notBeforeMs },
+      previousUntilMs: bench.atMs + 10,
+    });
+    bench.no('CV_CLOCK_SKEW', renewal('early', bench.atMs + 1_000));
+    expect(bench.state.nodeById('w1')?.certificate.serial).toBe('cert-w1');
+    bench.ok(renewal('now', bench.atMs));
+    expect(bench.state.nodeById('w1')?.certificate.serial).toBe('now');
+  });
+
   test('is updated by operators: availability and labels', () => {
     const bench = clusterBench();
     bench.ok(join('w1', 'tw', { labels: { zone: 'a', old: '1' } }));

@@ -65,12 +65,16 @@ export class IdentityService implements Handlers<Services['Identity']> {
     const { clock, issuer, keys, logger, proposer } = this.#options;
     const ring = keys.requireRing();
     const issued = await issuer.issue(cluster, ring, { ...subject, spkiDer: publicKey });
+    // A demoted manager that ends before it has stored the certificate of a worker asks once more,
+    // whenever it is back; until then it has the rights of a worker with the one of before.
+    const isOfEarlierRole =
+      caller.role === 'manager' && 'role' in subject && subject.role === 'worker';
     const body = {
       kind: `${kind}.renew`,
       id,
       usedSerial: serial,
       certificate: issued.row,
-      previousUntilMs: clock.now() + CERTIFICATE_OVERLAP_MS,
+      previousUntilMs: isOfEarlierRole ? caller.notAfterMs : clock.now() + CERTIFICATE_OVERLAP_MS,
     } as const;
     await proposer.commit({ kind, id }, body, { signal: call.signal });
     logger.info(`${kind}.renewed`, kind === 'node' ? { nodeId: id } : { adminId: id });

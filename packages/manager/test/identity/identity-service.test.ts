@@ -156,6 +156,30 @@ describe('a renewal', () => {
   });
 });
 
+test('a demoted manager asks for the certificate of a worker for as long as its own lives', async () => {
+  const asManager = generateNodeKey();
+  const row = cluster.state.cluster();
+  if (row === undefined) throw new Error('there is no cluster');
+  const subject = { nodeId: worker, role: 'manager' as const, spkiDer: asManager.spkiDer };
+  const held = (await issuer.issue(row, cluster.keys.requireRing(), subject)).der;
+  // The record of a worker whose certificate is still that of the manager it was.
+  cluster.apply({
+    kind: 'node.renew',
+    id: worker,
+    usedSerial: serialOf(certificate),
+    certificate: certificateRow(held, 1),
+    previousUntilMs: 0,
+  });
+  await renew(held, generateNodeKey());
+  // The host ended before it had stored the answer, and was off for longer than an overlap.
+  await cluster.time.advance(24 * 3_600_000, settle);
+  const node = cluster.state.nodeById(worker);
+  expect(node?.previousCertificate?.serial).toBe(serialOf(held));
+  expect(node?.previousUntilMs).toBe(identityOf(held).notAfterMs);
+  const next = await renew(held, generateNodeKey());
+  expect(identityOf(next).role).toBe('worker');
+});
+
 describe('an administrator', () => {
   const id = 'ann'.padEnd(26, 'a');
   let held: Uint8Array;
