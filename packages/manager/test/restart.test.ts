@@ -180,7 +180,7 @@ class Life {
       const value = ring.openValue({ clusterId: CLUSTER_ID, secretId, version, sealed });
       expect(value.use((bytes) => Buffer.from(bytes).toString())).toBe(`value of ${name}`);
     }
-    const issued = await this.manager.issueOwn(generateNodeKey().spkiDer);
+    const issued = await this.manager.ownCertificate.issue(generateNodeKey().spkiDer);
     expect(issued.der.length).toBeGreaterThan(0);
   }
 
