@@ -10,6 +10,7 @@ import type { KnownManager } from '../identity/authority.js';
 import type { RingHolder } from '../keys/ring-rotation.js';
 import { Leadership } from '../leadership.js';
 import { Peers } from '../peers.js';
+import { RoleChanges } from '../role-changes.js';
 import { BeatSender } from './beat-sender.js';
 import { Proposer } from './proposer.js';
 import { RaftHost } from './raft-host.js';
@@ -51,6 +52,8 @@ export interface ConsensusOptions {
 /** Milliseconds that taking a member out may take. */
 const REMOVAL_MS_MAX = 15_000;
 const LOOK_MS = 50;
+/** Milliseconds that a change of a role may take before a person should look. */
+const ROLE_CHANGE_MS_MAX: number = 3 * 60_000;
 
 /** This manager's part in consensus: the replicated state, and every way to change it. */
 export class Consensus {
@@ -91,8 +94,10 @@ export class Consensus {
     void this.#comparison.diverged.then(() => this.stop());
     this.#links = this.#createLinks();
     this.#leadership = new Leadership(options);
+    const roleChanges = new RoleChanges(clock);
     this.#unlisten = this.replicated.listen((event) => {
       if (mayRemoveManagers(event)) this.#forgetRemoved();
+      roleChanges.follow(event, this.state);
     });
     this.#beats = new BeatSender({
       awaitLeader: () => this.host.awaitLeader(this.ended),
@@ -121,6 +126,7 @@ export class Consensus {
       current: () => ({
         ...raftStatus(this.host, nodeId, this.#links),
         diverged: this.#comparison.others,
+        stuck: roleChanges.longerThan(ROLE_CHANGE_MS_MAX),
       }),
     };
   }

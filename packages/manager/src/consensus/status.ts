@@ -8,7 +8,7 @@ export function raftStatus(
   host: RaftHost,
   selfNodeId: string,
   links: Pick<RaftLinks, 'failureTo' | 'isRefused'>,
-): Omit<ConsensusStatus, 'diverged'> {
+): Omit<ConsensusStatus, 'diverged' | 'stuck'> {
   const { lead, term, commit, progress } = host.status();
   const { state } = host;
   const leaderId = lead === 0 ? '' : (state.nodeByRaftId(lead)?.id ?? '');

@@ -2,6 +2,8 @@ import { CERTIFICATE_SKEW_MS } from '@conclave/pki';
 import type { NodeRow, State } from '@conclave/state';
 import type { ProblemInput } from '@conclave/wire';
 import { isUnplaced, isWanted } from '../scheduling/task-kinds.js';
+import { ringStatus } from './ring.js';
+import { rootStatus } from './root.js';
 import type { ConsensusStatus } from './status-source.js';
 
 /** Problems of one kind that a status names one by one; the rest is counted in the last one. */
@@ -12,6 +14,9 @@ const PROBLEMS_PER_KIND_MAX = 20;
  */
 const CERTIFICATE_NOTICE_SHARE = 0.2;
 const CERTIFICATE_NOTICE_MS_MAX: number = 2 * 3_600_000;
+
+/** Milliseconds that a rotation may take before a person should look what it waits for. */
+const ROTATION_NOTICE_MS: number = 10 * 60_000;
 
 /** Nothing else that a removed manager knows is true any more. */
 const REMOVED: ProblemInput = {
@@ -33,6 +38,9 @@ export function problemsOf(
     ...capped(nodes.filter((node) => node.state === 'DOWN').map(downProblem)),
     ...capped(state.managersWithOldRecovery().map(oldRecoveryProblem)),
     ...capped(nodes.filter((node) => isExpiring(node, nowMs)).map(certificateProblem)),
+    ...capped(nodes.filter((node) => node.waiting !== undefined).map(approvalProblem)),
+    ...capped(nodes.filter((node) => consensus.stuck.has(node.id)).map(roleProblem)),
+    ...rotationProblems(state, nowMs),
     ...capped(serviceProblems(state)),
     ...capped(pendingProblems(state)),
   ];
@@ -104,6 +112,59 @@ function certificateProblem(node: NodeRow): ProblemInput {
     code: 'certificate-expiring',
     message: `the certificate of node ${node.hostname} was not renewed and is about to end`,
     next: `conclave node inspect ${node.id}`,
+  };
+}
+
+function approvalProblem({ id, hostname, waiting }: NodeRow): ProblemInput {
+  const role = waiting?.manager === undefined ? 'worker' : 'manager';
+  return {
+    code: 'approval-pending',
+    message: `host ${hostname} has joined as a ${role} and waits for approval`,
+    next: `conclave node approve ${id}`,
+  };
+}
+
+function roleProblem({ id, hostname, manager, role, wantedRole }: NodeRow): ProblemInput {
+  const whatOf = (): string => {
+    if (role !== wantedRole) return wantedRole === 'manager' ? 'the promotion' : 'the demotion';
+    return manager?.membership === 'removing' ? 'the way out' : 'the way into the quorum';
+  };
+  return {
+    code: 'role-change-stuck',
+    message: `${whatOf()} of node ${hostname} does not get on`,
+    next: `conclave node inspect ${id}`,
+  };
+}
+
+function rotationProblems(state: State, nowMs: number): ProblemInput[] {
+  const cluster = state.cluster();
+  if (cluster === undefined) return [];
+  const isLate = (rotation: { readonly startedAtMs: number } | undefined): boolean =>
+    rotation !== undefined && nowMs - rotation.startedAtMs > ROTATION_NOTICE_MS;
+  const problems: ProblemInput[] = [];
+  if (isLate(cluster.ringRotation)) {
+    problems.push(lateRotation('key ring', ringStatus(state).waitingFor));
+  }
+  if (isLate(cluster.rootRotation)) {
+    problems.push(lateRotation('root certificate', rootStatus(state).waitingFor));
+  }
+  if (cluster.stagedRecovery !== undefined) {
+    problems.push({
+      code: 'recovery-unconfirmed',
+      message: 'a new recovery key was made and is not in force',
+      next: 'conclave keys confirm-recovery',
+    });
+  }
+  return problems;
+}
+
+function lateRotation(what: string, waitingFor: readonly string[] = []): ProblemInput {
+  const [first] = waitingFor;
+  const waits = first === undefined ? '' : `: it waits for ${waitingFor.length} nodes, ${first}`;
+  return {
+    code: 'rotation-late',
+    message: `the rotation of the ${what} takes longer than it should${waits}`,
+    next: first === undefined ? 'conclave node ls' : `conclave node inspect ${first}`,
   };
 }
 

@@ -19,6 +19,8 @@ export interface ConsensusStatus {
   readonly isRefused: boolean;
   /** Node ids of the managers that were found to have another state than this one. */
   readonly diverged: ReadonlySet<string>;
+  /** Node ids of those whose role has been changing for longer than that takes. */
+  readonly stuck: ReadonlySet<string>;
   readonly managers: readonly ManagerReach[];
 }
 

@@ -97,6 +97,80 @@ describe('info and status', () => {
     ]);
   });
 
+  test('names hosts that wait for approval, and roles that do not get on', async () => {
+    const waits = control.addWaiting('w1');
+    control.observe(CALL.selfNodeId, 'READY');
+    const late = control.addManager('late');
+    control.apply({ kind: 'node.set-role', id: late, role: 'worker' });
+    const joining = control.addManager('new', 'learner');
+    const promoted = control.addWorker('w2');
+    control.apply({ kind: 'node.set-role', id: promoted, role: 'manager' });
+    const leaving = control.addManager('off');
+    control.apply({
+      kind: 'node.membership',
+      id: leaving,
+      membership: 'removing',
+      ringGeneration: undefined,
+    });
+    for (const id of [late, joining, promoted, leaving, 'gone']) control.stuck.add(id);
+    const { problems } = await control.cluster.getStatus({}, CALL);
+    const wanted = ['approval-pending', 'role-change-stuck'];
+    expect(problems?.filter(({ code: problem }) => wanted.includes(problem ?? ''))).toEqual([
+      {
+        code: 'approval-pending',
+        message: 'host w1 has joined as a worker and waits for approval',
+        next: `conclave node approve ${waits}`,
+      },
+      ...[
+        ['the demotion of node late', late],
+        ['the way into the quorum of node new', joining],
+        ['the promotion of node w2', promoted],
+        ['the way out of node off', leaving],
+      ].map(([what, id]) => ({
+        code: 'role-change-stuck',
+        message: `${what} does not get on`,
+        next: `conclave node inspect ${id}`,
+      })),
+    ]);
+  });
+
+  test('names rotations that take too long, and what they wait for', async () => {
+    const problems = async (): Promise<unknown> =>
+      (await control.cluster.getStatus({}, CALL)).problems;
+    control.addWorker('w1');
+    control.apply({ kind: 'root.rotate' });
+    control.time.jump(9 * 60_000);
+    expect(await problems()).toEqual([]);
+    control.time.jump(2 * 60_000);
+    expect(await problems()).toEqual([
+      {
+        code: 'rotation-late',
+        message: 'the rotation of the root certificate takes longer than it should',
+        next: 'conclave node ls',
+      },
+    ]);
+    const next = { certificate: new Uint8Array(3), keySealed: new Uint8Array(9), keyId: 1 };
+    control.apply({ kind: 'root.offer', next, crossCertificate: new Uint8Array(3) });
+    expect(await problems()).toMatchObject([
+      {
+        message: expect.stringMatching(/: it waits for 2 nodes, alpha$/) as unknown,
+        next: 'conclave node inspect alpha',
+      },
+    ]);
+  });
+
+  test('names a recovery key that nobody has confirmed', async () => {
+    const recovery = { publicKey: new Uint8Array(32), threshold: 0, shareHashes: [] };
+    control.apply({ kind: 'recovery.stage', recovery });
+    expect((await control.cluster.getStatus({}, CALL)).problems).toEqual([
+      {
+        code: 'recovery-unconfirmed',
+        message: 'a new recovery key was made and is not in force',
+        next: 'conclave keys confirm-recovery',
+      },
+    ]);
+  });
+
   test('says why tasks wait and which updates are paused', async () => {
     const spec = specMessage({ name: 'web' });
     const { service } = await control.services.create({ spec, idempotencyKey: '' }, CALL);

@@ -82,6 +82,8 @@ export class TestControl {
   isRefused = false;
   /** Managers that have another state than this one. */
   readonly diverged = new Set<string>();
+  /** Nodes whose role has been changing for too long. */
+  readonly stuck = new Set<string>();
   /** Runs before a proposal is applied. */
   beforeApply: (() => void) | undefined;
   readonly secrets: SecretsHandlers;
@@ -147,6 +149,7 @@ export class TestControl {
           hasQuorum: true,
           isRefused: this.isRefused,
           diverged: this.diverged,
+          stuck: this.stuck,
           managers: [{ nodeId: CALL.selfNodeId, isReachable: true, matchIndex: this.#index }],
         }),
       },
@@ -191,35 +194,48 @@ export class TestControl {
     return id;
   }
 
-  /** Another voter, READY. */
-  addManager(name: string): string {
+  /** A host that has joined as a worker and waits for approval. */
+  addWaiting(name: string): string {
     const id = workerId(name);
-    const { createdAtMs, createdBy } = { createdAtMs: this.time.now(), createdBy: CALL.actor };
+    this.#addToken(name, 'worker', true);
+    const node = nodeFields(id, name, this.time.now());
+    this.apply({ kind: 'node.join', tokenId: `token of ${name}`, node });
+    return id;
+  }
+
+  /** Another manager, READY. */
+  addManager(name: string, membership: 'voter' | 'learner' = 'voter'): string {
+    const id = workerId(name);
     const founder = this.state.nodeById(CALL.selfNodeId)?.manager;
     if (founder === undefined) throw new Error('the founder is a manager');
+    this.#addToken(name, 'manager', false);
+    const raftIds = [...this.state.nodes()].map((node) => node.manager?.raftId ?? 0);
+    const manager = { ...founder, raftId: 1 + Math.max(...raftIds) };
+    const node = { ...nodeFields(id, name, this.time.now()), manager };
+    this.apply({ kind: 'node.join', tokenId: `token of ${name}`, node });
+    this.apply({ kind: 'node.membership', id, membership, ringGeneration: undefined });
+    this.observe(id, 'READY');
+    return id;
+  }
+
+  #addToken(name: string, role: 'manager' | 'worker', needsApproval: boolean): void {
     this.apply({
       kind: 'token.create',
       token: {
         id: `token of ${name}`,
-        role: 'manager',
+        role,
         publicKey: new Uint8Array(32),
         expiresAtMs: Number.MAX_SAFE_INTEGER,
         usesLeft: 1,
-        needsApproval: false,
+        needsApproval,
         addressRanges: [],
         hostnamePattern: '',
         isRevoked: false,
         admittedNodes: [],
-        createdAtMs,
-        createdBy,
+        createdAtMs: this.time.now(),
+        createdBy: CALL.actor,
       },
     });
-    const manager = { ...founder, raftId: founder.raftId + 1 };
-    const node = { ...nodeFields(id, name, createdAtMs), manager };
-    this.apply({ kind: 'node.join', tokenId: `token of ${name}`, node });
-    this.apply({ kind: 'node.membership', id, membership: 'voter', ringGeneration: undefined });
-    this.observe(id, 'READY');
-    return id;
   }
 
   observe(id: string, state: 'READY' | 'DOWN'): void {
