@@ -149,7 +149,11 @@ export class Liveness {
   #retireRemoved({ core, applied, confState }: Subject): void {
     const { members } = this.#world;
     const { voters, votersOutgoing } = confState;
-    const knows = (id: number): boolean => members[id]?.confState.voters.join() === voters.join();
+    // Who has not left the configuration before still needs a majority of that one as well.
+    const knows = (id: number): boolean => {
+      const known = members[id]?.confState;
+      return known?.votersOutgoing.length === 0 && known.voters.join() === voters.join();
+    };
     const isKnown = voters.filter(knows).length * 2 > voters.length;
     // A change on its way may be about somebody who is not part of it yet.
     if (!isKnown || votersOutgoing.length > 0 || core.pendingConfIndex > applied) return;
