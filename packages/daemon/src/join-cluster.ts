@@ -14,7 +14,7 @@ import type { ParsedToken } from '@conclave/sealed';
 import { openJoinChannel } from '@conclave/transport';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
-import type { ChallengeResponse, JoinRequestInput, JoinResponse, RaftPeer } from '@conclave/wire';
+import type { ChallengeResponse, JoinRequestInput, JoinResponse } from '@conclave/wire';
 import type { MemberIdentity, RememberedManager } from './identity-file.js';
 import { spkiHashOf } from './public-key.js';
 
@@ -238,7 +238,9 @@ export function checkAnswer(
 }
 
 /** The managers that an answer names, without a view on it. */
-export function rememberedManagers(managers: readonly RaftPeer[]): readonly RememberedManager[] {
+export function rememberedManagers(
+  managers: readonly RememberedManager[],
+): readonly RememberedManager[] {
   return managers.map(({ nodeId, raftId, address, joinAddress, signingPublicKey }) => ({
     nodeId,
     raftId,

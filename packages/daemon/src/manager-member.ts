@@ -11,6 +11,7 @@ import { closeAll } from './close-all.js';
 import { dial, holdPorts } from './dial.js';
 import { DiskRoom } from './disk-room.js';
 import type { MemberIdentity } from './identity-file.js';
+import { rememberedManagers } from './join-cluster.js';
 import { renewManager } from './manager-renewal.js';
 import { MemberRecord } from './member-record.js';
 import { REMOVED, WAITS } from './member.js';
@@ -223,7 +224,8 @@ export class ManagerMember implements Member {
 
   /** Whom a worker on this host turns to. */
   #otherManagers(): MemberIdentity['managers'] {
-    const { state } = this.#manager;
+    const { ownRole, state } = this.#manager;
+    if (ownRole.managers.length > 0) return rememberedManagers(ownRole.managers);
     if (state.cluster() === undefined) return this.#record.current.managers;
     return [...state.nodes()].flatMap(({ id: nodeId, manager }) =>
       manager === undefined || nodeId === this.#record.current.nodeId

@@ -63,6 +63,11 @@ export class Peers {
     return found === undefined ? undefined : this.#channel(nodeId, found.address);
   }
 
+  /** The channel to a manager that another one has named. */
+  at({ nodeId, address }: Pick<KnownManager, 'address' | 'nodeId'>): Channel {
+    return this.#channel(nodeId, address);
+  }
+
   /** Ends the channels to nodes that are not among these any more. */
   keepOnly(nodeIds: ReadonlySet<string>): void {
     for (const [nodeId, channel] of this.#channels) {

@@ -20,6 +20,7 @@ import type { ManagerKeys } from '../keys/manager-keys.js';
 import { trustedRoots } from '../keys/root-demand.js';
 import { CERTIFICATE_OVERLAP_MS } from './issuer.js';
 import type { IssueHolder, Issuer } from './issuer.js';
+import { managersBut } from './new-manager.js';
 
 /** What the identity service is made of. */
 export interface IdentityServiceOptions {
@@ -114,11 +115,13 @@ export class IdentityService implements Handlers<Services['Identity']> {
 
   /** What committed state says of the caller, as far as this manager has applied it. */
   getRole(call: CallContext): Promise<GetRoleResponseInput> {
-    const node = this.#options.state().nodeById(callerOf(call).id);
+    const state = this.#options.state();
+    const node = state.nodeById(callerOf(call).id);
     if (node === undefined) {
       throw new ConclaveError('CV_NODE_NOT_FOUND', 'this node is not a member any more');
     }
-    return Promise.resolve({ role: node.role, wantedRole: node.wantedRole });
+    const { id, role, wantedRole } = node;
+    return Promise.resolve({ role, wantedRole, managers: managersBut(id, state) });
   }
 
   /** @throws CV_ROLE_FORBIDDEN, CV_NODE_IN_USE, CV_PEER_UNREACHABLE, CV_ARGUMENT_INVALID */

@@ -265,6 +265,7 @@ describe('a worker that was promoted', () => {
     expect(await service.getRole(callWith(certificate))).toEqual({
       role: 'worker',
       wantedRole: 'manager',
+      managers: [expect.objectContaining({ nodeId: FOUNDER_ID, address: '127.0.0.1:7420' })],
     });
     const answer = await become(application());
     const chain = { leafDer: answer.certificate as Uint8Array };

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { ConclaveError, limits } from '@conclave/kernel';
 import type { NodeRow } from '@conclave/state';
 import { OwnRole } from '../../src/identity/own-role.js';
 import { FoundedCluster, FOUNDER_ID } from '../founded-cluster.js';
@@ -8,14 +9,38 @@ const NEW_RAFT_ID = 7;
 let cluster: FoundedCluster;
 let asked: string[];
 
-/** Another manager that answers every question with the role that it has on record. */
-function askedOf(roles: Readonly<Record<string, NodeRow['role']>>, raftId: number): OwnRole {
+interface Others {
+  /** What each of the other managers has on record for this host; undefined: it is gone. */
+  readonly roles: Readonly<Record<string, NodeRow['role'] | undefined>>;
+  /** Whom this host knows; default all. */
+  readonly known?: readonly string[];
+  /** Whom the others list; default nobody, which decides nothing. */
+  readonly listed?: readonly string[];
+}
+
+const placeOf = (nodeId: string) => ({ nodeId, raftId: 3, address: `${nodeId}:7420` });
+const named = (nodeId: string) => ({
+  ...placeOf(nodeId),
+  joinAddress: `${nodeId}:7421`,
+  signingPublicKey: Uint8Array.of(1, 2),
+});
+
+/** What this host is, by other managers that answer every question. */
+function askedOf(
+  roles: Others['roles'],
+  raftId: number,
+  { known, listed = [] }: Omit<Others, 'roles'> = {},
+): OwnRole {
   const peers = {
-    list: () => Object.keys(roles).map((nodeId) => ({ nodeId })),
-    byNodeId: (nodeId: string) => ({
+    list: () => (known ?? Object.keys(roles)).map(placeOf),
+    at: ({ nodeId }: { readonly nodeId: string }) => ({
       unary: () => {
         asked.push(nodeId);
-        return Promise.resolve({ role: roles[nodeId] });
+        const role = roles[nodeId];
+        if (role === undefined) {
+          return Promise.reject(new ConclaveError('CV_PEER_UNREACHABLE', 'is gone'));
+        }
+        return Promise.resolve({ role, managers: listed.map(named), certificate: [nodeId.length] });
       },
     }),
   };
@@ -52,5 +77,35 @@ describe('a manager whose own tables call it a worker', () => {
     const most = askedOf({ a: 'worker', b: 'worker', c: 'manager' }, NEW_RAFT_ID);
     expect(await most.isDemoted()).toBe(true);
     expect(await askedOf({ a: 'worker', b: 'manager' }, NEW_RAFT_ID).isDemoted()).toBe(false);
+  });
+});
+
+describe('a manager that was away while others were replaced', () => {
+  const roles = { a: undefined, b: 'worker', c: 'worker', d: 'worker' } as const;
+
+  test('asks those that an answer lists, and believes most of them', async () => {
+    const options = { known: ['a', 'b'], listed: ['b', 'c', 'd'] };
+    const role = askedOf(roles, NEW_RAFT_ID, options);
+    expect(await role.isDemoted()).toBe(true);
+    expect(asked).toEqual(['a', 'b', 'c', 'd']);
+    // What it becomes turns to them, and so does its request for a certificate.
+    expect(role.managers.map(({ nodeId }) => nodeId)).toEqual(['b', 'c', 'd']);
+    asked = [];
+    await role.requestCertificate({});
+    expect(asked).toEqual(['b']);
+  });
+
+  test('believes no list whose managers do not say so themselves', async () => {
+    const one = { b: 'worker', c: 'manager', d: undefined } as const;
+    const role = askedOf(one, NEW_RAFT_ID, { known: ['a', 'b'], listed: ['b', 'c', 'd'] });
+    expect(await role.isDemoted()).toBe(false);
+    expect(role.managers).toEqual([]);
+  });
+
+  test('asks nobody twice, and no more than there can be managers', async () => {
+    const many = Array.from({ length: 50 }, (_, number) => `n${number}`);
+    const all = { b: 'worker', c: 'worker' } as const;
+    await askedOf(all, NEW_RAFT_ID, { known: ['b', 'c'], listed: ['b', ...many] }).isDemoted();
+    expect(asked).toHaveLength(2 + limits.MANAGER_COUNT_MAX);
   });
 });

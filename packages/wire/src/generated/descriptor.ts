@@ -227,6 +227,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   GetRoleResponse: [
     { name: 'role', id: 1, type: 'string', label: 'one' },
     { name: 'wantedRole', id: 2, type: 'string', label: 'one' },
+    { name: 'managers', id: 3, type: 'RaftPeer', label: 'repeated' },
   ],
   GetSecretRequest: [
     { name: 'secret', id: 1, type: 'string', label: 'one' },
