@@ -13,10 +13,11 @@ import { assignmentChunks } from './assignment-chunks.js';
 import { AssignmentSet } from './assignment-set.js';
 import type { VersionName } from './assignment-set.js';
 import type { DispatchContext } from './dispatch-context.js';
-import { GATHER_MS, REPORTS_PER_BATCH_MAX, RETRY_MS, UNACKED_MAX } from './limits.js';
+import { GATHER_MS, RETRY_MS, UNACKED_MAX } from './limits.js';
 import { LogRelay } from './log-relay.js';
 import type { LogQuery } from './log-relay.js';
-import { toReceipts, toTaskReports } from './report-messages.js';
+import { SessionReports } from './session-reports.js';
+import type { TakenReports } from './session-reports.js';
 
 /** What a session is made of, once Hello and Accept have been exchanged. */
 export interface AgentSessionParts {
@@ -40,6 +41,7 @@ export class AgentSession {
   readonly #sent = new AssignmentSet();
   readonly #held: ReadonlySet<string>;
   readonly #logs: LogRelay;
+  readonly #reports: SessionReports;
   readonly #end = new AbortController();
   #sequence = 0;
   #acked = 0;
@@ -54,6 +56,7 @@ export class AgentSession {
     this.#parts = parts;
     this.#held = new Set(parts.held.map(({ secretId, version }) => `${secretId}@${version}`));
     this.#logs = new LogRelay((logRequest) => this.#sendLogRequest(logRequest));
+    this.#reports = new SessionReports(parts.nodeId, parts.context, this.#end.signal);
     this.#lastHeardMs = parts.context.clock.monotonic();
   }
 
@@ -129,23 +132,16 @@ export class AgentSession {
   }
 
   async #receive(message: AgentMessage): Promise<void> {
-    const { context } = this.#parts;
     if (message.heartbeat) {
       if (message.heartbeat.sessionId !== this.id) {
         throw new ConclaveError('CV_ARGUMENT_INVALID', 'the heartbeat names another session');
       }
     } else if (message.taskReports) {
       const { batch, reports } = message.taskReports;
-      checkBatch(reports.length);
-      for (const { taskId } of reports) this.#checkOwner(taskId);
-      const added = context.taskReports.add(toTaskReports(this.nodeId, reports), this.#end.signal);
-      await this.#acknowledge(batch, added, context.taskReports.isFull);
+      await this.#acknowledge(batch, await this.#reports.takeTasks(reports));
     } else if (message.receiptReports) {
       const { batch, reports } = message.receiptReports;
-      checkBatch(reports.length);
-      for (const { taskId } of reports) this.#checkOwner(taskId);
-      const added = context.receipts.add(toReceipts(this.nodeId, reports), this.#end.signal);
-      await this.#acknowledge(batch, added, context.receipts.isFull);
+      await this.#acknowledge(batch, await this.#reports.takeReceipts(reports));
     } else if (message.ack) {
       this.#receiveAck(message.ack);
     } else if (message.logReply) {
@@ -155,15 +151,8 @@ export class AgentSession {
     }
   }
 
-  #checkOwner(taskId: string): void {
-    const task = this.#parts.context.state().taskById(taskId);
-    if (task !== undefined && task.nodeId !== this.nodeId) {
-      throw new ConclaveError('CV_ROLE_FORBIDDEN', 'a node may report its own tasks only');
-    }
-  }
-
   /** Answers when the reports are committed; reading goes on meanwhile unless too many wait. */
-  async #acknowledge(batch: number, committed: Promise<void>, isFull: boolean): Promise<void> {
+  async #acknowledge(batch: number, { committed, isFull }: TakenReports): Promise<void> {
     const onCommitted = async (): Promise<void> => {
       if (this.#end.signal.aborted) return;
       await this.#parts.writer.write({ reportAck: { batch } });
@@ -242,13 +231,4 @@ export class AgentSession {
     if (this.#end.signal.aborted) return;
     this.#parts.writer.write({ logRequest }).catch(() => undefined);
   }
-}
-
-/** One agent must not fill an entry of the log on its own. */
-function checkBatch(count: number): void {
-  if (count <= REPORTS_PER_BATCH_MAX) return;
-  throw new ConclaveError(
-    'CV_LIMIT_EXCEEDED',
-    `a batch has at most ${REPORTS_PER_BATCH_MAX} reports`,
-  );
 }

@@ -10,6 +10,8 @@ export interface DispatchContext {
   readonly state: () => State;
   readonly ring: () => KeyRing;
   readonly lease: Lease;
+  /** Resolves when the state shows all that was committed before. @throws CV_NO_LEADER */
+  readonly confirm: () => Promise<unknown>;
   readonly taskReports: ReportQueue<TaskReport>;
   readonly receipts: ReportQueue<Omit<ReceiptRow, 'index'> & { readonly nodeId: string }>;
   readonly sessionInfo: (nodeId: string) => SessionInfoInput;

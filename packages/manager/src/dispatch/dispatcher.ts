@@ -24,6 +24,7 @@ import { Lease } from './lease.js';
 import type { LogQuery } from './log-relay.js';
 import { checkedHello } from './hello.js';
 import { HELLO_WAIT_MS, PERIOD_DRIFT_MAX } from './limits.js';
+import { receiptSize, taskReportSize } from './report-messages.js';
 import { ReportQueue } from './report-queue.js';
 import { SessionBeats } from './session-beats.js';
 
@@ -66,12 +67,15 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
       state: () => options.replicated.state,
       ring: () => options.keys.requireRing(),
       lease: new Lease(clock, options.confirm),
+      confirm: options.confirm,
       taskReports: new ReportQueue({
         ...queue,
+        sizeOf: taskReportSize,
         toBody: (reports) => ({ kind: 'tasks.report', reports }),
       }),
       receipts: new ReportQueue({
         ...queue,
+        sizeOf: receiptSize,
         toBody: (receipts) => ({ kind: 'receipts.report', receipts }),
       }),
       sessionInfo: (nodeId) => this.#sessionInfo(nodeId),

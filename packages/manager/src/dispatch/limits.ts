@@ -10,10 +10,17 @@ export const GATHER_MS = 3;
 export const REPORT_GATHER_MS = 10;
 /** Reports in one entry. */
 export const REPORTS_PER_ENTRY_MAX = 500;
-/** Reports in one batch of one agent; agents send 256 at most. */
-export const REPORTS_PER_BATCH_MAX = 512;
-/** Reports waiting at one manager; above, sessions are read more slowly. */
+/** Bytes of reports in one entry, which may be larger: what the log adds fits beside them. */
+export const REPORT_BYTES_PER_ENTRY_MAX = 900_000;
+/** Reports in one batch of one agent: as many as agents send, and fewer than fill an entry. */
+export const REPORTS_PER_BATCH_MAX = 256;
+/** Reports waiting at one manager, and their bytes; above, sessions are read more slowly. */
 export const REPORTS_WAITING_MAX = 20_000;
+export const REPORT_BYTES_WAITING_MAX = 16_777_216;
+/** Milliseconds that one report of a session takes of its time when it has sent many. */
+export const REPORT_PACE_MS = 10;
+/** Reports of a session that need not wait: of a node full of tasks that all start anew. */
+export const REPORTS_BURST_MAX = 4_000;
 /** Milliseconds between two attempts when the leader cannot be reached. */
 export const RETRY_MS = 250;
 /** Milliseconds between two lists of living sessions sent to the leader. */
@@ -26,6 +33,14 @@ export const HELD_MAX = 10_000;
 export const UNACKED_MAX = 8;
 /** Requests for task output open at one session. */
 export const LOG_REQUESTS_MAX = 16;
+/** Bytes of output in one reply of an agent. */
+export const LOG_PIECE_BYTES_MAX = 65_536;
+/** Bytes of the other words of a reply. */
+export const LOG_WORD_BYTES_MAX = 512;
+/** Replies that wait for the reader of one request; then the request ends. */
+export const LOG_REPLIES_WAITING_MAX = 64;
+/** Bytes of replies that wait at one session for all of its readers. */
+export const LOG_BYTES_WAITING_MAX = 8_388_608;
 /** The only protocol version spoken. */
 export const PROTOCOL = 1;
 /** Ends of sessions that wait to be told to the leader; they matter to its log only. */

@@ -1,10 +1,13 @@
-import { ConclaveError } from '@conclave/kernel';
+import { byteLength, ConclaveError } from '@conclave/kernel';
 import type { CancelSignal } from '@conclave/kernel';
 import type { LogReply, LogReplyInput, LogRequestInput } from '@conclave/wire';
-import { LOG_REQUESTS_MAX } from './limits.js';
-
-/** Replies kept for a slow reader of one request; then the request ends. */
-const REPLIES_WAITING_MAX = 64;
+import {
+  LOG_BYTES_WAITING_MAX,
+  LOG_PIECE_BYTES_MAX,
+  LOG_REPLIES_WAITING_MAX,
+  LOG_REQUESTS_MAX,
+  LOG_WORD_BYTES_MAX,
+} from './limits.js';
 
 /** Whose output, and how much of it. */
 export type LogQuery = Omit<LogRequestInput, 'request' | 'cancel'>;
@@ -20,6 +23,8 @@ interface OpenRequest {
 export class LogRelay {
   readonly #send: (request: LogRequestInput) => void;
   readonly #open = new Map<number, OpenRequest>();
+  /** Bytes that wait for all readers. */
+  #size = 0;
   #next = 1;
   #isClosed = false;
 
@@ -54,6 +59,7 @@ export class LogRelay {
       for (;;) {
         const reply = open.replies.shift();
         if (reply !== undefined) {
+          this.#size -= sizeOf(reply);
           yield reply;
           if (reply.end) return;
           continue;
@@ -67,18 +73,27 @@ export class LogRelay {
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#open.delete(number);
+      for (const reply of open.replies) this.#size -= sizeOf(reply);
       if (!open.isOver) this.#send({ request: number, cancel: true });
     }
   }
 
-  /** A reply of the agent. */
+  /** A reply of the agent. @throws CV_LIMIT_EXCEEDED for more than a piece: no agent sends that */
   receive(reply: LogReply): void {
+    const words = byteLength(reply.stream) + byteLength(reply.error);
+    if (reply.output.length > LOG_PIECE_BYTES_MAX || words > LOG_WORD_BYTES_MAX) {
+      throw new ConclaveError(
+        'CV_LIMIT_EXCEEDED',
+        `a reply has at most ${LOG_PIECE_BYTES_MAX} bytes of output`,
+      );
+    }
     const open = this.#open.get(reply.request);
     // What comes after the end, or for a reader that was given up, has no place to wait.
     if (open === undefined || open.isOver || open.failure !== undefined) return;
     open.replies.push(reply);
+    this.#size += sizeOf(reply);
     if (reply.end) open.isOver = true;
-    if (open.replies.length > REPLIES_WAITING_MAX) {
+    if (open.replies.length > LOG_REPLIES_WAITING_MAX || this.#size > LOG_BYTES_WAITING_MAX) {
       open.failure = new ConclaveError('CV_QUEUE_FULL', 'the reader of the output is too slow');
     }
     open.wake();
@@ -93,6 +108,9 @@ export class LogRelay {
     }
   }
 }
+
+const sizeOf = ({ error, output, stream }: LogReply): number =>
+  output.length + byteLength(stream) + byteLength(error);
 
 const sessionLost = (): ConclaveError =>
   new ConclaveError('CV_PEER_UNREACHABLE', 'the node lost its session');

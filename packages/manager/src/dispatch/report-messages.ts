@@ -1,10 +1,13 @@
-import { ConclaveError } from '@conclave/kernel';
+import { byteLength, ConclaveError } from '@conclave/kernel';
 import { TASK_STATES } from '@conclave/state';
 import type { ReceiptRow, TaskReport as StateReport, TaskState } from '@conclave/state';
 import type { ReceiptReport, TaskReport } from '@conclave/wire';
 
 /** Characters of a text that an agent sends for people. */
 const TEXT_LENGTH_MAX = 512;
+
+/** Bytes of what else is in one line of an entry: ids, times, names of fields. */
+const FRAME_BYTES = 256;
 
 const cut = (text: string): string => text.slice(0, TEXT_LENGTH_MAX);
 
@@ -31,7 +34,13 @@ export function toTaskReports(nodeId: string, reports: readonly TaskReport[]): S
   }));
 }
 
-type Receipt = Omit<ReceiptRow, 'index'> & { readonly nodeId: string };
+/** Bytes that a report takes in an entry, at most. */
+export function taskReportSize({ error, message }: StateReport): number {
+  return FRAME_BYTES + byteLength(message) + byteLength(error);
+}
+
+/** A receipt in the form of the log. */
+export type Receipt = Omit<ReceiptRow, 'index'> & { readonly nodeId: string };
 
 /** Receipts of one node in the form of the log. */
 export function toReceipts(nodeId: string, reports: readonly ReceiptReport[]): Receipt[] {
@@ -45,6 +54,11 @@ export function toReceipts(nodeId: string, reports: readonly ReceiptReport[]): R
     detail: cut(report.detail),
     atMs: report.atMs,
   }));
+}
+
+/** Bytes that a receipt takes in an entry, at most. */
+export function receiptSize({ detail, target }: Receipt): number {
+  return FRAME_BYTES + byteLength(target) + byteLength(detail);
 }
 
 function outcomeOf(text: string): ReceiptRow['outcome'] {

@@ -2,6 +2,8 @@ import { delay, isConclaveError } from '@conclave/kernel';
 import type { ErrorKind, Logger, Timers } from '@conclave/kernel';
 import type { CommandBody } from '@conclave/state';
 import {
+  REPORT_BYTES_PER_ENTRY_MAX,
+  REPORT_BYTES_WAITING_MAX,
   REPORT_GATHER_MS,
   REPORTS_PER_ENTRY_MAX,
   REPORTS_WAITING_MAX,
@@ -10,6 +12,8 @@ import {
 
 interface Waiting<T> {
   readonly reports: readonly T[];
+  /** Bytes of all of them. */
+  readonly size: number;
   /** Their session has ended. */
   readonly signal: AbortSignal | undefined;
   readonly done: () => void;
@@ -22,6 +26,8 @@ const FINAL: ReadonlySet<ErrorKind> = new Set<ErrorKind>(['usage', 'limit', 'def
 /** How a queue turns reports into entries. */
 export interface ReportQueueOptions<T> {
   readonly toBody: (reports: readonly T[]) => CommandBody;
+  /** Bytes that a report takes in an entry, at most. */
+  readonly sizeOf: (report: T) => number;
   readonly commit: (body: CommandBody) => Promise<unknown>;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -36,6 +42,7 @@ export class ReportQueue<T> {
   readonly #stop = new AbortController();
   #waiting: Waiting<T>[] = [];
   #count = 0;
+  #size = 0;
   #isRunning = false;
 
   constructor(options: ReportQueueOptions<T>) {
@@ -44,7 +51,7 @@ export class ReportQueue<T> {
 
   /** True while a session should not read more reports. */
   get isFull(): boolean {
-    return this.#count >= REPORTS_WAITING_MAX;
+    return this.#count >= REPORTS_WAITING_MAX || this.#size >= REPORT_BYTES_WAITING_MAX;
   }
 
   /**
@@ -55,8 +62,10 @@ export class ReportQueue<T> {
    */
   add(reports: readonly T[], signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ reports, signal, done: resolve, refuse: reject });
+      const size = reports.reduce((sum, report) => sum + this.#options.sizeOf(report), 0);
+      this.#waiting.push({ reports, size, signal, done: resolve, refuse: reject });
       this.#count += reports.length;
+      this.#size += size;
       if (this.#isRunning) return;
       this.#isRunning = true;
       void this.#run();
@@ -91,8 +100,10 @@ export class ReportQueue<T> {
   async #commit(round: readonly Waiting<T>[]): Promise<void> {
     const reports = round.flatMap((waiting) => waiting.reports);
     if (reports.length > 0) await this.#options.commit(this.#options.toBody(reports));
-    this.#count -= reports.length;
-    for (const waiting of round) waiting.done();
+    for (const waiting of round) {
+      this.#forget(waiting);
+      waiting.done();
+    }
   }
 
   /** One of them spoils the entry for all: each goes on its own, and that one is refused. */
@@ -107,24 +118,33 @@ export class ReportQueue<T> {
           return;
         }
         this.#options.logger.warn('report.refused', { error });
-        this.#count -= waiting.reports.length;
+        this.#forget(waiting);
         waiting.refuse(error);
       }
     }
   }
 
+  /** Whole batches for one entry, at least one: a batch alone is never too large. */
   #take(): Waiting<T>[] {
     const isOver = ({ signal }: Waiting<T>): boolean => signal?.aborted === true;
-    for (const { reports } of this.#waiting.filter(isOver)) this.#count -= reports.length;
+    for (const waiting of this.#waiting.filter(isOver)) this.#forget(waiting);
     this.#waiting = this.#waiting.filter((waiting) => !isOver(waiting));
     let count = 0;
+    let size = 0;
     let taken = 0;
-    for (const { reports } of this.#waiting) {
-      count += reports.length;
+    for (const waiting of this.#waiting) {
+      size += waiting.size;
+      if (taken > 0 && size > REPORT_BYTES_PER_ENTRY_MAX) break;
+      count += waiting.reports.length;
       taken += 1;
       if (count >= REPORTS_PER_ENTRY_MAX) break;
     }
     return this.#waiting.splice(0, taken);
+  }
+
+  #forget({ reports, size }: Waiting<T>): void {
+    this.#count -= reports.length;
+    this.#size -= size;
   }
 }
 

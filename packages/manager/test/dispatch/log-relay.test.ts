@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { LogReply, LogReplyInput, LogRequestInput } from '@conclave/wire';
 import { LogRelay } from '../../src/dispatch/log-relay.js';
-import { LOG_REQUESTS_MAX } from '../../src/dispatch/limits.js';
+import { LOG_BYTES_WAITING_MAX, LOG_REQUESTS_MAX } from '../../src/dispatch/limits.js';
 import { settle } from '../founded-cluster.js';
 import { toManager } from './agent-side.js';
 
@@ -91,6 +91,30 @@ describe('a request', () => {
     const rest = await readAll(source);
     expect(rest.at(-1)).toBe('CV_QUEUE_FULL');
     expect(rest.length).toBeLessThan(100);
+  });
+
+  test('takes pieces of output as agents send them, and no larger ones', () => {
+    expect(() => say(1, 'x'.repeat(65_536))).not.toThrow();
+    expect(() => say(1, 'x'.repeat(65_537))).toThrow(/65536 bytes/);
+    const words = { stream: 'x'.repeat(300), error: 'x'.repeat(300) };
+    expect(() => relay.receive(replyOf({ request: 1, ...words }))).toThrow(/65536 bytes/);
+  });
+
+  test('shares the memory of its session with the others', async () => {
+    const sources = [1, 2, 3].map(() => relay.request(QUERY));
+    const firsts = sources.map((source) => source.next());
+    await settle();
+    const piece = 'x'.repeat(65_536);
+    for (const request of [1, 2, 3]) say(request, piece);
+    await Promise.all(firsts);
+    for (const request of [1, 2, 3]) {
+      for (let count = 0; count < 60; count += 1) say(request, piece);
+      say(request, '', true);
+    }
+    const read = [];
+    for (const source of sources) read.push(await readAll(source));
+    expect(read.map((pieces) => pieces.at(-1))).toEqual(['END', 'END', 'CV_QUEUE_FULL']);
+    expect(read.flat().length).toBeLessThan(LOG_BYTES_WAITING_MAX / 65_536 + 10);
   });
 
   test('hears nothing of what comes after the end', async () => {

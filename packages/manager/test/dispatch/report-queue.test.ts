@@ -1,7 +1,12 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ConclaveError, SILENT_LOGGER } from '@conclave/kernel';
 import type { CommandBody } from '@conclave/state';
-import { REPORTS_PER_ENTRY_MAX, REPORTS_WAITING_MAX } from '../../src/dispatch/limits.js';
+import {
+  REPORT_BYTES_PER_ENTRY_MAX,
+  REPORT_BYTES_WAITING_MAX,
+  REPORTS_PER_ENTRY_MAX,
+  REPORTS_WAITING_MAX,
+} from '../../src/dispatch/limits.js';
 import { ReportQueue } from '../../src/dispatch/report-queue.js';
 import { settle } from '../founded-cluster.js';
 import { SimulatedTime } from '../simulated-time.js';
@@ -18,6 +23,7 @@ beforeEach(() => {
   outcome = () => Promise.resolve();
   queue = new ReportQueue<string>({
     toBody: (reports) => reports as unknown as CommandBody,
+    sizeOf: (report) => report.length,
     commit: async (body) => {
       const reports = body as unknown as readonly string[];
       await outcome(reports);
@@ -83,6 +89,22 @@ describe('reports', () => {
     expect(Math.max(...entries.map((entry) => entry.length))).toBeLessThan(
       REPORTS_PER_ENTRY_MAX + batch.length,
     );
+  });
+
+  test('that are large go into more entries, and are many sooner', async () => {
+    const size = REPORT_BYTES_PER_ENTRY_MAX / 3;
+    const large = [1, 2, 3, 4, 5].map((number) => `${number}`.padEnd(size));
+    for (const report of large) add(report);
+    await pass(100);
+    expect(entries.map((entry) => entry.length)).toEqual([3, 2]);
+    outcome = () => Promise.reject(new ConclaveError('CV_NO_LEADER', 'none'));
+    add('x'.repeat(REPORT_BYTES_WAITING_MAX - 1));
+    expect(queue.isFull).toBe(false);
+    add('x');
+    expect(queue.isFull).toBe(true);
+    outcome = () => Promise.resolve();
+    await pass(1_000);
+    expect(queue.isFull).toBe(false);
   });
 
   test("of a session that has ended are its agent's to send again", async () => {
