@@ -100,7 +100,7 @@ describe('reports of an agent', () => {
   test('about a task that the tables do not show yet wait for the tables', async () => {
     const random = seededRandom(33);
     // The ids that the workload will draw: service, then task.
-    const [, id = ''] = [createId(random), createId(random)];
+    const [, id] = [createId(random), createId(random)] as const;
     let failures = 1;
     confirm = () => {
       failures -= 1;
