@@ -22,6 +22,14 @@ import { RoleWatch } from './role-watch.js';
 import { RootFollower } from './root-follower.js';
 import { SlotAdmin } from './slot-admin.js';
 
+/** What a start has opened so far, and closes again when it fails. */
+interface Opened {
+  keys?: ManagerKeys;
+  store?: LevelStore;
+  record?: MemberRecord;
+  manager?: Manager;
+}
+
 /** This host as a manager: its store, its listeners and the manager between them. */
 export class ManagerMember implements Member {
   readonly role = 'manager';
@@ -94,11 +102,12 @@ export class ManagerMember implements Member {
       localKey.wipe();
       throw error;
     });
-    const opened: { keys?: ManagerKeys; store?: LevelStore; manager?: Manager } = {};
+    const opened: Opened = {};
     try {
       const { keys, store } = await openStored(around, { member, localKey }, opened);
       const privateKeyPem = keys.tlsKey.use((pem) => Uint8Array.from(pem));
       const record = new MemberRecord(around.identityFile, member, privateKeyPem);
+      opened.record = record;
       const localKeyHolder = holderOf(keys, store);
       const manager = await startManager(around, member, {
         keys,
@@ -129,10 +138,11 @@ export class ManagerMember implements Member {
       self.#roleWatch.start();
       return self;
     } catch (error) {
-      const { manager, store, keys } = opened;
+      const { manager, store, keys, record } = opened;
       await closeAll(
         () => manager?.stop(),
         () => store?.close(),
+        () => record?.wipe(),
         () => keys?.wipe(),
         () => localKey.wipe(),
       ).catch((failure: unknown) => around.logger.warn('daemon.close-failed', { error: failure }));
@@ -208,6 +218,7 @@ export class ManagerMember implements Member {
       () => Promise.all(this.#listeners.map((listener) => listener.close())),
       () => this.#manager.stop(),
       () => this.#store.close(),
+      () => this.#record.wipe(),
       () => this.#keys.wipe(),
     );
   }
@@ -290,7 +301,7 @@ function notApproved(): ConclaveError {
 async function openStored(
   { folder, random }: Surroundings,
   { member, localKey }: { readonly member: MemberIdentity; readonly localKey: SecretBytes },
-  opened: { keys?: ManagerKeys; store?: LevelStore },
+  opened: Opened,
 ): Promise<{ readonly keys: ManagerKeys; readonly store: LevelStore }> {
   const { clusterId, nodeId } = member;
   const keys = await ManagerKeys.open(folder, { clusterId, nodeId }, localKey, random);

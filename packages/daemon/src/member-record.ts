@@ -16,6 +16,7 @@ export class MemberRecord {
   #unsaved: Partial<MemberIdentity> | undefined;
   #last: Promise<void> = Promise.resolve();
 
+  /** @param privateKeyPem the record's from now on */
   constructor(file: IdentityFile, member: MemberIdentity, privateKeyPem: Uint8Array) {
     this.#file = file;
     this.#stored = member;
@@ -50,6 +51,13 @@ export class MemberRecord {
     });
     this.#last = next.catch(() => undefined);
     return next;
+  }
+
+  /** Overwrites the private key; nothing may connect with this identity any more. */
+  async wipe(): Promise<void> {
+    // A change that is under way would need it.
+    await this.#last;
+    this.identity.current().privateKeyPem.fill(0);
   }
 
   #present(): void {

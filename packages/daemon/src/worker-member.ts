@@ -78,25 +78,36 @@ export class WorkerMember implements Member {
     this.#roleWatch = new RoleWatch({ ...around, look: () => this.#lookAtRole() });
   }
 
-  /** Proves the memory, adopts what an earlier run left, then looks for a manager. */
+  /**
+   * Proves the memory, adopts what an earlier run left, then looks for a manager.
+   * @param privateKeyPem the member's from now on
+   */
   static async start(
     around: Surroundings,
     member: MemberIdentity,
     privateKeyPem: Uint8Array,
   ): Promise<WorkerMember> {
-    const areas = await openAreas(around);
     const record = new MemberRecord(around.identityFile, member, privateKeyPem);
-    const self = new WorkerMember({ around, areas, record });
     try {
-      await self.#agent.start();
+      const self = new WorkerMember({ around, areas: await openAreas(around), record });
+      await self.#begin();
+      return self;
     } catch (error) {
-      await self.#agent.stop({ keepTasks: true });
+      await record.wipe();
       throw error;
     }
-    self.#renewal.start();
-    self.#roots.start();
-    self.#roleWatch.start();
-    return self;
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#agent.start();
+    } catch (error) {
+      await this.#agent.stop({ keepTasks: true });
+      throw error;
+    }
+    this.#renewal.start();
+    this.#roots.start();
+    this.#roleWatch.start();
   }
 
   status(): RoleStatus {
@@ -178,6 +189,7 @@ export class WorkerMember implements Member {
       () => this.#roots.stop(),
       () => this.#renewal.stop(),
       () => this.#agent.stop({ keepTasks: false }),
+      () => this.#record.wipe(),
     );
   }
 
@@ -187,6 +199,7 @@ export class WorkerMember implements Member {
       () => this.#roots.stop(),
       () => this.#renewal.stop(),
       () => (this.#isLeaving ? undefined : this.#agent.stop({ keepTasks: true })),
+      () => this.#record.wipe(),
     );
   }
 
