@@ -66,7 +66,7 @@ describe('the whole life of a cluster that logs all it can', () => {
       network: 'loopback',
       diskFolder,
       hostnameSuffix: `-${NAMES.node}`,
-      daemonArgs: ['--log-level', 'debug'],
+      daemonArgs: ['--log-level', 'debug', '--insecure-dev'],
       // Not by the launcher, which allows no core file: what would be in one is looked at.
       program: [process.execPath, join(BUNDLE, 'conclaved.js')],
       prefix: [

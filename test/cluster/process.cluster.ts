@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { cleanEnvironment, eventually, run } from '@conclave/testing';
-import type { Host } from '@conclave/testing';
+import type { Host, RunResult } from '@conclave/testing';
 import { BUNDLE, Cluster } from './support.js';
 
 /** What the daemons must refuse, tried by a program that runs with the very flags of one. */
@@ -138,12 +138,67 @@ describe('a daemon that was started by its name', () => {
 });
 
 describe('a daemon that was started without its launcher', () => {
-  test('warns in its log and in its status', async () => {
+  const bare = (host: Host): [program: string, ...rest: string[]] => {
+    const [program = '', ...rest] = host.daemonArgv();
+    return [program, ...rest];
+  };
+  const LAUNCHED = [
+    '--disable-proto=throw',
+    '--disallow-code-generation-from-strings',
+    '--secure-heap=1048576',
+  ];
+  /** Ends with its exit code; a daemon that goes on instead fails the test by its time. */
+  const refusal = (...flags: string[]): Promise<RunResult> =>
+    run([
+      'prlimit',
+      '--core=0',
+      process.execPath,
+      ...flags,
+      join(BUNDLE, 'conclaved.js'),
+      '--data-dir',
+      '/nowhere/data',
+      '--run-dir',
+      '/nowhere/run',
+    ]);
+
+  test('is refused, with the names of what it lacks', async () => {
+    const { code, stderr } = await refusal();
+    expect({ code, stderr }).toEqual({
+      code: 71,
+      stderr: expect.stringMatching(/without --disable-proto=throw, .*--secure-heap\n.*conclaved/s),
+    });
+    expect(stderr).not.toContain('/nowhere');
+    const cores = await run([
+      'sh',
+      '-c',
+      `ulimit -c unlimited; exec "$@"`,
+      'sh',
+      process.execPath,
+      ...LAUNCHED,
+      join(BUNDLE, 'conclaved.js'),
+    ]);
+    expect(cores).toMatchObject({ code: 71, stderr: expect.stringContaining('core files') });
+  });
+
+  test.each([
+    '--inspect=127.0.0.1:0',
+    '--heapsnapshot-signal=SIGUSR2',
+    '--report-on-signal',
+    '--diagnostic-dir=/tmp',
+  ])('is refused with %s', async (flag) => {
+    const { code, stderr } = await refusal(...LAUNCHED, flag);
+    expect({ code, stderr }).toEqual({
+      code: 71,
+      stderr: expect.stringContaining(`Node was started with ${flag.replace(/=.*/, '')}`),
+    });
+  });
+
+  test('warns in its log and in its status when that was asked for', async () => {
     const [host] = cluster.workers;
     if (host === undefined) throw new Error('no worker');
     await host.stop();
-    const [program = '', ...rest] = host.daemonArgv();
-    const child = spawn(...spawnArgs(host.on([process.execPath, program, ...rest])));
+    const argv = [process.execPath, ...bare(host), '--insecure-dev'];
+    const child = spawn(...spawnArgs(host.on(argv)));
     let log = '';
     child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
     try {

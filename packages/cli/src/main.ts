@@ -1,26 +1,4 @@
-import { EXIT_OK } from './exit-codes.js';
-import { processIo } from './process-io.js';
-import { processTools } from './process-tools.js';
-import { run } from './run.js';
+import './first.js';
 
-/** What a shell expects of a process that a second Ctrl-C ended. */
-const EXIT_INTERRUPTED = 130;
-
-// Without a listener Node opens its inspector on this signal, and with it all memory.
-process.on('SIGUSR1', () => undefined);
-
-const interrupt = new AbortController();
-const argv = process.argv.slice(2);
-
-// The daemon has its own way to stop.
-if (argv[0] !== 'daemon') {
-  process.on('SIGINT', () => {
-    if (interrupt.signal.aborted) process.exit(EXIT_INTERRUPTED);
-    interrupt.abort();
-  });
-}
-
-void run(argv, processIo(interrupt.signal), processTools(interrupt.signal)).then((code) => {
-  // A daemon that was started decides on its own exit code later.
-  if (code !== EXIT_OK) process.exitCode = code;
-});
+// Not a static import: of a bundle, those run before the statements above.
+await import('./command.js');

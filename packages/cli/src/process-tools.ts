@@ -45,7 +45,8 @@ export function processTools(signal: AbortSignal): Tools {
       return await connectLocal({ ...environment(deadlineMs), socketPath, userId });
     },
     connectRemote: async ({ credentials, deadlineMs }) => {
-      const { connectRemote } = await import('@conclave/client');
+      const { connectRemote, refuseCommandEnvironment } = await import('@conclave/client');
+      refuseCommandEnvironment(process.env, process.execArgv);
       return connectRemote({ ...environment(deadlineMs), credentials });
     },
     contexts: new ContextFiles(process.env, RANDOM),

@@ -9,6 +9,7 @@ export type {
   WatchKind,
   WatchOptions,
 } from './cluster.js';
+export { refuseCommandEnvironment } from '@conclave/transport';
 export { channelPort } from './channel-port.js';
 export { isOutcomeOpen } from './retry.js';
 export { connectLocal, connectRemote } from './connect.js';

@@ -12,6 +12,7 @@ export interface Flags {
   readonly logLevel: string | undefined;
   readonly logFormat: string | undefined;
   readonly allowSwap: boolean;
+  readonly isInsecureDev: boolean;
   readonly isHelp: boolean;
   readonly isVersion: boolean;
 }
@@ -30,6 +31,7 @@ Runs the Conclave daemon of this host in the foreground.
   --log-level LEVEL   debug, info, warn or error (info)
   --log-format FORM   json or pretty (pretty on a terminal, else json)
   --allow-swap        run although memory of this host may be swapped to a disk
+  --insecure-dev      run without what conclaved gives its process; for trying out
   --version           print the version
   --help              print this text
 
@@ -46,6 +48,7 @@ const OPTIONS = {
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
   'allow-swap': { type: 'boolean' },
+  'insecure-dev': { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -67,6 +70,7 @@ export function readFlags(args: readonly string[]): Flags {
       logLevel: values['log-level'],
       logFormat: values['log-format'],
       allowSwap: values['allow-swap'] ?? false,
+      isInsecureDev: values['insecure-dev'] ?? false,
       isHelp: values.help ?? false,
       isVersion: values.version ?? false,
     };

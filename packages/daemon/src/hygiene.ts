@@ -1,22 +1,26 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { closeInheritedDescriptors } from '@conclave/memfs';
 import { refuseEnvironment } from '@conclave/transport';
+import { readProcessState, refuseWeakness } from './process-state.js';
 
 /**
- * Hardens the process before it touches any key: refuses variables that would weaken TLS or open a
- * debugger, makes new files private, and keeps memory out of core files.
- * @throws CV_ENVIRONMENT_REFUSED naming the variable
+ * Hardens the process before it touches any key: refuses variables and flags that would weaken TLS
+ * or open a debugger, makes new files private, and keeps memory out of core files. What only the
+ * launcher can give has to be there.
+ * @param isInsecureDev for trying things out: flags, and what the launcher gives, are not looked at
+ * @throws CV_ENVIRONMENT_REFUSED naming the variable, the flag or what is missing
  */
-export function hardenProcess(): void {
-  refuseEnvironment(process.env);
+export function hardenProcess(isInsecureDev: boolean): void {
+  refuseEnvironment(process.env, isInsecureDev ? [] : process.execArgv);
   process.umask(0o077);
   // Whoever started us may have left some open: they would reach every task.
   closeInheritedDescriptors();
   try {
     writeFileSync('/proc/self/coredump_filter', '0');
   } catch {
-    // No /proc here: the launcher's core limit has to do.
+    // What comes of it is seen below: a kernel without core files has no such file.
   }
+  if (!isInsecureDev) refuseWeakness(readProcessState());
 }
 
 /** The truth about swap on this host, for `status`. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { secureHeapUsed } from 'node:crypto';
+import { ConclaveError } from '@conclave/kernel';
 
 /** What the launcher or the service manager has to give a daemon, as this process finds it. */
 export interface ProcessState {
@@ -28,7 +29,8 @@ export function readProcessState(): ProcessState {
     isProtoRefused: isRefused(() => Reflect.get({}, '__proto__')),
     isEvalRefused: isRefused(() => Reflect.construct(Function, ['return 0']) as unknown),
     secureHeapBytes: secureHeapUsed().total,
-    isCoreOff: limit === '0' && /^0+$/.test(filter),
+    // A kernel that writes no core files at all has no filter.
+    isCoreOff: limit === '0' && /^0*$/.test(filter),
     capabilities: Array.from({ length: 64 }, (_, bit) => bit).filter(
       (bit) => ((mask >> BigInt(bit)) & 1n) === 1n,
     ),
@@ -37,14 +39,35 @@ export function readProcessState(): ProcessState {
 
 /** What this process lacks, in words for people; empty: nothing. */
 export function weaknessesOf(state: ProcessState): readonly string[] {
+  const isBounded = state.capabilities.every((bit) => WORKER_CAPABILITIES.includes(bit));
+  return [...missingOf(state), ...(isBounded ? [] : ['a bounded set of capabilities'])];
+}
+
+/**
+ * Refuses a process that its launcher did not start. Rights are not looked at: some hosts have no
+ * tool that takes them away.
+ * @throws CV_ENVIRONMENT_REFUSED naming everything that is missing
+ */
+export function refuseWeakness(state: ProcessState): void {
+  const missing = missingOf(state);
+  if (missing.length === 0) return;
+  throw new ConclaveError(
+    'CV_ENVIRONMENT_REFUSED',
+    `this process runs without ${missing.join(', ')}`,
+    {
+      details: { missing },
+      hint: 'Start it by its name, conclaved, not with node. For trying out: --insecure-dev.',
+    },
+  );
+}
+
+/** What the launcher gives on every host. */
+function missingOf(state: ProcessState): readonly string[] {
   const found: string[] = [];
   if (!state.isProtoRefused) found.push('--disable-proto=throw');
   if (!state.isEvalRefused) found.push('--disallow-code-generation-from-strings');
   if (state.secureHeapBytes === 0) found.push('--secure-heap');
   if (!state.isCoreOff) found.push('a limit of 0 for core files');
-  if (state.capabilities.some((bit) => !WORKER_CAPABILITIES.includes(bit))) {
-    found.push('a bounded set of capabilities');
-  }
   return found;
 }
 

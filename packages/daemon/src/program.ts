@@ -21,7 +21,7 @@ async function run(args: readonly string[]): Promise<number> {
     process.stdout.write(`conclaved ${VERSION}\n`);
     return 0;
   }
-  hardenProcess();
+  hardenProcess(flags.isInsecureDev);
   const config = await readConfig(flags, {
     uid: process.getuid?.() ?? 0,
     hostname: hostname(),

@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { HostWatch } from '../src/host-watch.js';
-import { describeProcess, readProcessState, weaknessesOf } from '../src/process-state.js';
+import {
+  describeProcess,
+  readProcessState,
+  refuseWeakness,
+  weaknessesOf,
+} from '../src/process-state.js';
 import { WORKER_CAPABILITIES } from '../src/process-state.js';
 import type { ProcessState } from '../src/process-state.js';
 
@@ -35,6 +40,24 @@ describe('what a process lacks', () => {
       secureHeapBytes: 0,
     });
     expect(describeProcess('worker')).toMatch(/^weak, runs without --disable-proto=throw, .*; /);
+  });
+});
+
+describe('a process that its launcher did not start', () => {
+  test.each([
+    { isProtoRefused: false },
+    { isEvalRefused: false },
+    { secureHeapBytes: 0 },
+    { isCoreOff: false },
+  ])('is refused: %j', (change) => {
+    expect(() => refuseWeakness({ ...HARDENED, ...change })).toThrow(
+      expect.objectContaining({ code: 'CV_ENVIRONMENT_REFUSED' }),
+    );
+  });
+
+  test('is accepted when it lacks nothing, or only somebody to take rights away', () => {
+    expect(() => refuseWeakness(HARDENED)).not.toThrow();
+    expect(() => refuseWeakness({ ...HARDENED, capabilities: [12, 21] })).not.toThrow();
   });
 });
 

@@ -45,15 +45,77 @@ export function refusedVariables(
 }
 
 /**
- * To be asked before anything listens or connects.
- * @throws CV_ENVIRONMENT_REFUSED naming every variable of {@link refusedVariables}, never a value.
+ * What the engine may be told: what makes it stricter, and how much memory it may use. Everything
+ * else opens a debugger, writes memory to a file, loads code or changes trust.
  */
-export function refuseEnvironment(environment: Readonly<Record<string, string | undefined>>): void {
-  const names = refusedVariables(environment);
-  if (names.length === 0) return;
-  throw new ConclaveError(
-    'CV_ENVIRONMENT_REFUSED',
-    `the environment sets ${names.join(', ')}, which would weaken this process`,
-    { details: { variables: names } },
+const ENGINE_FLAGS: ReadonlySet<string> = new Set([
+  '--disable-proto',
+  '--disallow-code-generation-from-strings',
+  '--max-old-space-size',
+  '--max-semi-space-size',
+  '--secure-heap',
+  '--secure-heap-min',
+]);
+
+/** The flags of the engine, without their values, that may not be given. */
+export function refusedEngineFlags(execArgv: readonly string[]): readonly string[] {
+  return execArgv
+    .filter((word) => word.startsWith('-'))
+    .map((word) => (word.split('=')[0] ?? '').replaceAll('_', '-'))
+    .filter((flag) => !ENGINE_FLAGS.has(flag))
+    .sort();
+}
+
+/**
+ * To be asked before anything listens or connects.
+ * @param execArgv flags that the engine was started with
+ * @throws CV_ENVIRONMENT_REFUSED naming every variable of {@link refusedVariables} or every flag of
+ * {@link refusedEngineFlags}, never a value
+ */
+export function refuseEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  execArgv: readonly string[] = [],
+): void {
+  const variables = refusedVariables(environment);
+  if (variables.length > 0) throw refusal('the environment sets', { variables });
+  const flags = refusedEngineFlags(execArgv);
+  if (flags.length > 0) throw refusal('Node was started with', { flags });
+}
+
+/**
+ * Roots of the system and proxies: without effect on a connection under roots of its own. People set
+ * them for everything on their machine.
+ */
+const HARMLESS_WITH_OWN_ROOTS: ReadonlySet<string> = new Set([
+  'ALL_PROXY',
+  'GRPC_DEFAULT_SSL_ROOTS_FILE_PATH',
+  'HTTPS_PROXY',
+  'HTTP_PROXY',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_USE_SYSTEM_CA',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+]);
+
+/**
+ * To be asked by a program of a person before it connects over the network.
+ * @throws as {@link refuseEnvironment}, not for what has no effect on such a connection
+ */
+export function refuseCommandEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  execArgv: readonly string[],
+): void {
+  const kept = Object.entries(environment).filter(
+    ([name]) => !HARMLESS_WITH_OWN_ROOTS.has(name.toUpperCase()),
   );
+  refuseEnvironment(Object.fromEntries(kept), execArgv);
+}
+
+function refusal(
+  what: string,
+  details: Readonly<Record<string, readonly string[]>>,
+): ConclaveError {
+  const names = Object.values(details).flat().join(', ');
+  const message = `${what} ${names}, which would weaken this process`;
+  return new ConclaveError('CV_ENVIRONMENT_REFUSED', message, { details });
 }

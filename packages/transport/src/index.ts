@@ -13,7 +13,7 @@ export type {
   OpenLocalChannelOptions,
   OpenStrangerChannelOptions,
 } from './channel.js';
-export { refusedVariables, refuseEnvironment } from './environment.js';
+export { refuseCommandEnvironment, refusedVariables, refuseEnvironment } from './environment.js';
 export type { ExpectedManager } from './handshakes.js';
 export { ReplaceableIdentity } from './identity.js';
 export type { IdentitySource, TlsIdentity } from './identity.js';

@@ -21,6 +21,10 @@ export const DAEMON_COMMAND: CommandSpec = {
     { flags: '--log-level <level>', help: 'error, warn, info or debug' },
     { flags: '--log-format <format>', help: 'json or pretty' },
     { flags: '--allow-swap', help: 'run although memory of this host may be swapped to a disk' },
+    {
+      flags: '--insecure-dev',
+      help: 'run without what conclaved gives its process; for trying out',
+    },
   ],
   hasUncheckedArguments: true,
   run: (call) => call.tools.startDaemon(call.arguments),
