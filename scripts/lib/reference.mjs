@@ -131,8 +131,7 @@ Workers listen on no port. TLS sessions are never resumed, and compressed messag
 call whose caller is not in the row of its method is answered with \`CV_ROLE_FORBIDDEN\`. Open streams
 are checked again after each committed change of a node or administrator.
 
-Words in \`code\` are roles of administrators with a certificate. Rows name managers that pass on the
-call of an administrator, but this version passes no calls on.
+Words in \`code\` are roles of administrators with a certificate.
 
 ## Services
 

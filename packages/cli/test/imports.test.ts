@@ -29,7 +29,7 @@ function packagesBehind(entry: string): readonly string[] {
 }
 
 test('help and version load neither gRPC nor the sealing code', () => {
-  const entry = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+  const entry = fileURLToPath(new URL('../src/command.ts', import.meta.url));
   expect(packagesBehind(entry)).toEqual([
     '@conclave/kernel',
     'commander',

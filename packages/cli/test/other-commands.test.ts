@@ -17,7 +17,7 @@ describe('token', () => {
     }),
   };
 
-  test('create prints the line to paste', async () => {
+  test('create prints the line to paste, and the token apart from it', async () => {
     const argv = ['token', 'create', 'worker', '--uses', '5', '--ttl', '1h'];
     const { calls, stdout } = await runCommand(argv, { answers });
     expect(calls[0]?.arguments[0]).toEqual({
@@ -31,9 +31,11 @@ describe('token', () => {
     expect(stdout).toBe(
       [
         'worker token ow6xk3s4tqcfe admits 5 hosts until 2026-01-31 13:00:00Z; committed at index 7.',
-        'It is shown only now. On the other host:',
+        'It is shown only now. On the other host this asks for it, so that no list of processes has it:',
         '',
-        `    conclave join 10.0.0.5:7421 ${TOKEN}`,
+        '    conclave join 10.0.0.5:7421',
+        '',
+        `    ${TOKEN}`,
         '',
         'Whoever uses it may be given tasks with their secrets: --approval asks you before.',
         '',

@@ -39,8 +39,8 @@ export const HOST_ERRORS = {
   CV_ENVIRONMENT_REFUSED: {
     kind: 'environment',
     status: 'FAILED_PRECONDITION',
-    when: 'A variable or flag in the environment would weaken the process.',
-    next: 'Unset the variable that the message names.',
+    when: 'A variable or a flag of Node would weaken the process, or one that it needs is missing.',
+    next: 'Unset the variable or leave out the flag that the message names.',
   },
   CV_EXECUTOR_FAILED: {
     kind: 'environment',

@@ -119,7 +119,7 @@ const JOIN: CommandSpec = {
       'terminal and type it without echo. Create it with --uses 1 and a short --ttl.',
   ],
   examples: [
-    'conclave join 10.0.0.5:7421 cvj1-w-...',
+    'conclave join 10.0.0.5:7421',
     'conclave join 10.0.0.5:7421 - < token.txt',
     'conclave join 10.0.0.5:7421 --token-file /run/conclave-token',
   ],

@@ -33,9 +33,11 @@ async function printToken(call: Call, created: CreatedToken): Promise<void> {
   const until = time(token.expiresAtMs);
   const lines = [
     `${token.role} token ${token.id} admits ${plural(token.usesLeft, 'host')} until ${until}; committed at index ${index}.`,
-    'It is shown only now. On the other host:',
+    'It is shown only now. On the other host this asks for it, so that no list of processes has it:',
     '',
-    `    conclave join ${address} ${text}`,
+    `    conclave join ${address}`,
+    '',
+    `    ${text}`,
     '',
     worthOf(token),
   ];
