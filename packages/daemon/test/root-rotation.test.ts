@@ -262,6 +262,24 @@ async function rotate(isLast: Rotation['isLast'], isKept: boolean): Promise<Rota
   return rotation;
 }
 
+/** Steps that all managers and the worker take together, of which none was interrupted. */
+const STEP_COUNT = 20;
+
+test.each([
+  ['kept', true],
+  ['lost', false],
+])(
+  'a rotation ends under the new root whichever step ends its taker, with what it did %s',
+  async (_what, isKept) => {
+    for (let cut = 0; cut < STEP_COUNT; cut += 1) {
+      let step = 0;
+      const done = await rotate(() => step++ === cut, isKept);
+      expect({ cut, crashes: done.crashCount }).toEqual({ cut, crashes: 1 });
+    }
+  },
+  240_000,
+);
+
 test.each([1, 2, 3])(
   'a rotation ends under the new root though a third of its steps end whoever takes them (%d)',
   async (seed) => {
@@ -274,7 +292,7 @@ test.each([1, 2, 3])(
 
 test('a worker takes no root that none of its own has certified', async () => {
   const done = await rotate(() => false, false);
-  expect(done.stepCount).toBe(20);
+  expect(done.stepCount).toBe(STEP_COUNT);
   const { rootCertificate: before } = done.cluster.founding;
   const after = done.cluster.state.cluster()?.rootCertificate ?? NONE;
   const offered = { certificates: [before, after], cross: NONE };

@@ -100,6 +100,7 @@ async function createClusterRow(
     rootRotation: undefined,
     ringGeneration: ring.generation,
     ringKeyId: ring.currentKeyId,
+    ringCommitment: ring.commitment(ring.currentKeyId),
     ringRotatedAtMs: now,
     ringRotation: undefined,
     recovery,

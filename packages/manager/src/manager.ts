@@ -300,6 +300,7 @@ export class Manager {
     const { peers, ended, replicated } = this.#consensus;
     const keeper = new RingKeeper({
       ...this.#options,
+      ownSerial: () => this.ownCertificate.serial,
       peers,
       state: () => this.state,
       commit: (body) => this.#commitOwn(this.#options.nodeId, body),

@@ -98,6 +98,7 @@ export function activateVersion(scope: Scope, command: CommandOf<'ring.activate'
   }
   return write(scope, cluster, {
     ringKeyId: rotation.keyId,
+    ringCommitment: rotation.commitment,
     ringGeneration: rotation.generation,
     ringRotatedAtMs: command.atMs,
     ringRotation: { ...rotation, phase: 'rewrapping' },

@@ -104,6 +104,7 @@ export const clusterFields: Fields<ClusterRow> = {
   ),
   ringGeneration: count,
   ringKeyId: count,
+  ringCommitment: bytes,
   ringRotatedAtMs: count,
   ringRotation: optional(
     fields<RingRotationRow>({

@@ -31,6 +31,8 @@ export interface ClusterRow {
   readonly ringGeneration: number;
   /** Version of the key ring that everything new is sealed under. */
   readonly ringKeyId: number;
+  /** A digest that names that version: of two rings with a version of this number one is right. */
+  readonly ringCommitment: Uint8Array;
   /** When that version came into use. */
   readonly ringRotatedAtMs: number;
   /** Undefined: none is on its way. */

@@ -24,6 +24,7 @@ const cluster: CommandBody = {
     rootRotation: undefined,
     ringGeneration: 1,
     ringKeyId: 1,
+    ringCommitment: Uint8Array.of(3),
     ringRotatedAtMs: 0,
     ringRotation: undefined,
     recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },

@@ -35,6 +35,7 @@ beforeEach(() => {
       rootRotation: undefined,
       ringGeneration: 1,
       ringKeyId: 1,
+      ringCommitment: Uint8Array.of(3),
       ringRotatedAtMs: 0,
       ringRotation: undefined,
       recovery: { generation: 1, ...recovery(1) },

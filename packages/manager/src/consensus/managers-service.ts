@@ -1,6 +1,7 @@
 import { ConclaveError, toConclaveError } from '@conclave/kernel';
 import type { Clock, Logger } from '@conclave/kernel';
-import { encodeFields, sealToRecipient } from '@conclave/sealed';
+import type { CertificateIdentity } from '@conclave/pki';
+import { encodeFields, sealToRecipient, spend } from '@conclave/sealed';
 import type { Random } from '@conclave/kernel';
 import { decodeCommand } from '@conclave/state';
 import type { Command, State } from '@conclave/state';
@@ -45,9 +46,18 @@ export interface ManagersServiceOptions {
 /** Commands that only a cluster's founder writes, never through another manager. */
 const FOUNDING = new Set<Command['kind']>(['cluster.create']);
 
-/** What a ring is sealed for: this cluster, this manager. */
-export function ringContext(clusterId: string, nodeId: string): Uint8Array {
-  return encodeFields(['CV-RING-1', clusterId, nodeId]);
+/** What a ring is sealed for: this manager, by the certificate with which it asked. */
+export interface RingDelivery {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  readonly serial: string;
+  /** Of the ring. */
+  readonly generation: number;
+}
+
+/** What a delivered ring is bound to. */
+export function ringContext({ clusterId, nodeId, serial, generation }: RingDelivery): Uint8Array {
+  return encodeFields(['CV-RING-2', clusterId, nodeId, serial, generation]);
 }
 
 /** The service between managers. */
@@ -64,7 +74,7 @@ export class ManagersService implements Handlers<Services['Managers']> {
    */
   async propose(call: CallContext, request: ProposeRequest): Promise<ProposeResponseInput> {
     await this.#options.confirmed();
-    if (this.#options.state().nodeById(callerId(call))?.manager === undefined) {
+    if (this.#options.state().nodeById(callerOf(call).id)?.manager === undefined) {
       throw new ConclaveError('CV_ROLE_FORBIDDEN', 'the caller is not a manager any more');
     }
     const outcomes = request.commands.map((bytes) => this.#proposeOne(bytes, call.signal));
@@ -90,7 +100,7 @@ export class ManagersService implements Handlers<Services['Managers']> {
 
   /** @throws CV_NOT_LEADER */
   async beat(call: CallContext, request: SessionsRequest): Promise<SessionsResponseInput> {
-    return { invalid: await this.#options.beat(callerId(call), request) };
+    return { invalid: await this.#options.beat(callerOf(call).id, request) };
   }
 
   /**
@@ -101,7 +111,8 @@ export class ManagersService implements Handlers<Services['Managers']> {
     await this.#options.confirm();
     const state = this.#options.state();
     const cluster = state.cluster();
-    const node = state.nodeById(callerId(call));
+    const { id: nodeId, serial } = callerOf(call);
+    const node = state.nodeById(nodeId);
     if (cluster === undefined || node?.manager === undefined) {
       throw new ConclaveError('CV_STATE_STALE', 'this manager does not know the caller yet');
     }
@@ -109,23 +120,19 @@ export class ManagersService implements Handlers<Services['Managers']> {
       throw new ConclaveError('CV_ROLE_FORBIDDEN', 'this manager is on its way out');
     }
     const ring = this.#options.keys.requireRing();
-    const encoded = ring.encode();
-    try {
-      const sealedRing = sealToRecipient({
-        publicKey: node.manager.staticPublicKey,
-        context: ringContext(cluster.id, node.id),
-        plaintext: encoded,
-        random: this.#options.random,
-      });
-      return { sealedRing, generation: ring.generation };
-    } finally {
-      encoded.wipe();
-    }
+    const { generation } = ring;
+    const { staticPublicKey: publicKey } = node.manager;
+    const context = ringContext({ clusterId: cluster.id, nodeId, serial, generation });
+    const { random } = this.#options;
+    const sealedRing = spend(ring.encode(), (plaintext) =>
+      sealToRecipient({ publicKey, context, plaintext, random }),
+    );
+    return { sealedRing, generation, serial };
   }
 
   /** Both sides hear what the other one has. */
   compareState(call: CallContext, theirs: WireMark): Promise<StateMarkInput> {
-    return Promise.resolve(this.#options.compare(callerId(call), theirs));
+    return Promise.resolve(this.#options.compare(callerOf(call).id, theirs));
   }
 
   /** Output of a task whose agent has its session here. */
@@ -134,7 +141,7 @@ export class ManagersService implements Handlers<Services['Managers']> {
   }
 }
 
-function callerId(call: CallContext): string {
-  if (call.peer.kind === 'certificate') return call.peer.identity.id;
+function callerOf(call: CallContext): CertificateIdentity {
+  if (call.peer.kind === 'certificate') return call.peer.identity;
   throw new ConclaveError('CV_UNAUTHENTICATED', 'this call needs the certificate of a manager');
 }

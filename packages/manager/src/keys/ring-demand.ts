@@ -17,8 +17,10 @@ export interface RingDemand {
 
 /** Reads the demand off the row of the cluster. */
 export function ringDemandOf(cluster: ClusterRow): RingDemand {
-  const { ringRotation: rotation, ringKeyId, ringGeneration } = cluster;
-  const hasCurrent = (ring: RingContents): boolean => ring.versions.includes(ringKeyId);
+  const { ringRotation: rotation, ringCommitment, ringKeyId, ringGeneration } = cluster;
+  const holds = (ring: RingContents, keyId: number, commitment: Uint8Array): boolean =>
+    ring.versions.includes(keyId) && equalBytes(ring.commitment(keyId), commitment);
+  const hasCurrent = (ring: RingContents): boolean => holds(ring, ringKeyId, ringCommitment);
   if (rotation === undefined) {
     return { generation: ringGeneration, isMetBy: hasCurrent, only: ringKeyId };
   }
@@ -28,10 +30,7 @@ export function ringDemandOf(cluster: ClusterRow): RingDemand {
   const { keyId, commitment, generation, phase } = rotation;
   return {
     generation,
-    isMetBy: (ring) =>
-      hasCurrent(ring) &&
-      ring.versions.includes(keyId) &&
-      equalBytes(ring.commitment(keyId), commitment),
+    isMetBy: (ring) => hasCurrent(ring) && holds(ring, keyId, commitment),
     only: phase === 'retiring' ? keyId : undefined,
   };
 }

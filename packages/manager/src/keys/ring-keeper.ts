@@ -1,5 +1,6 @@
+import { ConclaveError } from '@conclave/kernel';
 import type { Logger, Timers } from '@conclave/kernel';
-import { KeyRing, openFromRecipient } from '@conclave/sealed';
+import { KeyRing, openFromRecipient, spend } from '@conclave/sealed';
 import type { ClusterRow, CommandBody, State } from '@conclave/state';
 import { loadWire } from '@conclave/wire';
 import { ringContext } from '../consensus/managers-service.js';
@@ -19,6 +20,8 @@ export interface RingKeeperOptions {
   readonly clusterId: string;
   readonly nodeId: string;
   readonly keys: ManagerKeys;
+  /** Serial of the certificate in use. */
+  readonly ownSerial: () => string;
   readonly peers: Peers;
   readonly state: () => State;
   readonly commit: (body: CommandBody) => Promise<unknown>;
@@ -125,13 +128,25 @@ export class RingKeeper {
     const channel = peers.byNodeId(nodeId);
     if (channel === undefined) return undefined;
     const call = { timeoutMs: CALL_MS, signal };
-    const { sealedRing } = await channel.unary(loadWire().Managers.GetRing, {}, call);
-    const context = ringContext(clusterId, own);
-    const encoded = openFromRecipient({ keyPair: keys.static, context, sealed: sealedRing });
-    try {
-      return KeyRing.decode(encoded);
-    } finally {
-      encoded.wipe();
-    }
+    const answer = await channel.unary(loadWire().Managers.GetRing, {}, call);
+    const { generation, sealedRing: sealed, serial } = answer;
+    if (!this.#isOwnSerial(serial)) throw notOurs('is for another certificate');
+    const context = ringContext({ clusterId, nodeId: own, serial, generation });
+    const encoded = openFromRecipient({ keyPair: keys.static, context, sealed });
+    const ring = spend(encoded, (whole) => KeyRing.decode(whole));
+    if (ring.generation === generation) return ring;
+    ring.wipe();
+    throw notOurs('is of another generation');
+  }
+
+  /** The certificate in use, or one on record: a connection keeps that with which it began. */
+  #isOwnSerial(serial: string): boolean {
+    const { nodeId, ownSerial, state } = this.#options;
+    const node = state().nodeById(nodeId);
+    const known = [ownSerial(), node?.certificate.serial, node?.previousCertificate?.serial];
+    return known.includes(serial);
   }
 }
+
+const notOurs = (text: string): ConclaveError =>
+  new ConclaveError('CV_ENVELOPE_FORGED', `the key ring of another manager ${text}`);

@@ -341,6 +341,7 @@ export class TestControl {
         rootRotation: undefined,
         ringGeneration: 1,
         ringKeyId: 1,
+        ringCommitment: new Uint8Array(32).fill(6),
         ringRotatedAtMs: 0,
         ringRotation: undefined,
         recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },

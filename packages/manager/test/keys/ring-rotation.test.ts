@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { SILENT_LOGGER } from '@conclave/kernel';
-import { openSealed, SecretBytes } from '@conclave/sealed';
+import { KeyRing, openSealed, SecretBytes } from '@conclave/sealed';
 import type { CommandBody, CommandResult } from '@conclave/state';
 import type { GetRingResponse } from '@conclave/wire';
 import { ManagersService } from '../../src/consensus/managers-service.js';
@@ -21,18 +21,35 @@ const SECRET_COUNT = 150;
 
 interface Member {
   readonly nodeId: string;
-  readonly vault: MemoryVault;
+  readonly vault: CutVault;
   keys: ManagerKeys;
   isUp: boolean;
+  /** Changes what it is answered for a ring. */
+  distort: (answer: GetRingResponse) => GetRingResponse;
   end: AbortController;
+}
+
+/** A disk that takes so many writes, then none. */
+class CutVault extends MemoryVault {
+  left = Number.POSITIVE_INFINITY;
+  writeCount = 0;
+
+  override write(name: string, content: Uint8Array): Promise<void> {
+    this.left -= 1;
+    if (this.left < 0) return Promise.reject(new Error('the disk is full'));
+    this.writeCount += 1;
+    return super.write(name, content);
+  }
 }
 
 /** Three managers over one state: what replication does is left out, what keys do is real. */
 class Managers {
   readonly cluster: FoundedCluster;
   readonly members: Member[] = [];
-  /** Kinds of commands that a leader proposes in vain, as if it fell at that step. */
+  /** Kinds of commands at which a leader falls, before they are applied. */
   readonly failing = new Set<CommandBody['kind']>();
+  /** The same, when they were applied and nobody has heard of it. */
+  readonly unheard = new Set<CommandBody['kind']>();
   #rotation: RingRotation | undefined;
 
   private constructor(cluster: FoundedCluster) {
@@ -43,7 +60,9 @@ class Managers {
     await openSealed();
     const managers = new Managers(await FoundedCluster.running());
     const { cluster } = managers;
-    const { random, vault } = cluster;
+    const { random } = cluster;
+    const vault = new CutVault();
+    for (const [name, content] of cluster.vault.files) vault.files.set(name, content);
     const founder = { clusterId: CLUSTER_ID, nodeId: FOUNDER_ID };
     managers.#add(
       FOUNDER_ID,
@@ -51,7 +70,7 @@ class Managers {
       await ManagerKeys.open(vault, founder, cluster.keys.localKey.copy(), random),
     );
     for (const [place, nodeId] of OTHERS.entries()) {
-      const own = new MemoryVault();
+      const own = new CutVault();
       const made = newKeys(createFreshKeys(random), random);
       const keys = await ManagerKeys.create(own, { clusterId: CLUSTER_ID, nodeId }, made, random);
       managers.#join(nodeId, place + 2, keys);
@@ -184,8 +203,9 @@ class Managers {
     });
   }
 
-  #add(nodeId: string, vault: MemoryVault, keys: ManagerKeys): void {
-    const member = { nodeId, vault, keys, isUp: true, end: new AbortController() };
+  #add(nodeId: string, vault: CutVault, keys: ManagerKeys): void {
+    const end = new AbortController();
+    const member: Member = { nodeId, vault, keys, isUp: true, end, distort: (answer) => answer };
     this.members.push(member);
     this.#keep(member);
   }
@@ -197,6 +217,7 @@ class Managers {
       clusterId: CLUSTER_ID,
       nodeId: member.nodeId,
       keys: member.keys,
+      ownSerial: () => serialOf(member),
       peers: this.#peersOf(member),
       state: () => cluster.state,
       commit: (body) => this.#propose(body),
@@ -212,6 +233,7 @@ class Managers {
     await Promise.resolve();
     if (this.failing.has(body.kind)) throw new Error('the leader fell');
     const result = this.cluster.apply(body);
+    if (this.unheard.has(body.kind)) throw new Error('the leader fell');
     this.#rotation?.wake();
     return result;
   }
@@ -229,8 +251,9 @@ class Managers {
         random: this.cluster.random,
         logger: SILENT_LOGGER,
       } as never);
-      const peer = { kind: 'certificate', identity: { id: member.nodeId } };
-      return (await service.getRing({ peer } as never)) as GetRingResponse;
+      const identity = { id: member.nodeId, serial: serialOf(member) };
+      const peer = { kind: 'certificate', identity };
+      return member.distort((await service.getRing({ peer } as never)) as GetRingResponse);
     };
     const found = (nodeId: string): Member | undefined =>
       others().find((other) => other.nodeId === nodeId);
@@ -243,6 +266,8 @@ class Managers {
     } as never;
   }
 }
+
+const serialOf = ({ nodeId }: Member): string => `serial of ${nodeId}`;
 
 let managers: Managers;
 
@@ -278,6 +303,51 @@ test('a version that is newer than the tables say stays in the ring', async () =
   await member?.keys.saveRing(member.keys.requireRing().rotate(cluster.random, place));
   await managers.pass(5_000);
   expect(member?.keys.ring?.versions).toEqual([1, 2]);
+});
+
+describe('a ring that another manager gives', () => {
+  /** The third manager without a ring, as after its join; answers are distorted for it. */
+  async function without(distort: Member['distort']): Promise<Member> {
+    const late = managers.members[2] as Member;
+    late.vault.files.delete('keys/ring.sealed');
+    late.distort = distort;
+    await managers.restart(late);
+    await managers.pass(5_000);
+    return late;
+  }
+
+  test('is taken when it is what it says', async () => {
+    expect((await without((answer) => answer)).keys.ring?.versions).toEqual([1]);
+  });
+
+  test.each<[string, Member['distort']]>([
+    ['another generation', (answer) => ({ ...answer, generation: answer.generation + 1 })],
+    ['another certificate', (answer) => ({ ...answer, serial: 'of somebody else' })],
+  ])('is refused when its answer names %s', async (_what, distort) => {
+    expect((await without(distort)).keys.ring).toBeUndefined();
+  });
+
+  test('is refused when it was sealed for another certificate of this manager', async () => {
+    const old = { serial: '' };
+    await without((answer) => {
+      old.serial = answer.serial;
+      return { ...answer, serial: OTHERS[1] as string };
+    });
+    expect(old.serial).not.toBe(OTHERS[1]);
+    expect(managers.members[2]?.keys.ring).toBeUndefined();
+  });
+
+  test('is refused when its version of the right number is another one, without a rotation', async () => {
+    const [first, second, late] = managers.members as [Member, Member, Member];
+    for (const liar of [first, second]) {
+      liar.end.abort();
+      await liar.keys.saveRing(KeyRing.create(managers.cluster.random));
+    }
+    late.vault.files.delete('keys/ring.sealed');
+    await managers.restart(late);
+    await managers.pass(5_000);
+    expect(late.keys.ring).toBeUndefined();
+  });
 });
 
 describe('a rotation', () => {
@@ -343,6 +413,74 @@ describe('a rotation', () => {
       managers.lead(undefined);
     },
   );
+
+  test.each(['ring.offer', 'ring.activate', 'ring.rewrap', 'ring.retire', 'ring.finish'] as const)(
+    'goes on when the leader falls after %s was applied, and restarts from its files',
+    async (step) => {
+      const value = managers.setSecret(1);
+      const [first, second] = managers.members as [Member, Member, Member];
+      managers.unheard.add(step);
+      managers.lead(first);
+      managers.cluster.apply({ kind: 'ring.rotate' });
+      await managers.pass(900);
+      managers.lead(undefined);
+      managers.unheard.clear();
+      await managers.restart(first);
+      managers.lead(second);
+      await managers.pass(10_000);
+      expectRotated();
+      expect(managers.open(first, 1).equals(value)).toBe(true);
+      managers.lead(undefined);
+    },
+  );
+
+  test('goes on when a manager falls between its file and its word, at each of its writes', async () => {
+    const value = managers.setSecret(1);
+    const [leader, , other] = managers.members as [Member, Member, Member];
+    managers.failing.add('node.membership');
+    managers.lead(leader);
+    managers.cluster.apply({ kind: 'ring.rotate' });
+    // Nobody hears what they hold: all stand still with the file of the next phase written.
+    for (let phase = 0; phase < 2; phase += 1) {
+      await managers.pass(3_000);
+      for (const member of managers.members) await managers.restart(member);
+      await managers.pass(3_000);
+      managers.failing.delete('node.membership');
+      await managers.pass(500);
+      managers.failing.add('node.membership');
+    }
+    managers.failing.clear();
+    managers.lead(leader);
+    await managers.pass(10_000);
+    expectRotated();
+    expect(managers.open(other, 1).equals(value)).toBe(true);
+    managers.lead(undefined);
+  });
+
+  // The version that is offered or received, and the ring without the one before.
+  test.each([
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ])('goes on when the disk of manager %d takes %d more writes, then all', async (place, left) => {
+    const value = managers.setSecret(1);
+    const [leader] = managers.members as [Member, Member, Member];
+    const full = managers.members[place] as Member;
+    const before = full.vault.writeCount;
+    full.vault.left = left;
+    managers.lead(leader);
+    managers.cluster.apply({ kind: 'ring.rotate' });
+    await managers.pass(5_000);
+    expect(managers.phase).not.toBe('none');
+    expect(full.vault.writeCount).toBe(before + left);
+    expect(managers.open(full, 1).equals(value)).toBe(true);
+    full.vault.left = Number.POSITIVE_INFINITY;
+    await managers.pass(10_000);
+    expectRotated();
+    expect(managers.open(full, 1).equals(value)).toBe(true);
+    managers.lead(undefined);
+  });
 
   test('makes another version when the one that was offered is lost with its maker', async () => {
     const [first, second, third] = managers.members;

@@ -132,6 +132,7 @@ export class TestCluster {
         rootRotation: undefined,
         ringGeneration: 1,
         ringKeyId: 1,
+        ringCommitment: new Uint8Array(32).fill(6),
         ringRotatedAtMs: 0,
         ringRotation: undefined,
         recovery: { generation: 1, publicKey: Uint8Array.of(2), threshold: 0, shareHashes: [] },

@@ -221,6 +221,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   GetRingResponse: [
     { name: 'sealedRing', id: 1, type: 'bytes', label: 'one' },
     { name: 'generation', id: 2, type: 'uint32', label: 'one' },
+    { name: 'serial', id: 3, type: 'string', label: 'one' },
   ],
   GetRoleRequest: [
   ],
