@@ -113,6 +113,21 @@ describe('credentials', () => {
     }
   });
 
+  // Attack row M09: fields are taken one by one, what else stands there is not.
+  test('with names that mean something to the engine change nothing and are nothing', () => {
+    const line = changed({});
+    for (const name of ['__proto__', 'constructor', 'prototype', 'toString', 'then']) {
+      const forged = line.replace('{', `{"${name}":{"polluted":true,"name":"root"},`);
+      const read = decodeCredentials(bytes(forged));
+      expect(Object.keys(read).sort()).toEqual(Object.keys(credentials).sort());
+      expect(read.name).toBe('ann');
+      expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
+    }
+    const hidden = JSON.stringify({ ...(JSON.parse(line.split('\n')[0] ?? '') as object) });
+    expectInvalid(() => decodeCredentials(bytes(`{"__proto__":${hidden}}\n`)));
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+
   test('that expired or name no manager connect to nobody', () => {
     const late = { now: () => NOW_MS + 60_001, monotonic: () => 0 };
     const around = { credentials, timers, random };

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isConclaveError } from '@conclave/kernel';
 import type { FileVault } from '@conclave/manager';
-import { DAMAGE_KINDS, damaged, FUZZ_RUNS } from '@conclave/testing';
+import { DAMAGE_KINDS, damaged, FUZZ_RUNS, LOADED_NAMES, pollution } from '@conclave/testing';
 import { readConfig } from '../src/config.js';
 import type { DataFolder } from '../src/data-folder.js';
 import { readFlags } from '../src/flags.js';
@@ -57,9 +57,28 @@ async function refusedWith(code: string, work: Promise<unknown>): Promise<void> 
   } catch (error) {
     if (!isConclaveError(error) || error.code !== code) throw error;
   }
-  expect(Object.keys(Object.prototype)).toEqual([]);
-  expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  expect(pollution()).toEqual([]);
 }
+
+// Attack row M09.
+test.each([...LOADED_NAMES, '<<'])('%s is no setting, at any depth', async (name) => {
+  const path = join(folder, 'conclaved.yaml');
+  const flags = { ...readFlags([]), config: path };
+  const forms = [
+    `${name}: {polluted: true}`,
+    `"${name}": {dataDir: /elsewhere}`,
+    `${CONFIG}${name}:\n  allowSwap: false`,
+    `allowedTaskUsers:\n  - ${name}: {polluted: true}`,
+    `{"dataDir": "/d", "${name}": {"constructor": {"prototype": {"polluted": true}}}}`,
+  ];
+  for (const text of forms) {
+    await writeFile(path, text);
+    await expect(readConfig(flags, SURROUNDINGS)).rejects.toMatchObject({
+      code: 'CV_CONFIG_INVALID',
+    });
+    expect(pollution()).toEqual([]);
+  }
+});
 
 describe('hostile bytes instead of', () => {
   test('the configuration', async () => {

@@ -1,7 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { concatBytes, isConclaveError } from '@conclave/kernel';
-import { DAMAGE_KINDS, damaged, decodeHostile, FUZZ_RUNS } from '@conclave/testing';
+import {
+  DAMAGE_KINDS,
+  damaged,
+  decodeHostile,
+  FUZZ_RUNS,
+  LOADED_NAMES,
+  pollution,
+} from '@conclave/testing';
+import { decodeCbor, encodeCbor } from '../src/cbor.js';
 import { decodeCommand, encodeCommand, restoreState, StateRestorer } from '../src/index.js';
 import { Bench } from './support/bench.js';
 import { furnish } from './support/random-commands.js';
@@ -70,5 +78,43 @@ describe('hostile bytes instead of', () => {
       }),
       { numRuns: FUZZ_RUNS },
     );
+  });
+});
+
+// Attack row M09.
+describe('names that mean something to the engine', () => {
+  const pairs = LOADED_NAMES.map((name) => [name, 'polluted'] as const);
+
+  test('are labels like any other, from the entry to the snapshot and back', () => {
+    const bench = new Bench();
+    furnish(bench);
+    const [node] = [...bench.state.nodes()];
+    if (node === undefined) throw new Error('a node');
+    const labelsSet = Object.fromEntries(pairs);
+    const { id, objectVersion } = node;
+    const rest = { availability: undefined, labelsRemove: [] };
+    bench.ok({ kind: 'node.update', id, objectVersion, labelsSet, ...rest });
+    const restored = restoreState([...bench.state.freeze().chunks()]);
+    for (const state of [bench.state, restored]) {
+      const { labels = {} } = state.nodeById(node.id) ?? {};
+      expect(Object.entries(labels)).toEqual(expect.arrayContaining([...pairs]));
+      expect(Object.getPrototypeOf(labels)).toBe(Object.prototype);
+    }
+    expect(pollution()).toEqual([]);
+  });
+
+  test('are unknown fields of an entry, wherever they stand', () => {
+    for (const sample of sampleCommands().map(encodeCommand)) {
+      // Behind one byte of format.
+      const plain = decodeCbor(sample.slice(1)) as object;
+      for (const name of LOADED_NAMES) {
+        const forged = Object.fromEntries([...Object.entries(plain), [name, { polluted: true }]]);
+        const entry = concatBytes(sample.slice(0, 1), encodeCbor(forged));
+        expect(() => decodeCommand(entry)).toThrow(
+          expect.objectContaining({ code: 'CV_PROTOCOL' }),
+        );
+      }
+    }
+    expect(pollution()).toEqual([]);
   });
 });

@@ -81,3 +81,36 @@ export function decodeHostile<T>(
   }
   return value;
 }
+
+/** Names that mean something to the engine or to every object: keys of maps like any other to us. */
+export const LOADED_NAMES: readonly string[] = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'constructor.prototype',
+  '__defineGetter__',
+  '__lookupSetter__',
+  'hasOwnProperty',
+  'isPrototypeOf',
+  'toJSON',
+  'toString',
+  'valueOf',
+  'then',
+];
+
+const BUILT_IN = [Object, Array, Function, String, Map, Uint8Array, Promise];
+
+function inherited(): readonly string[] {
+  return BUILT_IN.flatMap(({ name, prototype }) =>
+    Object.entries(Object.getOwnPropertyDescriptors(prototype)).map(
+      ([key, { enumerable, value }]) => `${name}.${key} ${String(enumerable)} ${typeof value}`,
+    ),
+  );
+}
+
+const UNTOUCHED = inherited();
+
+/** What is new or changed in what all objects, lists and functions inherit; empty: nothing. */
+export function pollution(): readonly string[] {
+  return inherited().filter((line) => !UNTOUCHED.includes(line));
+}

@@ -19,5 +19,12 @@ export {
   resetCalls,
 } from './raw-http2.js';
 export type { Frame } from './raw-http2.js';
-export { DAMAGE_KINDS, damaged, decodeHostile, FUZZ_RUNS } from './fuzz.js';
+export {
+  DAMAGE_KINDS,
+  damaged,
+  decodeHostile,
+  FUZZ_RUNS,
+  LOADED_NAMES,
+  pollution,
+} from './fuzz.js';
 export type { Damage } from './fuzz.js';

@@ -1,7 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isConclaveError } from '@conclave/kernel';
-import { DAMAGE_KINDS, damaged, decodeHostile, FUZZ_RUNS } from '@conclave/testing';
+import {
+  DAMAGE_KINDS,
+  damaged,
+  decodeHostile,
+  FUZZ_RUNS,
+  LOADED_NAMES,
+  pollution,
+} from '@conclave/testing';
 import { decodeMessage } from '../src/decode.js';
 import { encodeMessage } from '../src/encode.js';
 import { MESSAGES } from '../src/generated/descriptor.js';
@@ -73,6 +80,26 @@ describe('hostile bytes instead of a message', () => {
       }),
       { numRuns: FUZZ_RUNS },
     );
+  });
+
+  // Attack row M09.
+  test('keys of maps that mean something to the engine are keys like any other', () => {
+    const pairs = LOADED_NAMES.map((name) => [name, 'polluted'] as const);
+    let count = 0;
+    for (const of of messages) {
+      for (const { label, message, name } of of.fields) {
+        if (label !== 'map' || message !== undefined) continue;
+        const bytes = encodeMessage(of, { [name]: Object.fromEntries(pairs) });
+        const decoded = decodeMessage(of, bytes) as Record<string, object>;
+        const map = decoded[name] ?? {};
+        expect(Object.entries(map)).toEqual(pairs);
+        expect(Object.getPrototypeOf(map)).toBe(Object.prototype);
+        count += 1;
+      }
+    }
+    expect(count).toBeGreaterThan(3);
+    expect(pollution()).toEqual([]);
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
 
   test('every message has a whole sample', () => {
