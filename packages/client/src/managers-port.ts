@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import type { ErrorCode, Random, Timers } from '@conclave/kernel';
 import { DIAL_MS_MAX } from './limits.js';
+import { isOpenBefore } from './retry.js';
 import type { AttemptOptions, RpcPort, StreamMethod } from './port.js';
 
 /** Answers after which another manager may do better: nothing was done, or writes carry a key. */
@@ -83,7 +84,7 @@ class ManagersPort implements RpcPort {
   }
 
   unary: RpcPort['unary'] = (method, request, options) =>
-    this.#anywhere((port) => port.unary(method, request, options));
+    this.#anywhere((port) => port.unary(method, request, options), options.idempotencyKey);
 
   each = (): readonly Promise<RpcPort>[] =>
     this.#options.addresses.map((address) => this.#portTo(address));
@@ -110,21 +111,28 @@ class ManagersPort implements RpcPort {
     }
   }
 
-  async #anywhere<T>(attempt: (port: RpcPort) => Promise<T>): Promise<T> {
+  async #anywhere<T>(attempt: (port: RpcPort) => Promise<T>, key?: string): Promise<T> {
     const { addresses } = this.#options;
     let failure: unknown;
+    /** A write that a manager took and did not answer: what others say does not undo it. */
+    let unanswered: ConclaveError | undefined;
     for (let count = 0; count < addresses.length; count += 1) {
       const address = addresses[this.#place] ?? '';
+      let isSent = false;
       try {
-        return await attempt(await this.#portTo(address));
+        const port = await this.#portTo(address);
+        isSent = key !== undefined;
+        return await attempt(port);
       } catch (error) {
-        if (!isConclaveError(error) || !ELSEWHERE.has(error.code)) throw error;
+        if (!isConclaveError(error)) throw error;
+        if (!ELSEWHERE.has(error.code)) throw isOpenBefore(error) ? (unanswered ?? error) : error;
+        if (isSent && error.code === 'CV_PEER_UNREACHABLE') unanswered ??= error;
         // What a manager said tells more than that another one cannot be reached.
         if (failure === undefined || error.code !== 'CV_PEER_UNREACHABLE') failure = error;
         this.#leave(address);
       }
     }
-    throw asRootMatter(failure);
+    throw unanswered ?? asRootMatter(failure);
   }
 
   /**

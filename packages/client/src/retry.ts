@@ -1,5 +1,5 @@
 import { ConclaveError, delay, isConclaveError } from '@conclave/kernel';
-import type { ErrorCode } from '@conclave/kernel';
+import type { ErrorCode, ErrorKind } from '@conclave/kernel';
 import { ATTEMPTS_MAX, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, NO_LEADER_MS_MAX } from './limits.js';
 import type { ClientContext } from './context.js';
 
@@ -18,6 +18,14 @@ const UNCERTAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CV_OUTCOME_UNKNOWN',
   'CV_PEER_UNREACHABLE',
 ]);
+
+/** Kinds of answers about the request itself: a manager that had done it already would say so. */
+const VERDICTS: ReadonlySet<ErrorKind> = new Set<ErrorKind>(['usage', 'missing', 'conflict']);
+
+/** True when this answer says nothing about an earlier attempt, which may have been done. */
+export function isOpenBefore(error: ConclaveError): boolean {
+  return !VERDICTS.has(error.kind);
+}
 
 /**
  * Whether what was asked may have been done although the call ended with this error.
@@ -94,9 +102,7 @@ export async function withRetry<T>(
       const isLate =
         now + pauseMs >= Math.min(endsAt, (leaderlessSince ?? endsAt) + NO_LEADER_MS_MAX);
       if (!RETRIED.has(error.code)) {
-        throw error.code === 'CV_DEADLINE'
-          ? finalError(error, isUncertain, options.idempotencyKey)
-          : error;
+        throw finalError(error, isUncertain && isOpenBefore(error), options.idempotencyKey);
       }
       if (isLate || attemptCount >= ATTEMPTS_MAX) {
         throw finalError(error, isUncertain, options.idempotencyKey);

@@ -118,6 +118,23 @@ describe('a way to several managers', () => {
     },
   );
 
+  test.each<ErrorCode>(['CV_NO_LEADER', 'CV_ROLE_FORBIDDEN', 'CV_DISK_FULL'])(
+    'says of a write that broke off that it may be done, though another one says %s',
+    async (code) => {
+      answers = new Map(addresses.map((address) => [address, code]));
+      answers.set(addresses[0] ?? '', 'CV_PEER_UNREACHABLE');
+      const write = port().unary(GetInfo, {}, { idempotencyKey: 'key' });
+      await expect(write).rejects.toMatchObject({ code: 'CV_PEER_UNREACHABLE' });
+    },
+  );
+
+  test('believes another one that judges the write', async () => {
+    answers = new Map(addresses.map((address) => [address, 'CV_VERSION_STALE']));
+    answers.set(addresses[0] ?? '', 'CV_PEER_UNREACHABLE');
+    const write = port().unary(GetInfo, {}, { idempotencyKey: 'key' });
+    await expect(write).rejects.toMatchObject({ code: 'CV_VERSION_STALE' });
+  });
+
   test('does not wait for a manager that is not there', async () => {
     await new Promise((resolve) => servers[0]?.close(resolve));
     expect(await call(port())).toBe(addresses[1]);

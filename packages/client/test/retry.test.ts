@@ -114,6 +114,21 @@ describe('a write', () => {
     });
   });
 
+  test.each<[ErrorCode, ErrorCode]>([
+    ['CV_DISK_FULL', 'CV_OUTCOME_UNKNOWN'],
+    ['CV_ROLE_FORBIDDEN', 'CV_OUTCOME_UNKNOWN'],
+    ['CV_NAME_TAKEN', 'CV_NAME_TAKEN'],
+  ])('a later %s leaves %s', async (last, told) => {
+    let count = 0;
+    const { client, time } = stage({
+      'Secrets/Remove': () => {
+        count += 1;
+        throw error(count === 1 ? 'CV_PEER_UNREACHABLE' : last);
+      },
+    });
+    await expect(time.finish(client.secrets.remove('a'))).rejects.toMatchObject({ code: told });
+  });
+
   test('says so too when the only attempt got no answer', async () => {
     const { client, time } = stage({
       'Secrets/Remove': () => {
