@@ -177,10 +177,17 @@ describe('init, join and leave', () => {
 
   test('leave', async () => {
     const { calls, stdout } = await runCommand(['leave', '--yes', '--force'], {
-      answers: { 'local.leave': { nodeId: 'n2' } },
+      answers: { 'local.leave': { nodeId: 'n2', isUntold: false } },
     });
     expect(calls[0]?.arguments[0]).toMatchObject({ isForced: true });
     expect(stdout).toBe('left the cluster; node n2 ends\n');
+  });
+
+  test('leave says when the others still list the host', async () => {
+    const { stdout } = await runCommand(['leave', '--yes', '--force'], {
+      answers: { 'local.leave': { nodeId: 'n2', isUntold: true } },
+    });
+    expect(stdout).toContain('conclave node rm n2 --force');
   });
 });
 

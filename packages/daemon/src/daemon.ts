@@ -11,6 +11,7 @@ import type {
   JoinClusterResponseInput,
   LocalStatusInput,
   UnlockResponseInput,
+  LeaveClusterResponseInput,
 } from '@conclave/wire';
 import { foundMember, joinMember, resumeMember, startJoined, switchRole } from './become-member.js';
 import type { Begun, Joined } from './become-member.js';
@@ -168,7 +169,7 @@ export class Daemon {
   }
 
   /** Takes this host out of its cluster. */
-  leave(force: boolean): Promise<{ nodeId: string }> {
+  leave(force: boolean): Promise<LeaveClusterResponseInput> {
     return this.#exclusively(() => this.#leave(force));
   }
 
@@ -276,12 +277,12 @@ export class Daemon {
     return { clusterId, nodeId, role, membership, notes: [...joined.notes] };
   }
 
-  async #leave(force: boolean): Promise<{ nodeId: string }> {
+  async #leave(force: boolean): Promise<LeaveClusterResponseInput> {
     const member = this.#member;
     if (member === undefined) {
       throw new ConclaveError('CV_NOT_INITIALIZED', 'this host is not a member of a cluster');
     }
-    await member.leave(force);
+    const farewell = await member.leave(force);
     const nodeId = this.#nodeId;
     this.#member = undefined;
     this.#setPhase('not-initialized');
@@ -292,7 +293,7 @@ export class Daemon {
     this.#nodeId = '';
     this.#clusterId = '';
     this.#around.logger.info('daemon.left', { nodeId });
-    return { nodeId };
+    return { nodeId, isUntold: farewell === 'untold' };
   }
 
   /** What an attempt that was cut off left behind belongs to no member. */

@@ -14,7 +14,7 @@ import { parseRecoveryText, RecoveryEntry, recoveryId } from '@conclave/sealed';
 import type { SecretBytes } from '@conclave/sealed';
 import type { UnlockResponseInput } from '@conclave/wire';
 import type { MemberIdentity } from './identity-file.js';
-import type { Member, RoleStatus, Surroundings } from './member.js';
+import type { Farewell, Member, RoleStatus, Surroundings } from './member.js';
 import type { SlotAdmin } from './slot-admin.js';
 import { openBySlot } from './unlock/auto-unlock.js';
 
@@ -126,8 +126,8 @@ export class LockedMember implements Member {
   }
 
   /** Without its keys this host cannot tell the others; only they can take it off the list. */
-  leave(force: boolean): Promise<void> {
-    if (force) return Promise.resolve();
+  leave(force: boolean): Promise<Farewell> {
+    if (force) return Promise.resolve('untold');
     throw new ConclaveError('CV_LOCKED', 'this manager is locked and cannot take its leave', {
       hint:
         'Unlock it first, or destroy its keys with: conclave leave --force, and remove it on ' +

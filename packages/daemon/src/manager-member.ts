@@ -15,7 +15,7 @@ import { rememberedManagers } from './join-cluster.js';
 import { renewManager } from './manager-renewal.js';
 import { MemberRecord } from './member-record.js';
 import { REMOVED, WAITS } from './member.js';
-import type { Member, RoleStatus, Surroundings } from './member.js';
+import type { Farewell, Member, RoleStatus, Surroundings } from './member.js';
 import { obtainWorkerRole } from './promotion.js';
 import { Renewal } from './renewal.js';
 import { RoleWatch } from './role-watch.js';
@@ -182,25 +182,34 @@ export class ManagerMember implements Member {
     return this.#manager.membership;
   }
 
-  async leave(force: boolean): Promise<void> {
-    const managers = [...this.#manager.state.nodes()].filter((node) => node.manager !== undefined);
-    if (managers.length <= 1) {
-      if (force) return;
-      if (this.#manager.ownRole.isWaiting) throw notApproved();
-      throw new ConclaveError('CV_LAST_MANAGER', 'this is the last manager: its secrets would go', {
-        hint: 'Add another manager first, or destroy the cluster with: conclave leave --force.',
-      });
-    }
-    if (this.#manager.isRefused && !force) {
+  async leave(force: boolean): Promise<Farewell> {
+    if (this.#manager.isRefused) {
+      if (force) return 'told';
       throw new ConclaveError('CV_UNAUTHENTICATED', 'this host was removed from the cluster', {
         hint: 'Clean up what is left of it with: conclave leave --force.',
       });
     }
+    const { nodeId } = this.#record.current;
+    const { state } = this.#manager;
+    if (state.nodeById(nodeId)?.manager === undefined) {
+      // Tables from before this manager say nothing of who else there is.
+      if (force) return 'untold';
+      throw this.#manager.ownRole.isWaiting ? notApproved() : notCaughtUp();
+    }
+    const managers = [...state.nodes()].filter((node) => node.manager !== undefined);
+    if (managers.length <= 1) {
+      if (force) return 'told';
+      throw new ConclaveError('CV_LAST_MANAGER', 'this is the last manager: its secrets would go', {
+        hint: 'Add another manager first, or destroy the cluster with: conclave leave --force.',
+      });
+    }
     await this.#manager.handOver();
     try {
-      await this.#manager.removeMember(this.#record.current.nodeId);
+      await this.#manager.removeMember(nodeId);
+      return 'told';
     } catch (error) {
       if (!force) throw error;
+      return 'untold';
     }
   }
 
@@ -289,6 +298,14 @@ export class ManagerMember implements Member {
       throw error;
     }
   }
+}
+
+function notCaughtUp(): ConclaveError {
+  return new ConclaveError('CV_STATE_STALE', 'this manager has not caught up with the others yet', {
+    hint:
+      'Repeat it when `conclave status` names a leader. Or give this host up with: conclave leave ' +
+      '--force, and remove it on another manager with: conclave node rm --force.',
+  });
 }
 
 function notApproved(): ConclaveError {

@@ -25,6 +25,9 @@ export interface Surroundings {
   readonly logger: Logger;
 }
 
+/** Whether the others know that this host left; `untold`: they list it until somebody removes it. */
+export type Farewell = 'told' | 'untold';
+
 /** What a role tells `status` of itself. */
 export interface RoleStatus {
   /** End of the certificate in use, milliseconds since 1970. */
@@ -56,7 +59,7 @@ export interface Member {
   /** What the record of a manager says about its part in the quorum; empty on a worker. */
   membership(): string;
   /** Takes this host out of the cluster; its keys and records are destroyed afterwards. */
-  leave(force: boolean): Promise<void>;
+  leave(force: boolean): Promise<Farewell>;
   /** Stops for good, because this host gets another role: nothing of a worker's tasks is left. */
   retire(): Promise<void>;
   /** Stops. Tasks of a worker go on, to be adopted by the next start. */

@@ -16,7 +16,7 @@ import type { MemberIdentity } from './identity-file.js';
 import { MemberRecord } from './member-record.js';
 import type { JoinedHost } from './join-cluster.js';
 import { REMOVED, WAITS } from './member.js';
-import type { Member, RoleStatus, Surroundings } from './member.js';
+import type { Farewell, Member, RoleStatus, Surroundings } from './member.js';
 import { obtainManagerRole } from './promotion.js';
 import { Renewal } from './renewal.js';
 import { RoleWatch } from './role-watch.js';
@@ -25,9 +25,6 @@ import { WorkerCertificate } from './worker-certificate.js';
 
 /** Milliseconds for one call to a manager. */
 const CALL_MS = 10_000;
-
-/** What managers answer to who is not a member any more. */
-const OUT: ReadonlySet<string> = new Set(['CV_NODE_REMOVED', 'CV_UNAUTHENTICATED']);
 
 /** What a worker without a session says of itself. */
 const ALONE: Readonly<Record<Standing, string>> = {
@@ -140,7 +137,7 @@ export class WorkerMember implements Member {
    * this host stays a member, and its tasks are started again.
    * @throws CV_PEER_UNREACHABLE before anything is stopped, when no manager answers at the moment
    */
-  async leave(force: boolean): Promise<void> {
+  async leave(force: boolean): Promise<Farewell> {
     const { managerId, standing } = this.#agent.status();
     if (!force && managerId === '' && standing === 'member') {
       throw new ConclaveError('CV_PEER_UNREACHABLE', 'no manager answers; no task was stopped', {
@@ -149,6 +146,7 @@ export class WorkerMember implements Member {
     }
     this.#isLeaving = true;
     await this.#agent.stop({ keepTasks: false });
+    let farewell: Farewell = 'told';
     try {
       // Managers close the connections of who was removed, so that their answer may get lost.
       if (standing !== 'removed') await this.#sayFarewell();
@@ -158,8 +156,10 @@ export class WorkerMember implements Member {
         throw error;
       }
       this.#around.logger.warn('daemon.left-alone', { error });
+      farewell = 'untold';
     }
     this.#createRecords().destroy();
+    return farewell;
   }
 
   /**
@@ -171,7 +171,7 @@ export class WorkerMember implements Member {
       try {
         await channel.unary(loadWire().Identity.Leave, {}, { timeoutMs: CALL_MS });
       } catch (error) {
-        if (!isConclaveError(error) || !OUT.has(error.code)) throw error;
+        if (!isConclaveError(error) || error.code !== 'CV_NODE_REMOVED') throw error;
       }
     };
     try {

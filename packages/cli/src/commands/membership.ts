@@ -163,16 +163,20 @@ const LEAVE: CommandSpec = {
     YES_OPTION,
     ...DONE_OPTIONS,
   ],
-  fields: ['nodeId'],
+  fields: ['nodeId', 'isUntold'],
   run: async (call) => {
     checkDoneOptions(call);
-    await confirm(call, 'Take this host out of its cluster and destroy its keys?');
+    const isForced = call.flags.isOn('force');
+    const loss = isForced ? ', with all secrets if it is the last manager' : '';
+    await confirm(call, `Take this host out of its cluster and destroy its keys${loss}?`);
     const client = await call.client();
-    const options = { isForced: call.flags.isOn('force'), signal: call.tools.signal };
-    const { nodeId } = await client.local.leave(options);
+    const { isUntold, nodeId } = await client.local.leave({ isForced, signal: call.tools.signal });
+    const rest = isUntold
+      ? `the others were not told: on a manager run \`conclave node rm ${nodeId} --force\``
+      : `node ${nodeId} ends`;
     await printDone(call, {
-      text: `left the cluster; node ${nodeId} ends`,
-      data: { nodeId },
+      text: `left the cluster; ${rest}`,
+      data: { nodeId, isUntold },
       id: nodeId,
     });
   },

@@ -309,6 +309,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   LeaveClusterResponse: [
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },
+    { name: 'isUntold', id: 2, type: 'bool', label: 'one' },
   ],
   LeaveRequest: [
   ],

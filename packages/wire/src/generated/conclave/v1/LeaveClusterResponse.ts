@@ -2,8 +2,16 @@
 
 export interface LeaveClusterResponseInput {
   'nodeId'?: (string) | undefined;
+  /**
+   * forced: the others still list the node and have to remove it
+   */
+  'isUntold'?: (boolean) | undefined;
 }
 
 export interface LeaveClusterResponse {
   'nodeId': (string);
+  /**
+   * forced: the others still list the node and have to remove it
+   */
+  'isUntold': (boolean);
 }
