@@ -2,7 +2,7 @@ import { ConclaveError } from '@conclave/kernel';
 import type { ControlApi } from '@conclave/manager';
 import { identityOf } from '@conclave/pki';
 import type { MemberIdentity } from './identity-file.js';
-import type { Member, RoleStatus } from './member.js';
+import type { Farewell, Member, RoleStatus } from './member.js';
 import type { SlotAdmin } from './slot-admin.js';
 
 /**
@@ -47,8 +47,8 @@ export class QuarantinedMember implements Member {
   }
 
   /** What it would say is not to be believed; only the others can take it off the list. */
-  leave(force: boolean): Promise<void> {
-    return force ? Promise.resolve() : Promise.reject(this.#error());
+  leave(force: boolean): Promise<Farewell> {
+    return force ? Promise.resolve('untold') : Promise.reject(this.#error());
   }
 
   /** Gets no other role. */
