@@ -106,7 +106,8 @@ export function kitText(made: MadeKit): string {
   ].join('\n');
 }
 
-function readSplit(text: string | undefined): Split | undefined {
+/** `--recovery-shares`. @throws CV_ARGUMENT_INVALID */
+export function readSplit(text: string | undefined): Split | undefined {
   if (text === undefined) return undefined;
   const [, threshold, count] = /^([1-9]\d?)\/([1-9]\d?)$/.exec(text) ?? [];
   const split = { threshold: Number(threshold), count: Number(count) };
@@ -115,7 +116,8 @@ function readSplit(text: string | undefined): Split | undefined {
   throw usageError(`--recovery-shares must be K/N with 2 <= K <= N <= ${most}, for instance 2/3`);
 }
 
-async function writeNewFile(path: string, texts: readonly SecretBytes[]): Promise<void> {
+/** One text per line, in a file that was not there. @throws CV_ARGUMENT_INVALID, CV_OUTPUT_FAILED */
+export async function writeNewFile(path: string, texts: readonly SecretBytes[]): Promise<void> {
   const { open } = await import('node:fs/promises');
   const file = await open(path, 'wx', 0o600).catch((cause: unknown) => {
     const code = (cause as NodeJS.ErrnoException).code ?? '';

@@ -2,6 +2,8 @@ import { createAdminsApi } from './admins.js';
 import type { AdminsApi } from './admins.js';
 import { createClusterApi } from './cluster.js';
 import type { ClusterApi } from './cluster.js';
+import { createCompromiseApi } from './compromise.js';
+import type { CompromiseApi } from './compromise.js';
 import type { ClientContext, ClientEnvironment } from './context.js';
 import { createInfoSource } from './info-source.js';
 import { createLocalApi } from './local.js';
@@ -34,6 +36,7 @@ export interface ConclaveClient extends AsyncDisposable {
   readonly admins: AdminsApi;
   readonly cluster: ClusterApi;
   readonly recovery: RecoveryApi;
+  readonly compromise: CompromiseApi;
   /** Only over the local socket. */
   readonly local: LocalApi;
   /** Ends every open call; may be called again. */
@@ -57,6 +60,7 @@ export function createClient(port: RpcPort, environment: ClientEnvironment): Con
     admins: createAdminsApi(context),
     cluster,
     recovery: createRecoveryApi(context, cluster),
+    compromise: createCompromiseApi(context),
     local: createLocalApi(context),
     close,
     [Symbol.asyncDispose]: close,

@@ -30,8 +30,9 @@ export type { DeliveryProgress, WaitOptions } from './delivery.js';
 export type { InitSpec, JoinSpec, LocalApi } from './local.js';
 export type { ListNodesOptions, NodeChange, NodesApi } from './nodes.js';
 export type { AttemptOptions, RpcPort, StreamMethod, UnaryMethod } from './port.js';
+export type { CompromiseApi, CompromiseRequest } from './compromise.js';
 export { recoveryContext } from './recovery.js';
-export type { RecoveryApi } from './recovery.js';
+export type { RecoveryApi, RecoveryWaitOptions } from './recovery.js';
 export { intakeContext } from './seal-value.js';
 export type { ListSecretsOptions, SecretChange, SecretsApi, SetSecretOptions } from './secrets.js';
 export type { ListServicesOptions, LogsOptions, ServiceChange, ServicesApi } from './services.js';
@@ -47,6 +48,8 @@ export type {
   ClusterSettings,
   ClusterStatus,
   Committed,
+  CompromiseStatus,
+  EvictedNode,
   ExposedVersion,
   InitResponse,
   JoinClusterResponse,

@@ -29,6 +29,8 @@ export interface RecoveryApi {
    * @throws CV_RECOVERY_KEY_WRONG when it is another key
    */
   confirm(key: SecretBytes, options?: WriteOptions): Promise<Committed>;
+  /** Resolves when every manager opens with the staged key too; `signal` gives up. */
+  waitForSeals(options?: RecoveryWaitOptions): Promise<void>;
   /** Resolves when no manager opens with the key before any more; `signal` gives up. */
   waitForManagers(options?: RecoveryWaitOptions): Promise<void>;
 }
@@ -46,6 +48,19 @@ export function createRecoveryApi(context: ClientContext, cluster: ClusterApi): 
   const wire = loadWire().Cluster;
   const get = (options: CallOptions = {}): Promise<Recovery> =>
     read(context, { method: wire.GetRecovery, request: {} }, options);
+  const waitFor = async (
+    part: (recovery: Recovery) => readonly string[],
+    { onProgress, signal }: RecoveryWaitOptions,
+  ): Promise<void> => {
+    for (;;) {
+      const managers = part(await get({ signal }));
+      if (managers.length === 0) return;
+      onProgress?.(managers);
+      if ((await delay(context.timers, LOOK_MS, signal)) === 'aborted') {
+        throw new ConclaveError('CV_CANCELLED', 'the wait was given up; the change goes on');
+      }
+    }
+  };
   return {
     get,
     stage: ({ publicKey, threshold, shareHashes }, options = {}) => {
@@ -53,16 +68,8 @@ export function createRecoveryApi(context: ClientContext, cluster: ClusterApi): 
       const request = (key: string): object => ({ recovery, idempotencyKey: key });
       return write(context, { method: wire.StageRecovery, request }, options);
     },
-    waitForManagers: async ({ onProgress, signal } = {}) => {
-      for (;;) {
-        const { oldOn } = await get({ signal });
-        if (oldOn.length === 0) return;
-        onProgress?.(oldOn);
-        if ((await delay(context.timers, LOOK_MS, signal)) === 'aborted') {
-          throw new ConclaveError('CV_CANCELLED', 'the wait was given up; the change goes on');
-        }
-      }
-    },
+    waitForSeals: (options = {}) => waitFor(({ waitingFor }) => waitingFor, options),
+    waitForManagers: (options = {}) => waitFor(({ oldOn }) => oldOn, options),
     confirm: async (key, options = {}) => {
       const { staged, challenge } = await get({ signal: options.signal });
       if (staged === null) {

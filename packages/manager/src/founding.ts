@@ -107,6 +107,7 @@ async function createClusterRow(
     stagedRecovery: undefined,
     stagedRecoveryBy: [],
     oldRecoveryOn: [],
+    compromise: undefined,
     settings: {
       secretValueBytesMax: limits.SECRET_VALUE_BYTES_DEFAULT,
       heartbeatPeriodMs: limits.HEARTBEAT_PERIOD_MS,

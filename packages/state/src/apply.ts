@@ -1,6 +1,7 @@
 import type { Command } from './commands.js';
 import { createAdmin, refuseAuthor, renewAdmin, revokeAdmin } from './admins.js';
 import { createCluster, setAddresses, setClusterSettings, setMembership } from './membership.js';
+import { beginCompromise, finishCompromise } from './compromise.js';
 import { approveNode, joinNode, observeNodes, removeNode, renewNode, updateNode } from './nodes.js';
 import { reportReceipts } from './receipts.js';
 import { confirmRecovery, noteRecovery, stageRecovery } from './recovery.js';
@@ -61,6 +62,8 @@ const HANDLERS: Handlers = {
   'root.activate': activateRoot,
   'root.drop': dropRoot,
   'root.finish': finishRootRotation,
+  'compromise.begin': beginCompromise,
+  'compromise.finish': finishCompromise,
   'secret.set': setSecret,
   'secret.update': updateSecret,
   'secret.rollback': rollbackSecret,

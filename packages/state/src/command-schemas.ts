@@ -142,6 +142,8 @@ const BODIES: Bodies = {
   'recovery.stage': { recovery: fields(without(recoveryFields, 'generation')) },
   'recovery.sealed': { id: text, generation: count },
   'recovery.confirm': { generation: count },
+  'compromise.begin': { evict: list(text), endsAdmins: flag },
+  'compromise.finish': {},
   'secret.set': {
     newId: text,
     name: text,

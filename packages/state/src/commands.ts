@@ -74,6 +74,15 @@ export type CommandBody =
   | { readonly kind: 'recovery.stage'; readonly recovery: Omit<RecoveryRow, 'generation'> }
   | { readonly kind: 'recovery.sealed'; readonly id: string; readonly generation: number }
   | { readonly kind: 'recovery.confirm'; readonly generation: number }
+  // --- after a compromise
+  | {
+      readonly kind: 'compromise.begin';
+      /** Ids of nodes. */
+      readonly evict: readonly string[];
+      /** The certificates of all administrators end. */
+      readonly endsAdmins: boolean;
+    }
+  | { readonly kind: 'compromise.finish' }
   // --- secrets
   | {
       readonly kind: 'secret.set';

@@ -1,3 +1,4 @@
+export { isSpent } from './admins.js';
 export type { AssignedTask, NodeAssignments, ResolvedBinding } from './assignments.js';
 export type { Change, ChangeAction, ChangeBatch, SecretVersionInfo } from './changes.js';
 export { decodeCommand, encodeCommand, isOwnFormat } from './codec.js';
@@ -23,6 +24,9 @@ export type {
   ClusterRow,
   ClusterSettings,
   CommandResult,
+  CompromiseRow,
+  CompromiseStep,
+  EvictedNode,
   ExposureRow,
   ManagerRow,
   NodeRow,
@@ -45,10 +49,10 @@ export type {
   TokenRow,
   UpdateSpec,
 } from './rows.js';
-export { tokenFault } from './tokens.js';
 export { SECRET_USERS_NAMED_MAX } from './secret-users.js';
 export type { SnapshotView } from './snapshot.js';
 export { desiredAssignments, restoreState, State, stateDigest, StateRestorer } from './state.js';
 export type { StateOptions } from './state.js';
+export { tokenFault } from './tokens.js';
 export { isEnded, isOnNode, stateRank } from './tables.js';
 export type { WatchListener } from './watch.js';

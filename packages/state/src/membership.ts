@@ -54,7 +54,7 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
   // On its way out is final: a step that the leader began before must not call it back.
   const isLeaving = row.manager.membership === 'removing';
   if (command.membership === 'removing' && row.manager.membership === 'voter') {
-    const refusal = refuseWithout(scope, row.id);
+    const refusal = refuseWithout(scope, [row.id]);
     if (refusal !== undefined) return refusal;
   }
   const membership = isLeaving ? 'removing' : (command.membership ?? row.manager.membership);
@@ -72,19 +72,23 @@ export function setMembership(scope: Scope, command: CommandOf<'node.membership'
 }
 
 /**
- * Why the managers cannot go on without this one: half of the other voters or more are not READY.
+ * Why the managers cannot go on without these: half of the other voters or more are not READY.
  * Decided here, where two that leave at the same time come one after the other.
  */
-export function refuseWithout({ tables }: Scope, nodeId: string): CommandResult | undefined {
+export function refuseWithout(
+  { tables }: Pick<Scope, 'tables'>,
+  nodeIds: readonly string[],
+): CommandResult | undefined {
   const voters = [...tables.nodes.values()].filter(
-    (node) => node.manager?.membership === 'voter' && node.id !== nodeId,
+    (node) => node.manager?.membership === 'voter' && !nodeIds.includes(node.id),
   );
   const ready = voters.filter((node) => node.state === 'READY');
   if (voters.length > 0 && ready.length > voters.length / 2) return undefined;
   return refused(
     'CV_LAST_MANAGER',
-    `without this manager ${ready.length} of ${voters.length} voters could be reached: no quorum`,
-    { id: nodeId },
+    `without ${nodeIds.length === 1 ? 'this manager' : 'these managers'} ` +
+      `${ready.length} of ${voters.length} voters could be reached: no quorum`,
+    { id: nodeIds.join(' ') },
   );
 }
 

@@ -172,7 +172,7 @@ function observe(scope: Scope, seen: NodeObservation): 'applied' | 'unchanged' |
  * tasks become ORPHANED; that it was removed, what it was exposed to and its Raft id stay on record.
  */
 export function removeNode(scope: Scope, command: CommandOf<'node.remove'>): CommandResult {
-  const { tables, journal } = scope;
+  const { tables } = scope;
   const row = tables.nodes.get(command.id);
   if (row === undefined) return notFound();
   if (row.manager?.membership === 'voter' || row.manager?.membership === 'learner') {
@@ -190,7 +190,15 @@ export function removeNode(scope: Scope, command: CommandOf<'node.remove'>): Com
       id: row.id,
     });
   }
-  const { tasksByNode, exposureByNode } = tables.indexes;
+  const orphaned = strikeNode(scope, row);
+  const exposures = tables.indexes.exposureByNode.count(row.id);
+  return done(scope, { id: row.id, orphaned, exposures });
+}
+
+/** Takes a node out of the tables; answers how many of its tasks became ORPHANED. */
+export function strikeNode(scope: Scope, row: NodeRow): number {
+  const { tables, journal, command } = scope;
+  const { tasksByNode } = tables.indexes;
   const live = rowsOf(tables.tasks, tasksByNode.keys(row.id)).filter(
     ({ state }) => !isEnded(state),
   );
@@ -204,11 +212,7 @@ export function removeNode(scope: Scope, command: CommandOf<'node.remove'>): Com
   }
   journal.remove(tables.nodes, row.id);
   noteRemoval(scope, row.id);
-  return done(scope, {
-    id: row.id,
-    orphaned: live.length,
-    exposures: exposureByNode.count(row.id),
-  });
+  return live.length;
 }
 
 function noteRemoval({ tables, journal, index }: Scope, nodeId: string): void {

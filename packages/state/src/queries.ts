@@ -1,5 +1,7 @@
 import type { SecretVersionInfo } from './changes.js';
 import type {
+  CompromiseStep,
+  CommandResult,
   AdminRow,
   ClusterRow,
   ExposureRow,
@@ -12,6 +14,7 @@ import type {
   TaskRow,
   TokenRow,
 } from './rows.js';
+import { openSteps, refuseEviction } from './compromise.js';
 import { managersWithOldRecovery } from './recovery.js';
 import { countOtherKeys, managersWithoutRing } from './ring.js';
 import { nodesBehindRoot } from './root.js';
@@ -191,6 +194,16 @@ export class Queries {
   /** Hostnames of the managers that may still open with the recovery key before. */
   managersWithOldRecovery(): string[] {
     return managersWithOldRecovery(this.#tables).map(({ hostname }) => hostname);
+  }
+
+  /** What is left of the recovery from a compromise, in its order. */
+  openCompromiseSteps(): CompromiseStep[] {
+    return openSteps(this.#tables);
+  }
+
+  /** Why these nodes cannot be evicted; undefined when they can. */
+  refuseEviction(rows: readonly NodeRow[]): CommandResult | undefined {
+    return refuseEviction(this.#tables, rows);
   }
 
   /** Hostnames of the nodes that have not taken this step of the roots yet. */

@@ -1,3 +1,4 @@
+import { noteStep } from './compromise-note.js';
 import type { ClusterRow, CommandResult, NodeRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, refused } from './scope.js';
@@ -19,6 +20,7 @@ export function stageRecovery(scope: Scope, command: CommandOf<'recovery.stage'>
     ...row,
     stagedRecovery: { ...command.recovery, generation },
     stagedRecoveryBy: [],
+    ...noteStep(tables, row, { recoveryGeneration: generation }),
     objectVersion: index,
   });
   return done(scope, { generation });

@@ -1,3 +1,4 @@
+import { noteStep } from './compromise-note.js';
 import type { RewrappedVersion } from './commands.js';
 import type { ClusterRow, CommandResult, NodeRow, RingRotationRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
@@ -70,7 +71,10 @@ export function beginRotation(scope: Scope, command: CommandOf<'ring.rotate'>): 
     startedAtMs: command.atMs,
     startedBy: command.by,
   };
-  return write(scope, cluster, { ringRotation: rotation });
+  return write(scope, cluster, {
+    ringRotation: rotation,
+    ...noteStep(scope.tables, cluster, { isRingAsked: true }),
+  });
 }
 
 /**

@@ -48,7 +48,7 @@ function refuseDemotion(scope: Scope, row: NodeRow): CommandResult | undefined {
   // Not a manager yet: its promotion is called off.
   if (row.role === 'worker') return undefined;
   if (row.manager?.membership === 'removing') return inUse('the manager is leaving', row.id);
-  return row.manager?.membership === 'voter' ? refuseWithout(scope, row.id) : undefined;
+  return row.manager?.membership === 'voter' ? refuseWithout(scope, [row.id]) : undefined;
 }
 
 /**

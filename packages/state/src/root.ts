@@ -1,3 +1,4 @@
+import { noteStep } from './compromise-note.js';
 import type {
   CertificateRow,
   ClusterRow,
@@ -8,6 +9,7 @@ import type {
 import type { CommandOf, Scope } from './scope.js';
 import { done, refused } from './scope.js';
 import type { Tables } from './tables.js';
+import { endTokens } from './tokens.js';
 
 type Phase = RootRotationRow['phase'];
 
@@ -73,7 +75,10 @@ export function beginRootRotation(scope: Scope): CommandResult {
   }
   const isInForce = rootRotation?.phase === 'renewing' || rootRotation?.phase === 'dropping';
   const next = isInForce ? { ...rootRotation, isRepeated: true } : beginning(scope.command);
-  return write(scope, cluster, { rootRotation: next });
+  return write(scope, cluster, {
+    rootRotation: next,
+    ...noteStep(scope.tables, cluster, { isRootAsked: true }),
+  });
 }
 
 /** The root that a leader has made: all nodes are to trust it from here on. */
@@ -113,13 +118,6 @@ export function activateRoot(scope: Scope, command: CommandOf<'root.activate'>):
       previousCertificate: cluster.rootCertificate,
     },
   });
-}
-
-function endTokens({ tables, journal, index }: Scope): void {
-  for (const token of tables.tokens.values()) {
-    if (token.isRevoked) continue;
-    journal.put(tables.tokens, { ...token, isRevoked: true, objectVersion: index });
-  }
 }
 
 /** Every node uses a certificate under the root in force: those under the one before end. */

@@ -62,3 +62,31 @@ export interface RecoveryRow {
   /** One hash per share, so that a wrong one can be named. */
   readonly shareHashes: readonly Uint8Array[];
 }
+
+/** A step of a recovery from a compromise. */
+export type CompromiseStep = 'evict' | 'root' | 'ring' | 'recovery-key';
+
+/** A node that was taken out because somebody else may have it. */
+export interface EvictedNode {
+  readonly id: string;
+  readonly hostname: string;
+  /** It had the log and the key ring: all values. */
+  readonly isManager: boolean;
+}
+
+/**
+ * A recovery from a compromise that is not over. What is done of it follows from the other fields of
+ * the cluster; only what they do not tell is here.
+ */
+export interface CompromiseRow {
+  /** In the order in which they were named. */
+  readonly evicted: readonly EvictedNode[];
+  /** Another root was asked for since the nodes have gone. */
+  readonly isRootAsked: boolean;
+  /** Another version of the key ring was asked for since the nodes have gone. */
+  readonly isRingAsked: boolean;
+  /** Of the newest recovery key that was staged since the nodes have gone; 0: none. */
+  readonly recoveryGeneration: number;
+  readonly startedAtMs: number;
+  readonly startedBy: Actor;
+}

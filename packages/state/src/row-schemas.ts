@@ -6,6 +6,8 @@ import type {
   CertificateRow,
   CertificateSettings,
   ClusterRow,
+  CompromiseRow,
+  EvictedNode,
   ClusterSettings,
   CommandResult,
   ExposureRow,
@@ -120,6 +122,16 @@ export const clusterFields: Fields<ClusterRow> = {
   stagedRecovery: optional(recovery),
   stagedRecoveryBy: list(text),
   oldRecoveryOn: list(text),
+  compromise: optional(
+    fields<CompromiseRow>({
+      evicted: list(fields<EvictedNode>({ id: text, hostname: text, isManager: flag })),
+      isRootAsked: flag,
+      isRingAsked: flag,
+      recoveryGeneration: count,
+      startedAtMs: count,
+      startedBy: actor,
+    }),
+  ),
   settings,
   objectVersion: count,
 };

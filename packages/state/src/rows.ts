@@ -1,9 +1,22 @@
 import type { AdminRole } from '@conclave/kernel';
 import type { Actor } from './actor.js';
-import type { RecoveryRow, RingRotationRow, RootRotationRow } from './rotation-rows.js';
+import type {
+  CompromiseRow,
+  RecoveryRow,
+  RingRotationRow,
+  RootRotationRow,
+} from './rotation-rows.js';
 
 export type { Actor } from './actor.js';
-export type { RecoveryRow, RingRotationRow, RootRotationRow, RootRow } from './rotation-rows.js';
+export type {
+  CompromiseRow,
+  CompromiseStep,
+  EvictedNode,
+  RecoveryRow,
+  RingRotationRow,
+  RootRotationRow,
+  RootRow,
+} from './rotation-rows.js';
 
 /**
  * The rows of the replicated tables. Plain data: every field comes from a log entry, so that every
@@ -48,6 +61,8 @@ export interface ClusterRow {
    * since then that the one before opens nothing of theirs.
    */
   readonly oldRecoveryOn: readonly string[];
+  /** Undefined: none is on its way. */
+  readonly compromise: CompromiseRow | undefined;
   readonly settings: ClusterSettings;
   readonly objectVersion: number;
 }

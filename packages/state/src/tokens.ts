@@ -42,3 +42,11 @@ export function revokeToken(scope: Scope, command: CommandOf<'token.revoke'>): C
   journal.put(tables.tokens, { ...row, isRevoked: true, objectVersion: index });
   return done(scope, { id: row.id, unchanged: false });
 }
+
+/** Makes every token admit nobody any more. */
+export function endTokens({ tables, journal, index }: Scope): void {
+  for (const token of tables.tokens.values()) {
+    if (token.isRevoked) continue;
+    journal.put(tables.tokens, { ...token, isRevoked: true, objectVersion: index });
+  }
+}

@@ -36,6 +36,8 @@ describe('commands as bytes', () => {
       'admin.revoke',
       'cluster.create',
       'cluster.settings',
+      'compromise.begin',
+      'compromise.finish',
       'node.addresses',
       'node.approve',
       'node.demoted',

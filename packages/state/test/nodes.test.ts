@@ -31,6 +31,7 @@ const cluster: CommandBody = {
     stagedRecovery: undefined,
     stagedRecoveryBy: [],
     oldRecoveryOn: [],
+    compromise: undefined,
     settings: {
       secretValueBytesMax: 1024,
       heartbeatPeriodMs: 1500,

@@ -42,6 +42,7 @@ beforeEach(() => {
       stagedRecovery: undefined,
       stagedRecoveryBy: [],
       oldRecoveryOn: [],
+      compromise: undefined,
       settings: {
         secretValueBytesMax: 1024,
         heartbeatPeriodMs: 1500,

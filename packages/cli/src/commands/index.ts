@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../command-spec.js';
 import { ADMIN_COMMANDS } from './admin.js';
+import { COMPROMISE_COMMAND } from './compromise.js';
 import { CONTEXT_COMMANDS } from './context.js';
 import { EVENTS_COMMAND } from './events.js';
 import { KEYS_COMMANDS } from './keys.js';
@@ -33,6 +34,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...ADMIN_COMMANDS,
   ...CONTEXT_COMMANDS,
   ...SETTINGS_COMMANDS,
+  COMPROMISE_COMMAND,
   ROTATE_RING_COMMAND,
   ROTATE_ROOT_COMMAND,
   STATUS_COMMAND,

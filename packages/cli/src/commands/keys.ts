@@ -1,7 +1,5 @@
 import { ConclaveError } from '@conclave/kernel';
-import type { RecoveryPublicKey } from '@conclave/client';
-import type { RecoveryEntry, SecretBytes } from '@conclave/sealed';
-import type { Call, CommandSpec } from '../command-spec.js';
+import type { CommandSpec } from '../command-spec.js';
 import { confirm, YES_OPTION } from '../confirm.js';
 import {
   checkDoneOptions,
@@ -10,8 +8,8 @@ import {
   printDone,
   printList,
 } from '../output/print.js';
-import { eachRecoveryText } from '../recovery-input.js';
 import { KIT_OPTIONS, kitData, kitLines, kitText, withNewKit } from '../recovery-kit.js';
+import { readRecoveryKey } from '../recovery-proof.js';
 import { SLOT_VIEW } from '../views/slots.js';
 import { progressLines } from './ring.js';
 import { argument, IDEMPOTENCY_OPTION, writeOptions } from './shared.js';
@@ -74,25 +72,6 @@ const REMOVE: CommandSpec = {
   },
 };
 
-/** The whole key out of what is given, checked against its public half; the caller wipes it. */
-async function readKey(call: Call, recipient: RecoveryPublicKey): Promise<SecretBytes> {
-  const { openSealed, parseRecoveryText, RecoveryEntry: Entry } = await import('@conclave/sealed');
-  await openSealed();
-  const entry: RecoveryEntry = new Entry(recipient);
-  let key: SecretBytes | undefined;
-  try {
-    await eachRecoveryText(call, (text) => {
-      key = entry.add(text.use(parseRecoveryText));
-      return Promise.resolve(key === undefined ? 'more' : 'enough');
-    });
-    if (key !== undefined) return key;
-    const counts = `${entry.haveCount} of ${entry.needCount} shares`;
-    throw new ConclaveError('CV_RECOVERY_KEY_INVALID', `only ${counts} were given`);
-  } finally {
-    entry.wipe();
-  }
-}
-
 const CHECK_KIT: CommandSpec = {
   path: 'keys check-kit',
   summary: 'See whether the recovery key, or enough shares of it, was kept well',
@@ -108,7 +87,7 @@ const CHECK_KIT: CommandSpec = {
     const client = await call.client();
     const { current } = await client.recovery.get({ signal: call.tools.signal });
     if (current === null) throw new ConclaveError('CV_PROTOCOL', 'the answer has no recovery key');
-    (await readKey(call, current)).wipe();
+    (await readRecoveryKey(call, current)).wipe();
     const { generation } = current;
     const text = 'this is the recovery key of the cluster: it opens every manager';
     await printDone(call, { text, data: { generation } });
@@ -177,7 +156,7 @@ const CONFIRM: CommandSpec = {
         hint: 'Make one with: conclave keys rotate-recovery.',
       });
     }
-    const key = await readKey(call, staged);
+    const key = await readRecoveryKey(call, staged);
     try {
       const { index } = await client.recovery.confirm(key, writeOptions(call));
       const { generation } = staged;

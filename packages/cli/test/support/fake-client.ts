@@ -93,6 +93,7 @@ export function fakeClient(answers: Answers): FakeClient {
     'admins',
     'cluster',
     'recovery',
+    'compromise',
     'local',
   ];
   const client = {

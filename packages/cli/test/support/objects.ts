@@ -205,5 +205,6 @@ export const clusterOf = (part: Partial<ClusterStatus> = {}): ClusterStatus => (
     waitingFor: [],
   },
   root: { generation: 1, phase: '', startedAtMs: 0, waitingFor: [] },
+  compromise: null,
   ...part,
 });

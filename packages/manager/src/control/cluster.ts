@@ -1,10 +1,13 @@
 import type { State } from '@conclave/state';
 import type {
+  BeginCompromiseRequest,
+  BeginCompromiseResponseInput,
   ClusterInfoInput,
   ClusterSettingsInput,
   ClusterStatusInput,
   CommittedInput,
   ConfirmRecoveryRequest,
+  FinishCompromiseRequest,
   GetClusterInfoRequest,
   GetClusterStatusRequest,
   GetRecoveryRequest,
@@ -20,6 +23,7 @@ import type {
   WatchRequest,
 } from '@conclave/wire';
 import { isUnplaced, isWanted } from '../scheduling/task-kinds.js';
+import { beginCompromise, compromiseStatus, finishCompromise } from './compromise.js';
 import type { CallContext, ControlDependencies } from './dependencies.js';
 import { clusterOf } from './lookups.js';
 import { problemsOf } from './problems.js';
@@ -45,6 +49,11 @@ export interface ClusterHandlers {
     call: CallContext,
   ): Promise<StageRecoveryResponseInput>;
   confirmRecovery(request: ConfirmRecoveryRequest, call: CallContext): Promise<CommittedInput>;
+  beginCompromise(
+    request: BeginCompromiseRequest,
+    call: CallContext,
+  ): Promise<BeginCompromiseResponseInput>;
+  finishCompromise(request: FinishCompromiseRequest, call: CallContext): Promise<CommittedInput>;
 }
 
 /** Handlers over `deps`. */
@@ -60,6 +69,8 @@ export function createClusterHandlers(deps: ControlDependencies): ClusterHandler
     getRecovery: () => getRecovery(deps),
     stageRecovery: (request, call) => stageRecovery(deps, request, call),
     confirmRecovery: (request, call) => confirmRecovery(deps, request, call),
+    beginCompromise: (request, call) => beginCompromise(deps, request, call),
+    finishCompromise: (request, call) => finishCompromise(deps, request, call),
   };
 }
 
@@ -93,6 +104,7 @@ function clusterStatus(deps: ControlDependencies): ClusterStatusInput {
     servedBy: consensus.nodeId,
     ring: ringStatus(state),
     root: rootStatus(state),
+    compromise: compromiseStatus(state),
   };
 }
 

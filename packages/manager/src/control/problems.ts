@@ -36,6 +36,7 @@ export function problemsOf(
   return [
     ...quorumProblems(consensus, nodes),
     ...capped(nodes.filter((node) => node.state === 'DOWN').map(downProblem)),
+    ...compromiseProblems(state),
     ...capped(state.managersWithOldRecovery().map(oldRecoveryProblem)),
     ...capped(nodes.filter((node) => isExpiring(node, nowMs)).map(certificateProblem)),
     ...capped(nodes.filter((node) => node.waiting !== undefined).map(approvalProblem)),
@@ -90,6 +91,19 @@ function downProblem(node: NodeRow): ProblemInput {
     message: `node ${node.hostname} is DOWN: ${node.message}`,
     next: `conclave node inspect ${node.id}`,
   };
+}
+
+function compromiseProblems(state: State): ProblemInput[] {
+  if (state.cluster()?.compromise === undefined) return [];
+  const steps = state.openCompromiseSteps();
+  const what = steps.length === 0 ? 'its end has to be told' : `left to do: ${steps.join(', ')}`;
+  return [
+    {
+      code: 'compromise-recovery',
+      message: `the recovery from a compromise is not over; ${what}`,
+      next: 'conclave cluster compromise-recovery',
+    },
+  ];
 }
 
 function oldRecoveryProblem(hostname: string): ProblemInput {

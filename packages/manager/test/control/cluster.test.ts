@@ -274,3 +274,62 @@ describe('watch', () => {
     expect(await queue.next()).toBeUndefined();
   });
 });
+
+describe('a recovery from a compromise', () => {
+  const begin = (evict: readonly string[], isDryRun = false) =>
+    control.cluster.beginCompromise(
+      { evict: [...evict], endsAdmins: false, isDryRun, idempotencyKey: '' },
+      CALL,
+    );
+  const status = async () => (await control.cluster.getStatus({}, CALL)).compromise;
+
+  beforeEach(() => {
+    control.observe(CALL.selfNodeId, 'READY');
+    for (const name of ['mtwo', 'mthree']) control.addManager(name);
+    control.addWorker('wone');
+  });
+
+  test('is a problem with the command to go on until it is over', async () => {
+    expect(await status()).toBeNull();
+    await begin(['wone', 'mthree']);
+    const { compromise, problems } = await control.cluster.getStatus({}, CALL);
+    expect(compromise).toMatchObject({
+      evicted: [
+        { hostname: 'wone', isManager: false },
+        { hostname: 'mthree', isManager: true },
+      ],
+      openSteps: ['evict', 'root', 'ring', 'recovery-key'],
+    });
+    expect(problems).toContainEqual({
+      code: 'compromise-recovery',
+      message: expect.stringContaining('evict, root, ring, recovery-key') as unknown,
+      next: 'conclave cluster compromise-recovery',
+    });
+    await expect(control.cluster.finishCompromise({ idempotencyKey: '' }, CALL)).rejects.toEqual(
+      code('CV_STATE_STALE'),
+    );
+  });
+
+  test('evicts neither the manager that answers nor so many that no quorum is left', async () => {
+    await expect(begin(['alpha'])).rejects.toEqual(code('CV_NODE_IN_USE'));
+    control.observe(control.state.nodeByHostname('mtwo')[0]?.id ?? '', 'DOWN');
+    await expect(begin(['mthree'])).rejects.toMatchObject({
+      code: 'CV_LAST_MANAGER',
+      hint: expect.stringMatching(/Start the managers that stay/) as unknown,
+    });
+    expect(await status()).toBeNull();
+  });
+
+  test('passes over what it has taken out', async () => {
+    await begin(['wone']);
+    const again = await begin(['wone'], true);
+    expect(again.evicted).toEqual([]);
+    await expect(begin(['wtwo'])).rejects.toEqual(code('CV_NODE_NOT_FOUND'));
+  });
+
+  test('counts what it ends', async () => {
+    const plan = await begin(['wone'], true);
+    // The tokens of the managers have no uses left.
+    expect(plan).toMatchObject({ index: 0, tokens: 1, admins: 0 });
+  });
+});

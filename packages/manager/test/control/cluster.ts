@@ -348,6 +348,7 @@ export class TestControl {
         stagedRecovery: undefined,
         stagedRecoveryBy: [],
         oldRecoveryOn: [],
+        compromise: undefined,
         settings: {
           secretValueBytesMax: VALUE_BYTES_MAX,
           heartbeatPeriodMs: 1_500,

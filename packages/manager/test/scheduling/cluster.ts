@@ -139,6 +139,7 @@ export class TestCluster {
         stagedRecovery: undefined,
         stagedRecoveryBy: [],
         oldRecoveryOn: [],
+        compromise: undefined,
         settings: {
           secretValueBytesMax: 1024,
           heartbeatPeriodMs: 1_500,

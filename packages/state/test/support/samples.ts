@@ -60,6 +60,7 @@ function clusterBodies(): CommandBody[] {
         stagedRecovery: undefined,
         stagedRecoveryBy: [],
         oldRecoveryOn: [],
+        compromise: undefined,
         settings,
       },
       node: {
@@ -94,6 +95,8 @@ function clusterBodies(): CommandBody[] {
     },
     { kind: 'recovery.sealed', id: 'm', generation: 2 },
     { kind: 'recovery.confirm', generation: 2 },
+    { kind: 'compromise.begin', evict: ['n'], endsAdmins: true },
+    { kind: 'compromise.finish' },
     { kind: 'token.create', token: tokenFields('t', { admittedNodes: ['n'] }) },
     { kind: 'token.revoke', id: 't' },
     {

@@ -83,6 +83,18 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'managers', id: 3, type: 'RaftPeer', label: 'repeated' },
     { name: 'recovery', id: 4, type: 'RecoveryPublicKey', label: 'one' },
   ],
+  BeginCompromiseRequest: [
+    { name: 'evict', id: 1, type: 'string', label: 'repeated' },
+    { name: 'endsAdmins', id: 2, type: 'bool', label: 'one' },
+    { name: 'isDryRun', id: 3, type: 'bool', label: 'one' },
+    { name: 'idempotencyKey', id: 4, type: 'string', label: 'one' },
+  ],
+  BeginCompromiseResponse: [
+    { name: 'index', id: 1, type: 'uint64', label: 'one' },
+    { name: 'evicted', id: 2, type: 'EvictedNode', label: 'repeated' },
+    { name: 'tokens', id: 3, type: 'uint32', label: 'one' },
+    { name: 'admins', id: 4, type: 'uint32', label: 'one' },
+  ],
   Binding: [
     { name: 'secretId', id: 1, type: 'string', label: 'one' },
     { name: 'secretName', id: 2, type: 'string', label: 'one' },
@@ -136,9 +148,18 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'servedBy', id: 15, type: 'string', label: 'one' },
     { name: 'ring', id: 16, type: 'RingStatus', label: 'one' },
     { name: 'root', id: 17, type: 'RootStatus', label: 'one' },
+    { name: 'compromise', id: 18, type: 'CompromiseStatus', label: 'one' },
   ],
   Committed: [
     { name: 'index', id: 1, type: 'uint64', label: 'one' },
+  ],
+  CompromiseStatus: [
+    { name: 'startedAtMs', id: 1, type: 'uint64', label: 'one' },
+    { name: 'evicted', id: 2, type: 'EvictedNode', label: 'repeated' },
+    { name: 'openSteps', id: 3, type: 'string', label: 'repeated' },
+    { name: 'isRootAsked', id: 4, type: 'bool', label: 'one' },
+    { name: 'isRingAsked', id: 5, type: 'bool', label: 'one' },
+    { name: 'recoveryGeneration', id: 6, type: 'uint64', label: 'one' },
   ],
   ConfirmRecoveryRequest: [
     { name: 'generation', id: 1, type: 'uint64', label: 'one' },
@@ -200,12 +221,20 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'retryAfterMs', id: 3, type: 'uint32', label: 'one' },
     { name: 'details', id: 4, type: 'string', label: 'map' },
   ],
+  EvictedNode: [
+    { name: 'id', id: 1, type: 'string', label: 'one' },
+    { name: 'hostname', id: 2, type: 'string', label: 'one' },
+    { name: 'isManager', id: 3, type: 'bool', label: 'one' },
+  ],
   ExposedVersion: [
     { name: 'secretId', id: 1, type: 'string', label: 'one' },
     { name: 'secretName', id: 2, type: 'string', label: 'one' },
     { name: 'version', id: 3, type: 'uint32', label: 'one' },
     { name: 'firstAtMs', id: 4, type: 'uint64', label: 'one' },
     { name: 'lastAtMs', id: 5, type: 'uint64', label: 'one' },
+  ],
+  FinishCompromiseRequest: [
+    { name: 'idempotencyKey', id: 1, type: 'string', label: 'one' },
   ],
   GetClusterInfoRequest: [
   ],
@@ -939,6 +968,8 @@ export const SERVICES: Readonly<Record<string, Readonly<Record<string, MethodRow
     GetRecovery: { kind: 'unary', request: 'GetRecoveryRequest', response: 'Recovery' },
     StageRecovery: { kind: 'unary', request: 'StageRecoveryRequest', response: 'StageRecoveryResponse' },
     ConfirmRecovery: { kind: 'unary', request: 'ConfirmRecoveryRequest', response: 'Committed' },
+    BeginCompromise: { kind: 'unary', request: 'BeginCompromiseRequest', response: 'BeginCompromiseResponse' },
+    FinishCompromise: { kind: 'unary', request: 'FinishCompromiseRequest', response: 'Committed' },
   },
   Dispatcher: {
     Session: { kind: 'bidi', request: 'AgentMessage', response: 'ManagerMessage' },

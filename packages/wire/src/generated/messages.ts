@@ -10,6 +10,8 @@ export type { AssignmentAck, AssignmentAckInput } from './conclave/v1/Assignment
 export type { AssignmentChunk, AssignmentChunkInput } from './conclave/v1/AssignmentChunk.js';
 export type { BecomeManagerRequest, BecomeManagerRequestInput } from './conclave/v1/BecomeManagerRequest.js';
 export type { BecomeManagerResponse, BecomeManagerResponseInput } from './conclave/v1/BecomeManagerResponse.js';
+export type { BeginCompromiseRequest, BeginCompromiseRequestInput } from './conclave/v1/BeginCompromiseRequest.js';
+export type { BeginCompromiseResponse, BeginCompromiseResponseInput } from './conclave/v1/BeginCompromiseResponse.js';
 export type { Binding, BindingInput } from './conclave/v1/Binding.js';
 export type { ChallengeRequest, ChallengeRequestInput } from './conclave/v1/ChallengeRequest.js';
 export type { ChallengeResponse, ChallengeResponseInput } from './conclave/v1/ChallengeResponse.js';
@@ -17,6 +19,7 @@ export type { ClusterInfo, ClusterInfoInput } from './conclave/v1/ClusterInfo.js
 export type { ClusterSettings, ClusterSettingsInput } from './conclave/v1/ClusterSettings.js';
 export type { ClusterStatus, ClusterStatusInput } from './conclave/v1/ClusterStatus.js';
 export type { Committed, CommittedInput } from './conclave/v1/Committed.js';
+export type { CompromiseStatus, CompromiseStatusInput } from './conclave/v1/CompromiseStatus.js';
 export type { ConfirmRecoveryRequest, ConfirmRecoveryRequestInput } from './conclave/v1/ConfirmRecoveryRequest.js';
 export type { ConfirmRootsRequest, ConfirmRootsRequestInput } from './conclave/v1/ConfirmRootsRequest.js';
 export type { ConfirmRootsResponse, ConfirmRootsResponseInput } from './conclave/v1/ConfirmRootsResponse.js';
@@ -27,7 +30,9 @@ export type { CreateTokenRequest, CreateTokenRequestInput } from './conclave/v1/
 export type { CreateTokenResponse, CreateTokenResponseInput } from './conclave/v1/CreateTokenResponse.js';
 export type { DestroySecretVersionRequest, DestroySecretVersionRequestInput } from './conclave/v1/DestroySecretVersionRequest.js';
 export type { ErrorDetail, ErrorDetailInput } from './conclave/v1/ErrorDetail.js';
+export type { EvictedNode, EvictedNodeInput } from './conclave/v1/EvictedNode.js';
 export type { ExposedVersion, ExposedVersionInput } from './conclave/v1/ExposedVersion.js';
+export type { FinishCompromiseRequest, FinishCompromiseRequestInput } from './conclave/v1/FinishCompromiseRequest.js';
 export type { GetClusterInfoRequest, GetClusterInfoRequestInput } from './conclave/v1/GetClusterInfoRequest.js';
 export type { GetClusterStatusRequest, GetClusterStatusRequestInput } from './conclave/v1/GetClusterStatusRequest.js';
 export type { GetNodeRequest, GetNodeRequestInput } from './conclave/v1/GetNodeRequest.js';

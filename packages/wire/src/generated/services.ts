@@ -7,6 +7,8 @@ import type { AgentMessage, AgentMessageInput } from './conclave/v1/AgentMessage
 import type { ApproveNodeRequest, ApproveNodeRequestInput } from './conclave/v1/ApproveNodeRequest.js';
 import type { BecomeManagerRequest, BecomeManagerRequestInput } from './conclave/v1/BecomeManagerRequest.js';
 import type { BecomeManagerResponse, BecomeManagerResponseInput } from './conclave/v1/BecomeManagerResponse.js';
+import type { BeginCompromiseRequest, BeginCompromiseRequestInput } from './conclave/v1/BeginCompromiseRequest.js';
+import type { BeginCompromiseResponse, BeginCompromiseResponseInput } from './conclave/v1/BeginCompromiseResponse.js';
 import type { ChallengeRequest, ChallengeRequestInput } from './conclave/v1/ChallengeRequest.js';
 import type { ChallengeResponse, ChallengeResponseInput } from './conclave/v1/ChallengeResponse.js';
 import type { ClusterInfo, ClusterInfoInput } from './conclave/v1/ClusterInfo.js';
@@ -23,6 +25,7 @@ import type { CreateTokenRequest, CreateTokenRequestInput } from './conclave/v1/
 import type { CreateTokenResponse, CreateTokenResponseInput } from './conclave/v1/CreateTokenResponse.js';
 import type { DestroySecretVersionRequest, DestroySecretVersionRequestInput } from './conclave/v1/DestroySecretVersionRequest.js';
 import type { ExposedVersion, ExposedVersionInput } from './conclave/v1/ExposedVersion.js';
+import type { FinishCompromiseRequest, FinishCompromiseRequestInput } from './conclave/v1/FinishCompromiseRequest.js';
 import type { GetClusterInfoRequest, GetClusterInfoRequestInput } from './conclave/v1/GetClusterInfoRequest.js';
 import type { GetClusterStatusRequest, GetClusterStatusRequestInput } from './conclave/v1/GetClusterStatusRequest.js';
 import type { GetNodeRequest, GetNodeRequestInput } from './conclave/v1/GetNodeRequest.js';
@@ -132,6 +135,8 @@ export interface Services {
     GetRecovery: Method<'unary', GetRecoveryRequestInput, GetRecoveryRequest, RecoveryInput, Recovery>;
     StageRecovery: Method<'unary', StageRecoveryRequestInput, StageRecoveryRequest, StageRecoveryResponseInput, StageRecoveryResponse>;
     ConfirmRecovery: Method<'unary', ConfirmRecoveryRequestInput, ConfirmRecoveryRequest, CommittedInput, Committed>;
+    BeginCompromise: Method<'unary', BeginCompromiseRequestInput, BeginCompromiseRequest, BeginCompromiseResponseInput, BeginCompromiseResponse>;
+    FinishCompromise: Method<'unary', FinishCompromiseRequestInput, FinishCompromiseRequest, CommittedInput, Committed>;
   };
   Dispatcher: {
     Session: Method<'bidi', AgentMessageInput, AgentMessage, ManagerMessageInput, ManagerMessage>;

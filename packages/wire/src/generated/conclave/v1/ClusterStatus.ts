@@ -4,6 +4,7 @@ import type { ManagerStatusInput as _conclave_v1_ManagerStatusInput, ManagerStat
 import type { ProblemInput as _conclave_v1_ProblemInput, Problem as _conclave_v1_Problem } from '../../conclave/v1/Problem.js';
 import type { RingStatusInput as _conclave_v1_RingStatusInput, RingStatus as _conclave_v1_RingStatus } from '../../conclave/v1/RingStatus.js';
 import type { RootStatusInput as _conclave_v1_RootStatusInput, RootStatus as _conclave_v1_RootStatus } from '../../conclave/v1/RootStatus.js';
+import type { CompromiseStatusInput as _conclave_v1_CompromiseStatusInput, CompromiseStatus as _conclave_v1_CompromiseStatus } from '../../conclave/v1/CompromiseStatus.js';
 
 export interface ClusterStatusInput {
   'clusterId'?: (string) | undefined;
@@ -23,6 +24,10 @@ export interface ClusterStatusInput {
   'servedBy'?: (string) | undefined;
   'ring'?: (_conclave_v1_RingStatusInput | null) | undefined;
   'root'?: (_conclave_v1_RootStatusInput | null) | undefined;
+  /**
+   * absent: no recovery from a compromise is on its way
+   */
+  'compromise'?: (_conclave_v1_CompromiseStatusInput | null) | undefined;
 }
 
 export interface ClusterStatus {
@@ -43,4 +48,8 @@ export interface ClusterStatus {
   'servedBy': (string);
   'ring': (_conclave_v1_RingStatus | null);
   'root': (_conclave_v1_RootStatus | null);
+  /**
+   * absent: no recovery from a compromise is on its way
+   */
+  'compromise': (_conclave_v1_CompromiseStatus | null);
 }
