@@ -501,6 +501,27 @@ describe('deliveries', () => {
     expect(infos[1]?.map(({ availability }) => availability)).toEqual(['drain']);
   });
 
+  test('all agents are told when certificates of workers are to live otherwise', async () => {
+    const ends = [bench.connect(node), bench.connect(bench.cluster.addWorker('two'))];
+    await bench.pass();
+    for (const end of ends) end.takeAll();
+    const change = (lives: { workerLifeMs?: number; managerLifeMs?: number }): void => {
+      const { managerLifeMs, workerLifeMs } = lives;
+      const certificates = { managerLifeMs, workerLifeMs, adminLifeMs: undefined };
+      bench.cluster.apply({ kind: 'cluster.settings', objectVersion: 0, certificates });
+    };
+    const told = (): (number | undefined)[] =>
+      ends.flatMap((end) =>
+        end.stream.received.flatMap(({ info }) => (info ? [info.certificateLifeMs] : [])),
+      );
+    change({ managerLifeMs: 3_600_000 });
+    await bench.pass();
+    expect(told()).toEqual([]);
+    change({ workerLifeMs: 7_200_000 });
+    await bench.pass();
+    expect(told()).toEqual([7_200_000, 7_200_000]);
+  });
+
   test('all agents are told when the period has changed with their number', async () => {
     const end = bench.connect(node);
     await bench.pass();
