@@ -46,7 +46,11 @@ describe('an administrator', () => {
   });
 
   test('gets the life that the cluster sets when nobody names one', async () => {
-    const certificates = { managerLifeMs: undefined, workerLifeMs: undefined, adminLifeMs: HOUR_MS };
+    const certificates = {
+      managerLifeMs: undefined,
+      workerLifeMs: undefined,
+      adminLifeMs: HOUR_MS,
+    };
     control.apply({ kind: 'cluster.settings', objectVersion: 0, certificates });
     expect((await create()).admin?.ttlMs).toBe(HOUR_MS);
     expect((await create({ name: 'bob', ttlMs: 5_000 })).admin?.ttlMs).toBe(5_000);
