@@ -363,8 +363,12 @@ describe('links are cut', () => {
     const states = await statesOf(others(leader)[0] ?? leader, leader);
     process.kill(leader.pid, 'SIGSTOP');
     const stoppedAt = performance.now();
+    const caught = cluster.set('caught', 'x', { from: others(leader)[0] ?? leader });
     try {
       const successor = await cluster.leader(others(leader));
+      // The one that hangs would have kept it for ten seconds.
+      expect(await caught).toBe(1);
+      expect(performance.now() - stoppedAt).toBeLessThan(9_000);
       await cluster.set('slept', 'x', { from: successor });
       await holds(HANG_MS - (performance.now() - stoppedAt), async () => {
         // Since when, too: DOWN for a moment is noticed.
@@ -378,7 +382,9 @@ describe('links are cut', () => {
     expect(await trace(await cluster.running('kept', 2))).toEqual(before);
     expect(await statesOf(leader, leader)).toEqual(states);
     const client = await cluster.client(leader);
-    expect((await client.secrets.get('slept')).currentVersion).toBe(1);
+    for (const name of ['slept', 'caught']) {
+      expect((await client.secrets.get(name)).currentVersion).toBe(1);
+    }
   });
 });
 
