@@ -1,4 +1,4 @@
-import { ConclaveError } from '@conclave/kernel';
+import { ConclaveError, delay } from '@conclave/kernel';
 import type { Logger, Timers } from '@conclave/kernel';
 import type { State } from '@conclave/state';
 import { loadWire } from '@conclave/wire';
@@ -11,6 +11,10 @@ import type { StateMark, StateMarks } from './state-marks.js';
 const PERIOD_MS = 30_000;
 /** Milliseconds for one question to another manager. */
 const CALL_MS = 2_000;
+/** Times that all are asked before those who do not answer count for neither side. */
+const ATTEMPTS_MAX = 3;
+/** Milliseconds between two of them. */
+const RETRY_MS = 1_000;
 
 /** What comparing takes. */
 export interface StateComparisonOptions {
@@ -101,8 +105,26 @@ export class StateComparison {
     return marks.at(theirs.index) ?? FIRST_MARK;
   }
 
+  /** A question that was lost must not tip the scales: who does not answer is asked again. */
   async #compareAll(): Promise<void> {
-    const { logger, isLeader, marks } = this.#options;
+    const { logger, isLeader, marks, timers } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      const { sameCount, otherCount, silentCount } = await this.#askAll();
+      if (otherCount === 0) return;
+      const isCertain = Math.abs(sameCount - otherCount) > silentCount || silentCount === 0;
+      if (isCertain || attempt >= ATTEMPTS_MAX) {
+        if (otherCount < sameCount || (otherCount === sameCount && isLeader())) return;
+        break;
+      }
+      await delay(timers, RETRY_MS);
+    }
+    this.#failure ??= diverged(marks.newest.index);
+    logger.error('state.diverged', { index: marks.newest.index });
+    this.#resolve(this.#failure);
+  }
+
+  /** How many voters, this manager among them, have the same state, another one, or did not answer. */
+  async #askAll(): Promise<{ sameCount: number; otherCount: number; silentCount: number }> {
     const voters = this.#otherVoters();
     for (const id of this.#others) if (!voters.includes(id)) this.#others.delete(id);
     const answers = await Promise.all(
@@ -114,10 +136,7 @@ export class StateComparison {
     );
     const sameCount = 1 + answers.filter((isOther) => isOther === false).length;
     const otherCount = answers.filter((isOther) => isOther === true).length;
-    if (otherCount < sameCount || (otherCount === sameCount && isLeader())) return;
-    this.#failure ??= diverged(marks.newest.index);
-    logger.error('state.diverged', { index: marks.newest.index, managers: otherCount });
-    this.#resolve(this.#failure);
+    return { sameCount, otherCount, silentCount: voters.length + 1 - sameCount - otherCount };
   }
 
   /** True when it is news that the manager has another state. */

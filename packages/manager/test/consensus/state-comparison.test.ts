@@ -8,8 +8,8 @@ import { StateMarks } from '../../src/consensus/state-marks.js';
 import type { StateMark } from '../../src/consensus/state-marks.js';
 import { SimulatedTime } from '../simulated-time.js';
 
-/** Longer than the time between two comparisons. */
-const ROUND_MS = 31_000;
+/** Longer than the time between two comparisons, and than one takes. */
+const ROUND_MS = 35_000;
 
 beforeAll(async () => {
   await openSealed();
@@ -165,6 +165,20 @@ describe('managers that compare their states', () => {
     other.apply(1, 'a');
     await other.pass();
     expect(other.quarantined).toBe('a');
+  });
+
+  test('ask again who did not answer before they part without it', async () => {
+    const bench = new Bench('abc');
+    bench.apply(1);
+    await bench.pass();
+    bench.apply(2, 'a');
+    // The leader is wrong, and what b asks of c is lost, once.
+    bench.named('c').isReachable = false;
+    bench.named('b').comparison.wake();
+    await bench.pass(500);
+    bench.named('c').isReachable = true;
+    await bench.pass(1_000);
+    expect(bench.quarantined).toBe('a');
   });
 
   test('compare at once when another one leads', async () => {
