@@ -5,6 +5,7 @@ import { startCluster } from './cluster.js';
 import { measureChange, measureFailover, measureFirstDelivery } from './delivery.js';
 import { printFigures } from './figures.js';
 import type { Figure } from './figures.js';
+import { measureTiming } from './timing.js';
 import { measureLists, measureWrites } from './writes.js';
 
 const { values } = parseArgs({
@@ -17,7 +18,7 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  process.stdout.write(`Usage: npm run bench [-- --rounds N --only W1,R1,D1,C1,F1 --json]
+  process.stdout.write(`Usage: npm run bench [-- --rounds N --only W1,R1,D1,C1,F1,T1 --json]
 
 Three managers and two workers as processes on this machine; medians of N rounds.
 With --raft instead: the Raft library by itself, in memory, with 1, 3 and 5 members.
@@ -26,7 +27,7 @@ With --raft instead: the Raft library by itself, in memory, with 1, 3 and 5 memb
 }
 
 const rounds = Number(values.rounds);
-const wanted = new Set((values.only ?? ['W1,R1,D1,C1,F1']).flatMap((one) => one.split(',')));
+const wanted = new Set((values.only ?? ['W1,R1,D1,C1,F1,T1']).flatMap((one) => one.split(',')));
 
 await openSealed();
 const cluster = await startCluster(2);
@@ -56,6 +57,7 @@ try {
   await measure('C1', () => measureChange(cluster, rounds));
   await measure('W1', () => measureWrites(cluster, rounds));
   await measure('R1', () => measureLists(cluster, 5_000, rounds));
+  await measure('T1', () => measureTiming(cluster));
   await measure('F1', () => measureFailover(cluster, rounds));
 } finally {
   await cluster.farm.close();

@@ -320,6 +320,29 @@ describe('who may call what on a real manager', () => {
     }
   });
 
+  // Attack row A07. The answer is made before anything of the message is read.
+  test('who may not call learns nothing from what he asks for', async () => {
+    const { Get: get, Rollback: rollback } = loadWire().Secrets;
+    const { id, name } = await manager.secret('known');
+    const messages = [id, name, 'unknown'].map((secret) => get.encodeRequest({ secret }));
+    const outsiders = ['worker', 'manager', 'worker that nobody has approved'];
+    for (const [number, { tls }] of identities
+      .filter((identity) => outsiders.includes(identity.name))
+      .entries()) {
+      const session = open(tlsOptions(manager.clusterPort, 100 + number, tls));
+      for (const { path } of [get, rollback]) {
+        const answers: Answer[] = [];
+        for (const message of [...messages, Buffer.of(0xff)]) {
+          answers.push(await attempt(session, path, { message }));
+        }
+        const [first] = answers;
+        expect(GATE_WORDS).toContain(first?.message);
+        expect(answers).toEqual(answers.map(() => first));
+      }
+      session.destroy();
+    }
+  });
+
   test('the cluster listener: by committed state, for each call', async () => {
     for (const [number, { name, tls, standing, headers }] of identities.entries()) {
       const row = await rowOf(() => open(tlsOptions(manager.clusterPort, number, tls)), headers);

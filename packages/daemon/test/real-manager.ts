@@ -25,6 +25,7 @@ import {
   createRecoveryKit,
   createSigningKey,
   openSealed,
+  sealIntake,
   SecretBytes,
   TOKEN_ID_BYTES,
 } from '@conclave/sealed';
@@ -187,6 +188,16 @@ export class RealManager {
     } finally {
       token.seed.wipe();
     }
+  }
+
+  /** A secret of this name, with some value. */
+  async secret(name: string): Promise<{ readonly id: string; readonly name: string }> {
+    const { Cluster, Secrets } = loadWire();
+    const { clusterId, intakePublicKey: publicKey } = await this.admin.unary(Cluster.GetInfo, {});
+    const value = SecretBytes.random(SYSTEM_RANDOM, 16);
+    const place = { clusterId, context: Buffer.from(`secret.set\n${name}`) };
+    const sealedValue = sealIntake({ ...place, publicKey, value, random: SYSTEM_RANDOM });
+    return await this.admin.unary(Secrets.Set, { name, sealedValue });
   }
 
   /** What an administrator presents that `admin create` has made. */

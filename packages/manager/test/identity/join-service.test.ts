@@ -27,6 +27,8 @@ class Bench {
   /** Runs while the manager waits for the leader's word. */
   onConfirm: () => void = () => undefined;
   confirms = 0;
+  /** How often something was put together to be signed or checked. */
+  transcripts = 0;
   /** Why tokens were refused, as the log says. */
   readonly reasons: string[] = [];
 
@@ -43,7 +45,10 @@ class Bench {
         this.onConfirm();
         return Promise.resolve();
       },
-      serverCertificateHash: () => hash(cluster.founding.certificate),
+      serverCertificateHash: () => {
+        this.transcripts += 1;
+        return hash(cluster.founding.certificate);
+      },
       dial: (address) => {
         this.dialled.push(address);
         return Promise.resolve(this.isReachable);
@@ -277,6 +282,20 @@ describe('a token', () => {
     bench.onConfirm = () => void bench.cluster.apply(body);
     await expect(bench.join(token)).resolves.toMatchObject({ role: 'worker' });
     expect(bench.confirms).toBe(1);
+  });
+
+  // Attack row J03: what is not known cannot be told by the work that it makes.
+  test('with an id that nobody has costs no signature, whatever it is signed with', async () => {
+    const known = bench.token('worker');
+    const { token } = bench.makeToken('worker');
+    const worked: number[] = [];
+    for (const id of [token.id, Uint8Array.from([...token.id.slice(0, 7), 0]), known.id]) {
+      const request = await bench.request({ ...token, id });
+      const before = bench.transcripts;
+      await refused(bench.service.join(callOf(), request), 'CV_TOKEN_INVALID', REFUSED);
+      worked.push(bench.transcripts - before);
+    }
+    expect(worked).toEqual([0, 0, 1]);
   });
 
   test('whose seed somebody else guesses is refused with the same words', async () => {
