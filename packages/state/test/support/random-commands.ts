@@ -280,6 +280,7 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
     case 'remove-node':
       return { kind: 'node.remove', id, force: flag };
     case 'role':
+      if (c === 0) return compromiseBody(bench, id, { b, flag });
       return roleBody(bench, id, b);
     case 'token': {
       if (flag && b < 4) return { kind: 'token.revoke', id: `token-${a % 3}` };
@@ -370,6 +371,17 @@ function ringBody(bench: Bench, { a, b }: { readonly a: number; readonly b: numb
   const isMoved = cluster?.rootKeyId === keyId && bench.state.countOtherKeys(keyId) === 0;
   const next = phases.indexOf(phase) + (phase === 'rewrapping' && isMoved ? 1 : 0);
   return steps[a > 6 ? b % steps.length : next] ?? { kind: 'ring.rotate' };
+}
+
+/** The beginning of a recovery from a compromise, or its end. */
+function compromiseBody(
+  bench: Bench,
+  id: string,
+  { b, flag }: { readonly b: number; readonly flag: boolean },
+): CommandBody {
+  const isOver = bench.state.openCompromiseSteps().length === 0;
+  if (b > 6 && isOver) return { kind: 'compromise.finish' };
+  return { kind: 'compromise.begin', evict: b === 0 ? [] : [id], endsAdmins: flag };
 }
 
 /** Any step of a new recovery key, most often the one that comes next. */
