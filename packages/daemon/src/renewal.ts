@@ -43,11 +43,10 @@ export class Renewal {
    * the next one and ended before it was stored, and then the old one is not accepted for long.
    */
   start(): void {
-    this.#plan();
+    this.#wait(this.#drawDueMs());
     if (this.#life().isYoung) return;
     const { clock, random } = this.#options;
-    const dueMs = clock.now() + (this.#retryMs() * random.below(1_000)) / 1_000;
-    if (dueMs < this.#dueMs) this.#wait(dueMs);
+    this.#hasten(clock.now() + (this.#retryMs() * random.below(1_000)) / 1_000);
   }
 
   /** Ends; resolves when no renewal is under way any more, so that none is stored later. */
@@ -65,7 +64,8 @@ export class Renewal {
   grant(lifeMs: number): void {
     if (lifeMs === this.#grantedMs) return;
     this.#grantedMs = lifeMs;
-    if (this.#timer !== undefined && this.#underWay === undefined) this.#plan();
+    const isWaiting = this.#timer !== undefined && this.#underWay === undefined;
+    if (isWaiting && this.#isShortened()) this.#hasten(this.#drawDueMs());
   }
 
   /** Renews at once; resolves when the new certificate is in force. One attempt serves all who ask. */
@@ -76,7 +76,7 @@ export class Renewal {
     });
     await this.#underWay;
     logger.info('certificate.renewed', {});
-    if (!this.#stop.signal.aborted) this.#plan();
+    if (!this.#stop.signal.aborted) this.#wait(this.#drawDueMs());
   }
 
   #life(): CertificateLife {
@@ -88,7 +88,8 @@ export class Renewal {
     return this.#grantedMs > 0 && this.#life().lengthMs > this.#grantedMs;
   }
 
-  #plan(): void {
+  /** A moment between half and three quarters of the life. */
+  #drawDueMs(): number {
     const { clock, random } = this.#options;
     const { beginMs, lengthMs } = this.#life();
     const share =
@@ -98,8 +99,11 @@ export class Renewal {
       beginMs + this.#grantedMs * share,
       clock.now() + this.#grantedMs * (share - RENEWAL_SHARE_MIN),
     );
-    const dueMs = this.#isShortened() ? Math.min(ownDueMs, grantedDueMs) : ownDueMs;
-    this.#wait(dueMs);
+    return this.#isShortened() ? Math.min(ownDueMs, grantedDueMs) : ownDueMs;
+  }
+
+  #hasten(dueMs: number): void {
+    if (dueMs < this.#dueMs) this.#wait(dueMs);
   }
 
   #wait(dueMs: number, notBeforeMs: number = 0): void {
