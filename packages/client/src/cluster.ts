@@ -32,6 +32,15 @@ export interface RotationWaitOptions<Status> extends CallOptions {
   readonly afterIndex?: number | undefined;
 }
 
+/** How the root certificate is replaced. */
+export interface RotateRootOptions extends WriteOptions {
+  /**
+   * True: somebody else may have the key of a root of before, so none of them may vouch for the new
+   * one, and workers that are off until their certificates end join anew. Default: false.
+   */
+  readonly distrustsFormer?: boolean;
+}
+
 /** What to change about the whole cluster; what is absent stays. All lives in milliseconds. */
 export interface SettingsChange {
   /** Refuse when they changed since they were read at this object version. */
@@ -60,7 +69,7 @@ export interface ClusterApi {
    * Begins a rotation of the root certificate, which then goes on by itself.
    * @throws CV_ROTATION_RUNNING while the key ring is rotated
    */
-  rotateRoot(options?: WriteOptions): Promise<Committed>;
+  rotateRoot(options?: RotateRootOptions): Promise<Committed>;
   /** Resolves when no rotation of the root is on its way; `signal` gives up. */
   waitForRoot(options?: RotationWaitOptions<RootStatus>): Promise<RootStatus>;
   settings(options?: CallOptions): Promise<ClusterSettings>;
@@ -175,7 +184,8 @@ export function createClusterApi(context: ClientContext): ClusterApi {
     },
     waitForRing: (options = {}) => waitForRotation(context, options, ({ ring }) => ring),
     rotateRoot: (options = {}) => {
-      const request = (key: string) => ({ idempotencyKey: key });
+      const { distrustsFormer = false } = options;
+      const request = (key: string) => ({ idempotencyKey: key, distrustsFormer });
       return write(context, { method: wire.RotateRoot, request }, options);
     },
     waitForRoot: (options = {}) => waitForRotation(context, options, ({ root }) => root),

@@ -58,9 +58,20 @@ export class WorkerCertificate {
     const { current, unsaved } = record;
     const isYoung = lifeOf(current.certificateDer, clock.now()).isYoung;
     if (unsaved !== undefined && isYoung) return record.update(unsaved);
-    const change = this.#isEnded ? await this.#recover(signal) : await this.#obtainNext(signal);
+    const change = await this.#next(signal);
     record.show(change);
     await record.update(change);
+  }
+
+  async #next(signal: AbortSignal): Promise<Partial<MemberIdentity>> {
+    if (this.#isEnded) return this.#recover(signal);
+    try {
+      return await this.#obtainNext(signal);
+    } catch (error) {
+      // The root was replaced without this host: the clock of the leader is ahead of its own.
+      if (isConclaveError(error) && error.code === 'CV_CA_MISMATCH') return this.#recover(signal);
+      throw error;
+    }
   }
 
   async #recover(signal: AbortSignal): Promise<Partial<MemberIdentity>> {

@@ -250,7 +250,7 @@ async function rotate(isLast: Rotation['isLast'], isKept: boolean): Promise<Rota
   rotation?.stop();
   rotation = await Rotation.start();
   Object.assign(rotation, { isLast, isKept });
-  rotation.cluster.apply({ kind: 'root.rotate' });
+  rotation.cluster.apply({ kind: 'root.rotate', distrustsFormer: false });
   rotation.lead();
   await rotation.finish();
   const root = rotation.cluster.state.cluster()?.rootCertificate ?? NONE;

@@ -126,6 +126,12 @@ export const CALL_ERRORS = {
     when: 'No node has this id or name.',
     next: 'List them with `conclave node ls`.',
   },
+  CV_NODE_OUTDATED: {
+    kind: 'conflict',
+    status: 'FAILED_PRECONDITION',
+    when: 'A host waited for approval until its certificate, or the root of it, counted no more.',
+    next: 'Run `conclave node rm` for it, and `conclave leave --force` on it; then it joins anew.',
+  },
   CV_NODE_REMOVED: {
     kind: 'denied',
     status: 'UNAUTHENTICATED',

@@ -98,6 +98,7 @@ async function createClusterRow(
     rootGeneration: FIRST_ROOT,
     rootStep: 0,
     rootRotation: undefined,
+    formerRoots: [],
     ringGeneration: ring.generation,
     ringKeyId: ring.currentKeyId,
     ringCommitment: ring.commitment(ring.currentKeyId),

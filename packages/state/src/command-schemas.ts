@@ -131,7 +131,7 @@ const BODIES: Bodies = {
   },
   'ring.retire': { keyId: count },
   'ring.finish': { keyId: count },
-  'root.rotate': {},
+  'root.rotate': { distrustsFormer: flag },
   'root.offer': {
     next: root,
     crossCertificate: bytes,

@@ -60,7 +60,11 @@ export type CommandBody =
   | { readonly kind: 'ring.retire'; readonly keyId: number }
   | { readonly kind: 'ring.finish'; readonly keyId: number }
   // --- the root certificate, in the order of a rotation; only the first is asked for by a person
-  | { readonly kind: 'root.rotate' }
+  | {
+      readonly kind: 'root.rotate';
+      /** No root of before may vouch for the new one: who was off for long joins anew. */
+      readonly distrustsFormer: boolean;
+    }
   | {
       readonly kind: 'root.offer';
       readonly next: RootRow;

@@ -60,8 +60,23 @@ export function approveNode(scope: Scope, command: CommandOf<'node.approve'>): C
   if (row === undefined) return notFound();
   if (row.waiting === undefined) return done(scope, { id: row.id, unchanged: true });
   const { manager } = row.waiting;
+  const isEnded = manager !== undefined && row.certificate.notAfterMs < command.atMs;
+  if (isEnded || isOfFormerRoot(tables, row)) {
+    return refused(
+      'CV_NODE_OUTDATED',
+      'the certificate of the host is good for nothing by now: remove it and let it join anew',
+      { id: row.id },
+    );
+  }
   journal.put(tables.nodes, { ...row, manager, waiting: undefined, objectVersion: index });
   return done(scope, { id: row.id, unchanged: false });
+}
+
+/** A rotation does not wait for hosts that wait: the root that such a host knows may be gone. */
+function isOfFormerRoot(tables: Tables, { certificate }: NodeRow): boolean {
+  const cluster = tables.clusterRow();
+  const isInForce = certificate.root === (cluster?.rootGeneration ?? certificate.root);
+  return !isInForce && cluster?.rootRotation?.phase !== 'renewing';
 }
 
 function refuseManager(

@@ -206,9 +206,9 @@ export class Queries {
     return refuseEviction(this.#tables, rows);
   }
 
-  /** Hostnames of the nodes that have not taken this step of the roots yet. */
-  nodesBehindRoot(step: number): string[] {
-    return nodesBehindRoot(this.#tables, step).map(({ hostname }) => hostname);
+  /** Hostnames of the nodes that count at `atMs` and have not taken this step of the roots yet. */
+  nodesBehindRoot(step: number, atMs: number): string[] {
+    return nodesBehindRoot(this.#tables, step, atMs).map(({ hostname }) => hostname);
   }
 
   /** Live versions of secrets under another version of the key ring; walks over all secrets. */

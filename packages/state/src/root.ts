@@ -1,8 +1,10 @@
+import { limits } from '@conclave/kernel';
 import { noteStep } from './compromise-note.js';
 import type {
   CertificateRow,
   ClusterRow,
   CommandResult,
+  FormerRootRow,
   NodeRow,
   RootRotationRow,
 } from './rows.js';
@@ -24,12 +26,22 @@ const early = (): CommandResult =>
 
 /**
  * The nodes that have not taken this step of the roots yet, whatever keeps them. Who leaves is not
- * waited for; a manager that becomes a worker stays and needs every root.
+ * waited for; a manager that becomes a worker stays and needs every root. Nor is who may call
+ * nothing: a host that waits for approval, and a worker whose certificate has ended at `atMs`. It
+ * comes back over the former roots.
  */
-export function nodesBehindRoot(tables: Tables, step: number): NodeRow[] {
+export function nodesBehindRoot(tables: Tables, step: number, atMs: number): NodeRow[] {
   const isLeaving = ({ manager, wantedRole }: NodeRow): boolean =>
     manager?.membership === 'removing' && wantedRole !== 'worker';
-  return [...tables.nodes.values()].filter((row) => !isLeaving(row) && row.rootStep < step);
+  const isOut = ({ role, certificate, waiting }: NodeRow): boolean =>
+    waiting !== undefined || (role === 'worker' && certificate.notAfterMs < atMs);
+  return [...tables.nodes.values()].filter(
+    (row) => row.rootStep < step && !isLeaving(row) && !isOut(row),
+  );
+}
+
+function hasFollowers({ tables, command }: Scope, { rootStep }: ClusterRow): boolean {
+  return nodesBehindRoot(tables, rootStep, command.atMs).length === 0;
 }
 
 /** The cluster and its rotation, when it is in this phase and, with a step, at this one. */
@@ -50,13 +62,17 @@ function write(scope: Scope, cluster: ClusterRow, change: Partial<ClusterRow>): 
   return done(scope, { id: cluster.id });
 }
 
-function beginning({ atMs, by }: Scope['command']): RootRotationRow {
+function beginning(
+  { atMs, by }: Scope['command'],
+  distrustsFormer: boolean,
+): RootRotationRow {
   return {
     phase: 'making',
     next: undefined,
     previousCertificate: NONE,
     crossCertificate: NONE,
     isRepeated: false,
+    distrustsFormer,
     startedAtMs: atMs,
     startedBy: by,
   };
@@ -66,7 +82,7 @@ function beginning({ atMs, by }: Scope['command']): RootRotationRow {
  * Asks for another root. While one is on its way that is not in force yet, it is given up for a
  * later one; behind that point another rotation follows this one.
  */
-export function beginRootRotation(scope: Scope): CommandResult {
+export function beginRootRotation(scope: Scope, command: CommandOf<'root.rotate'>): CommandResult {
   const cluster = scope.tables.clusterRow();
   if (cluster === undefined) return notCreated();
   const { ringRotation, rootRotation } = cluster;
@@ -74,9 +90,17 @@ export function beginRootRotation(scope: Scope): CommandResult {
     return refused('CV_ROTATION_RUNNING', 'the key ring is being rotated');
   }
   const isInForce = rootRotation?.phase === 'renewing' || rootRotation?.phase === 'dropping';
-  const next = isInForce ? { ...rootRotation, isRepeated: true } : beginning(scope.command);
+  // What was said once about the roots of before stays true until all of it is over.
+  const distrustsFormer =
+    command.distrustsFormer ||
+    cluster.compromise !== undefined ||
+    rootRotation?.distrustsFormer === true;
+  const next = isInForce
+    ? { ...rootRotation, isRepeated: true, distrustsFormer }
+    : beginning(command, distrustsFormer);
   return write(scope, cluster, {
     rootRotation: next,
+    formerRoots: distrustsFormer ? [] : cluster.formerRoots,
     ...noteStep(scope.tables, cluster, { isRootAsked: true }),
   });
 }
@@ -103,7 +127,7 @@ export function activateRoot(scope: Scope, command: CommandOf<'root.activate'>):
   const next = found?.rotation.next;
   if (found === undefined || next === undefined) return overtaken();
   const { cluster, rotation } = found;
-  if (nodesBehindRoot(scope.tables, cluster.rootStep).length > 0) return early();
+  if (!hasFollowers(scope, cluster)) return early();
   endTokens(scope);
   return write(scope, cluster, {
     rootCertificate: next.certificate,
@@ -117,15 +141,22 @@ export function activateRoot(scope: Scope, command: CommandOf<'root.activate'>):
       next: undefined,
       previousCertificate: cluster.rootCertificate,
     },
+    formerRoots: rotation.distrustsFormer ? [] : formerWith(cluster, rotation),
   });
 }
 
-/** Every node uses a certificate under the root in force: those under the one before end. */
+function formerWith(cluster: ClusterRow, { crossCertificate }: RootRotationRow): FormerRootRow[] {
+  const { formerRoots, rootCertificate: certificate, rootGeneration: generation } = cluster;
+  const all = [...formerRoots, { generation, certificate, crossCertificate }];
+  return all.slice(-limits.FORMER_ROOTS_MAX);
+}
+
+/** Every node that counts uses a certificate under the root in force: those of before end. */
 export function dropRoot(scope: Scope, command: CommandOf<'root.drop'>): CommandResult {
   const found = rotationIn(scope, 'renewing', command.step);
   if (found === undefined) return overtaken();
   const { cluster, rotation } = found;
-  if (nodesBehindRoot(scope.tables, cluster.rootStep).length > 0) return early();
+  if (!hasFollowers(scope, cluster)) return early();
   endOldCertificates(scope, cluster.rootGeneration);
   return write(scope, cluster, {
     rootStep: cluster.rootStep + 1,
@@ -142,7 +173,8 @@ function endOldCertificates({ tables, journal, index }: Scope, generation: numbe
   const isOld = (certificate: CertificateRow | undefined): boolean =>
     certificate !== undefined && certificate.root < generation;
   for (const node of tables.nodes.values()) {
-    if (!isOld(node.previousCertificate)) continue;
+    // One without a newer certificate was not waited for, and comes back with one of these.
+    if (!isOld(node.previousCertificate) || isOld(node.certificate)) continue;
     const change = { previousCertificate: undefined, previousUntilMs: 0, objectVersion: index };
     journal.put(tables.nodes, { ...node, ...change });
   }
@@ -157,13 +189,14 @@ function endOldCertificates({ tables, journal, index }: Scope, generation: numbe
   }
 }
 
-/** No node trusts the root before any more. Begins anew when that was asked for meanwhile. */
+/** No node that counts trusts the root before any more. Begins anew when that was asked for meanwhile. */
 export function finishRootRotation(scope: Scope, command: CommandOf<'root.finish'>): CommandResult {
   const found = rotationIn(scope, 'dropping', command.step);
   if (found === undefined) return overtaken();
   const { cluster, rotation } = found;
-  if (nodesBehindRoot(scope.tables, cluster.rootStep).length > 0) return early();
-  const next = rotation.isRepeated ? beginning(scope.command) : undefined;
+  if (!hasFollowers(scope, cluster)) return early();
+  const { distrustsFormer, isRepeated } = rotation;
+  const next = isRepeated ? beginning(scope.command, distrustsFormer) : undefined;
   return write(scope, cluster, { rootRotation: next });
 }
 

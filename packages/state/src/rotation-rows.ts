@@ -21,8 +21,9 @@ export interface RingRotationRow {
 }
 
 /**
- * A change to another root certificate, from phase to phase. Every node follows each step and says
- * so before the next one is taken, so that no two of them ever trust nothing in common.
+ * A change to another root certificate, from phase to phase. Every node whose certificate counts
+ * follows each step and says so before the next one is taken, so that no two of them ever trust
+ * nothing in common.
  */
 export interface RootRotationRow {
   readonly phase:
@@ -38,8 +39,20 @@ export interface RootRotationRow {
   readonly crossCertificate: Uint8Array;
   /** Another rotation was asked for, too late for this one to answer it. */
   readonly isRepeated: boolean;
+  /** Somebody else may have the key of a root of before: none of them may vouch for a later one. */
+  readonly distrustsFormer: boolean;
   readonly startedAtMs: number;
   readonly startedBy: Actor;
+}
+
+/** A root that was replaced. It is kept for workers that were off: it leads to the next one. */
+export interface FormerRootRow {
+  /** Its number. */
+  readonly generation: number;
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** The key of the next root, certified by this one. */
+  readonly crossCertificate: Uint8Array;
 }
 
 /** A root certificate that is not in force yet. */

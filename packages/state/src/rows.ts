@@ -2,6 +2,7 @@ import type { AdminRole } from '@conclave/kernel';
 import type { Actor } from './actor.js';
 import type {
   CompromiseRow,
+  FormerRootRow,
   RecoveryRow,
   RingRotationRow,
   RootRotationRow,
@@ -12,6 +13,7 @@ export type {
   CompromiseRow,
   CompromiseStep,
   EvictedNode,
+  FormerRootRow,
   RecoveryRow,
   RingRotationRow,
   RootRotationRow,
@@ -41,6 +43,8 @@ export interface ClusterRow {
   readonly rootStep: number;
   /** Undefined: the root is not being replaced. */
   readonly rootRotation: RootRotationRow | undefined;
+  /** Oldest first, each leading to the next, the last one to the root in force. */
+  readonly formerRoots: readonly FormerRootRow[];
   readonly ringGeneration: number;
   /** Version of the key ring that everything new is sealed under. */
   readonly ringKeyId: number;

@@ -22,6 +22,7 @@ const cluster: CommandBody = {
     rootGeneration: 1,
     rootStep: 0,
     rootRotation: undefined,
+    formerRoots: [],
     ringGeneration: 1,
     ringKeyId: 1,
     ringCommitment: Uint8Array.of(3),

@@ -1,12 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CommandBody } from '../src/index.js';
-import { adminFields, Bench, managerFields, nodeFields, tokenFields } from './support/bench.js';
+import { limits } from '@conclave/kernel';
+import {
+  adminFields,
+  Bench,
+  managerFields,
+  nodeFields,
+  START_MS,
+  tokenFields,
+} from './support/bench.js';
 import { sampleCommands } from './support/samples.js';
 
 const NEXT = { certificate: Uint8Array.of(21), keySealed: Uint8Array.of(22), keyId: 1 };
 const CROSS = Uint8Array.of(23);
 const ROOT_BEFORE = Uint8Array.of(1, 2, 3);
-const rotate: CommandBody = { kind: 'root.rotate' };
+const rotate: CommandBody = { kind: 'root.rotate', distrustsFormer: false };
 const offer: CommandBody = { kind: 'root.offer', next: NEXT, crossCertificate: CROSS };
 
 /** Managers m1 (the founder) and m2 and the worker w1. */
@@ -77,7 +85,7 @@ describe('a rotation of the root', () => {
     expect(bench.state.cluster()).toMatchObject({ rootStep: 1, rootGeneration: 1 });
     for (const id of NODES) {
       bench.no('CV_STATE_STALE', { kind: 'root.activate', step: 1 });
-      expect(bench.state.nodesBehindRoot(1)).toContain(`host-${id}`);
+      expect(bench.state.nodesBehindRoot(1, 0)).toContain(`host-${id}`);
       bench.ok(reached(id, 1));
     }
     bench.no('CV_STATE_STALE', { kind: 'root.activate', step: 0 });
@@ -211,5 +219,151 @@ describe('a rotation of the root', () => {
     const other = rootBench();
     other.ok({ kind: 'ring.rotate' });
     other.no('CV_ROTATION_RUNNING', rotate);
+  });
+});
+
+describe('nodes that are off while the root is replaced', () => {
+  const END_MS = START_MS + 1_000_000;
+  const certificateOf = (id: string, root = 1, notAfterMs = END_MS) => ({
+    serial: `cert-${id}`,
+    notBeforeMs: 0,
+    notAfterMs,
+    publicKeyHash: `key-${id}`,
+    root,
+  });
+
+  /** As {@link rootBench}, with the worker `off` and the manager `down`, both until END_MS. */
+  function offBench(): Bench {
+    const bench = rootBench();
+    const certificate = certificateOf('off');
+    bench.ok({ kind: 'node.join', tokenId: 'tw', node: nodeFields('off', { certificate }) });
+    return bench;
+  }
+
+  /** All but `off` take the steps until the one before is dropped everywhere. */
+  function rotateWithout(bench: Bench, from: number): void {
+    const serial = (id: string): string => bench.state.nodeById(id)?.certificate.serial ?? '';
+    const step = (): number => bench.state.cluster()?.rootStep ?? 0;
+    bench.ok({
+      ...offer,
+      next: { ...NEXT, certificate: Uint8Array.of(100 + from) },
+    } as CommandBody);
+    for (const id of NODES) bench.ok(reached(id, step(), serial(id)));
+    bench.ok({ kind: 'root.activate', step: step() });
+    for (const id of NODES) {
+      const certificate = { ...certificateOf(id, from + 1, 2e15), serial: `${from}-${id}` };
+      const usedSerial = serial(id);
+      bench.ok({ kind: 'node.renew', id, usedSerial, certificate, previousUntilMs: 3e15 });
+      bench.ok(reached(id, step(), serial(id)));
+    }
+    bench.ok({ kind: 'root.drop', step: step() });
+    for (const id of NODES) bench.ok(reached(id, step(), serial(id)));
+    bench.ok({ kind: 'root.finish', step: step() });
+  }
+
+  test('a worker is waited for until its certificate has ended, a manager longer', () => {
+    const bench = offBench();
+    const manager = managerFields(3);
+    const down = nodeFields('down', { manager, certificate: certificateOf('down') });
+    bench.ok({ kind: 'node.join', tokenId: 'tm', node: down });
+    bench.ok(rotate);
+    bench.ok(offer);
+    for (const id of NODES) bench.ok(reached(id, 1));
+    bench.no('CV_STATE_STALE', { kind: 'root.activate', step: 1 }, { atMs: END_MS });
+    expect(bench.state.nodesBehindRoot(1, END_MS)).toEqual(['host-off', 'host-down']);
+    bench.no('CV_STATE_STALE', { kind: 'root.activate', step: 1 }, { atMs: END_MS + 1 });
+    expect(bench.state.nodesBehindRoot(1, END_MS + 1)).toEqual(['host-down']);
+    bench.ok({ kind: 'node.membership', id: 'down', membership: 'removing', ringGeneration: 0 });
+    bench.ok({ kind: 'root.activate', step: 1 }, { atMs: END_MS + 1 });
+  });
+
+  test('it keeps what it comes back with, and is waited for again once it is back', () => {
+    const bench = offBench();
+    const newer = { ...certificateOf('off'), serial: 'newer-off' };
+    const renewal = { kind: 'node.renew', id: 'off', previousUntilMs: END_MS } as const;
+    bench.ok({ ...renewal, usedSerial: 'cert-off', certificate: newer });
+    bench.atMs = END_MS + 1;
+    bench.ok(rotate);
+    rotateWithout(bench, 1);
+    expect(bench.state.nodeById('off')).toMatchObject({
+      certificate: { serial: 'newer-off', root: 1 },
+      previousCertificate: { serial: 'cert-off' },
+    });
+    const next = { ...certificateOf('off', 2, 2e15), serial: 'back' };
+    bench.ok({ ...renewal, usedSerial: 'cert-off', certificate: next });
+    bench.ok(rotate);
+    bench.ok(offer);
+    expect(bench.state.nodesBehindRoot(4, bench.atMs)).toContain('host-off');
+  });
+
+  test('roots that were replaced are kept, each with what leads to the next, the newest few', () => {
+    const bench = offBench();
+    bench.atMs = END_MS + 1;
+    const count = limits.FORMER_ROOTS_MAX + 1;
+    for (let from = 1; from <= count; from += 1) {
+      bench.ok(rotate);
+      rotateWithout(bench, from);
+    }
+    const kept = bench.state.cluster()?.formerRoots ?? [];
+    const generations = kept.map(({ generation }) => generation);
+    expect(generations).toEqual(Array.from({ length: count - 1 }, (_, place) => place + 2));
+    expect(kept[0]).toEqual({
+      generation: 2,
+      certificate: Uint8Array.of(101),
+      crossCertificate: CROSS,
+    });
+  });
+
+  test('none is kept that may vouch for nobody any more, whenever that is said', () => {
+    const distrust = { kind: 'root.rotate', distrustsFormer: true } as const;
+    const bench = offBench();
+    bench.atMs = END_MS + 1;
+    bench.ok(rotate);
+    rotateWithout(bench, 1);
+    expect(bench.state.cluster()?.formerRoots).toHaveLength(1);
+    bench.ok(distrust);
+    expect(bench.state.cluster()?.formerRoots).toEqual([]);
+    rotateWithout(bench, 2);
+    expect(bench.state.cluster()).toMatchObject({ formerRoots: [], rootRotation: undefined });
+    // Too late for the rotation under way: for the one that follows it, and for what is kept.
+    const late = renewing();
+    expect(late.state.cluster()?.formerRoots).toHaveLength(1);
+    late.ok(distrust);
+    late.ok(rotate);
+    expect(late.state.cluster()).toMatchObject({
+      formerRoots: [],
+      rootRotation: { phase: 'renewing', isRepeated: true, distrustsFormer: true },
+    });
+  });
+
+  test('a host that waits for approval is not waited for, and not approved too late', () => {
+    const bench = rootBench();
+    const needsApproval = true;
+    bench.ok({ kind: 'token.create', token: tokenFields('ta', { needsApproval }) });
+    const managing = tokenFields('tma', { needsApproval, role: 'manager' });
+    bench.ok({ kind: 'token.create', token: managing });
+    const manager = managerFields(3);
+    const certificate = certificateOf('old');
+    for (const id of ['wa', 'wb', 'wc']) {
+      bench.ok({ kind: 'node.join', tokenId: 'ta', node: nodeFields(id) });
+    }
+    const old = nodeFields('old', { manager, certificate });
+    bench.ok({ kind: 'node.join', tokenId: 'tma', node: old });
+    bench.no('CV_NODE_OUTDATED', { kind: 'node.approve', id: 'old' }, { atMs: END_MS + 1 });
+    bench.ok(rotate);
+    bench.ok(offer);
+    bench.ok({ kind: 'node.approve', id: 'wa' });
+    for (const id of [...NODES, 'wa']) bench.ok(reached(id, 1));
+    bench.ok({ kind: 'root.activate', step: 1 });
+    // The root before is trusted yet: it follows, and is waited for.
+    bench.ok({ kind: 'node.approve', id: 'wb' });
+    for (const id of [...NODES, 'wa', 'wb']) {
+      bench.no('CV_STATE_STALE', { kind: 'root.drop', step: 2 });
+      bench.ok(renew(id, 2));
+      bench.ok(reached(id, 2, `new-${id}`));
+    }
+    bench.ok({ kind: 'root.drop', step: 2 });
+    bench.no('CV_NODE_OUTDATED', { kind: 'node.approve', id: 'wc' });
+    expect(bench.state.nodeById('wc')?.waiting).toBeDefined();
   });
 });

@@ -27,12 +27,17 @@ export const ROTATE_ROOT_COMMAND: CommandSpec = {
   details: [
     'All nodes come to trust the new root besides the old one, then get certificates under it, and ' +
       'then the old one is dropped everywhere. It goes on by itself, also when the leader changes. ' +
-      'A node that is down holds it up until it is back or removed. Tasks do not notice.',
+      'A node that is down holds it up until it is back or removed, or, for a worker, until its ' +
+      'certificate has ended: then it follows when it comes back. Tasks do not notice.',
     'Join tokens that are out end with it: make new ones. Administrators keep their contexts when ' +
       'they renew them (`conclave admin renew`) before the old root is dropped.',
   ],
   examples: ['conclave keys rotate-root --wait'],
   options: [
+    {
+      flags: '--compromised',
+      help: 'no root of before may vouch for the new one: workers that are off too long join anew',
+    },
     { flags: '--wait', help: 'return when no node trusts the old root any more' },
     IDEMPOTENCY_OPTION,
     ...DONE_OPTIONS,
@@ -41,7 +46,8 @@ export const ROTATE_ROOT_COMMAND: CommandSpec = {
   run: async (call) => {
     checkDoneOptions(call);
     const client = await call.client();
-    const { index } = await client.cluster.rotateRoot(writeOptions(call));
+    const distrustsFormer = call.flags.isOn('compromised');
+    const { index } = await client.cluster.rotateRoot({ ...writeOptions(call), distrustsFormer });
     if (!call.flags.isOn('wait')) {
       const text = 'the rotation of the root has begun; see how far it is with: conclave status';
       await printDone(call, { text, data: { generation: 0, phase: 'making', index }, id: '' });

@@ -103,7 +103,7 @@ function clusterStatus(deps: ControlDependencies): ClusterStatusInput {
     hasQuorum: consensus.hasQuorum,
     servedBy: consensus.nodeId,
     ring: ringStatus(state),
-    root: rootStatus(state),
+    root: rootStatus(state, deps.clock.now()),
     compromise: compromiseStatus(state),
   };
 }

@@ -79,7 +79,9 @@ export class IdentityService implements Handlers<Services['Identity']> {
     } as const;
     await proposer.commit({ kind, id }, body, { signal: call.signal });
     logger.info(`${kind}.renewed`, kind === 'node' ? { nodeId: id } : { adminId: id });
-    return { certificate: issued.der, rootCertificates: trustedRoots(cluster) };
+    // By now another root may be trusted besides, or in force.
+    const rootCertificates = trustedRoots(this.#options.state().cluster() ?? cluster);
+    return { certificate: issued.der, rootCertificates };
   }
 
   /**

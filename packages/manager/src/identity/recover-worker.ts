@@ -11,7 +11,7 @@ import type { CertificateIdentity } from '@conclave/pki';
 import type { ClusterRow, NodeRow } from '@conclave/state';
 import type { CallContext } from '@conclave/transport';
 import type { RecoverRequest, RecoverResponseInput } from '@conclave/wire';
-import { trustedRoots } from '../keys/root-demand.js';
+import { recoveryRoots } from '../keys/root-demand.js';
 import { isOnRecord } from './authority.js';
 import { CERTIFICATE_OVERLAP_MS } from './issuer.js';
 import type { JoinServiceOptions } from './join-service.js';
@@ -98,7 +98,7 @@ function hasOnRecord(node: NodeRow, identity: CertificateIdentity): boolean {
 }
 
 function checkIssued(cluster: ClusterRow, leafDer: Uint8Array, now: number): void {
-  const roots = trustedRoots(cluster);
+  const roots = recoveryRoots(cluster);
   const issuer = roots.find((root) => isIssuedBy(leafDer, root)) ?? roots[0];
   const rootDer = required(issuer, 'root');
   const expiredGraceMs = limits.RECOVERY_MS_MAX;

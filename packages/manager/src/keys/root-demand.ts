@@ -36,8 +36,12 @@ export function trustedRoots({ rootCertificate, rootRotation }: ClusterRow): Uin
   return [rootCertificate];
 }
 
-/** Leads from former roots to the newest one that is trusted: each certified by the one before. */
-export function crossCertificates({ rootRotation }: ClusterRow): Uint8Array[] {
-  const cross = rootRotation?.crossCertificate ?? NONE;
-  return cross.length === 0 ? [] : [cross];
+/** Leads from former roots to the one in force: each key certified by the root before. */
+export function crossCertificates({ formerRoots }: ClusterRow): Uint8Array[] {
+  return formerRoots.map((root) => root.crossCertificate);
+}
+
+/** The roots under which a certificate that has ended may be recovered: that in force first. */
+export function recoveryRoots({ formerRoots, rootCertificate }: ClusterRow): Uint8Array[] {
+  return [rootCertificate, ...formerRoots.map((root) => root.certificate)];
 }

@@ -58,13 +58,13 @@ export class RootRotation {
   }
 
   async #step(): Promise<boolean> {
-    const { state, keys } = this.#options;
+    const { clock, state, keys } = this.#options;
     const cluster = state.cluster();
     const phase = cluster?.rootRotation?.phase;
     if (cluster === undefined || phase === undefined || keys.ring === undefined) return false;
     if (phase === 'making') return this.#offer(cluster, keys.ring);
     const { rootStep: step } = cluster;
-    if (state.nodesBehindRoot(step).length > 0) return false;
+    if (state.nodesBehindRoot(step, clock.now()).length > 0) return false;
     switch (phase) {
       case 'spreading':
         return this.#advance({ kind: 'root.activate', step });

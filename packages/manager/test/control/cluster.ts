@@ -339,6 +339,7 @@ export class TestControl {
         rootGeneration: 1,
         rootStep: 0,
         rootRotation: undefined,
+        formerRoots: [],
         ringGeneration: 1,
         ringKeyId: 1,
         ringCommitment: new Uint8Array(32).fill(6),

@@ -130,6 +130,7 @@ export class TestCluster {
         rootGeneration: 1,
         rootStep: 0,
         rootRotation: undefined,
+        formerRoots: [],
         ringGeneration: 1,
         ringKeyId: 1,
         ringCommitment: new Uint8Array(32).fill(6),

@@ -633,6 +633,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   RotateRootRequest: [
     { name: 'idempotencyKey', id: 1, type: 'string', label: 'one' },
+    { name: 'distrustsFormer', id: 2, type: 'bool', label: 'one' },
   ],
   ScaleServiceRequest: [
     { name: 'service', id: 1, type: 'string', label: 'one' },

@@ -2,8 +2,16 @@
 
 export interface RotateRootRequestInput {
   'idempotencyKey'?: (string) | undefined;
+  /**
+   * no root of before may vouch for the new one
+   */
+  'distrustsFormer'?: (boolean) | undefined;
 }
 
 export interface RotateRootRequest {
   'idempotencyKey': (string);
+  /**
+   * no root of before may vouch for the new one
+   */
+  'distrustsFormer': (boolean);
 }
