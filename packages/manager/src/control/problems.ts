@@ -160,7 +160,7 @@ function rotationProblems(state: State, nowMs: number): ProblemInput[] {
     problems.push(lateRotation('key ring', ringStatus(state).waitingFor));
   }
   if (isLate(cluster.rootRotation)) {
-    problems.push(lateRotation('root certificate', rootStatus(state).waitingFor));
+    problems.push(lateRotation('root certificate', rootStatus(state, nowMs).waitingFor));
   }
   if (cluster.stagedRecovery !== undefined) {
     problems.push({

@@ -138,7 +138,7 @@ describe('info and status', () => {
     const problems = async (): Promise<unknown> =>
       (await control.cluster.getStatus({}, CALL)).problems;
     control.addWorker('w1');
-    control.apply({ kind: 'root.rotate' });
+    control.apply({ kind: 'root.rotate', distrustsFormer: false });
     control.time.jump(9 * 60_000);
     expect(await problems()).toEqual([]);
     control.time.jump(2 * 60_000);
