@@ -61,7 +61,8 @@ describe('a recovery from a compromise', () => {
   test('takes a manager out of the quorum, and nothing counts before it is struck', () => {
     bench.ok(begin('m3'));
     expect(membershipOf('m3')).toBe('removing');
-    for (const body of [STAGE, { kind: 'root.rotate' } as const]) bench.ok(body);
+    for (const body of [STAGE, { kind: 'root.rotate', distrustsFormer: false } as const])
+      bench.ok(body);
     expect(steps()).toEqual(['evict', 'root', 'ring', 'recovery-key']);
     expect(bench.state.cluster()?.compromise).toMatchObject({
       isRootAsked: false,
@@ -89,8 +90,12 @@ describe('a recovery from a compromise', () => {
     // Staged before: whoever had a hand in it is out now.
     bench.ok({ kind: 'recovery.sealed', id: 'm1', generation: 2 });
     expect(steps()).toContain('recovery-key');
-    bench.ok({ kind: 'root.rotate' });
-    expect(bench.state.cluster()?.compromise?.isRootAsked).toBe(true);
+    bench.ok({ kind: 'root.rotate', distrustsFormer: false });
+    expect(bench.state.cluster()).toMatchObject({
+      compromise: { isRootAsked: true },
+      // No root of before may vouch for the one that is made now.
+      rootRotation: { distrustsFormer: true },
+    });
     expect(steps()).toContain('root');
     bench.no('CV_STATE_STALE', FINISH);
     bench.ok(STAGE);
@@ -107,7 +112,7 @@ describe('a recovery from a compromise', () => {
 
   test('asked for again it adds nodes; for a manager every key is made once more', () => {
     bench.ok(begin('w1'));
-    bench.ok({ kind: 'root.rotate' });
+    bench.ok({ kind: 'root.rotate', distrustsFormer: false });
     const first = bench.state.cluster()?.compromise;
     bench.ok(begin('w2'));
     expect(bench.state.cluster()?.compromise).toEqual({
