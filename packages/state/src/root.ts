@@ -62,10 +62,7 @@ function write(scope: Scope, cluster: ClusterRow, change: Partial<ClusterRow>): 
   return done(scope, { id: cluster.id });
 }
 
-function beginning(
-  { atMs, by }: Scope['command'],
-  distrustsFormer: boolean,
-): RootRotationRow {
+function beginning({ atMs, by }: Scope['command'], distrustsFormer: boolean): RootRotationRow {
   return {
     phase: 'making',
     next: undefined,
