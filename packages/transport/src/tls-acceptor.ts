@@ -199,6 +199,10 @@ export class TlsAcceptor {
   }
 }
 
+const LOW_PORT_HINT =
+  'The daemon has no right to ports below 1024: take a higher one, or lower ' +
+  'net.ipv4.ip_unprivileged_port_start with sysctl.';
+
 function listenOn(server: TcpServer, { host, port }: TlsAcceptorOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -207,7 +211,11 @@ function listenOn(server: TcpServer, { host, port }: TlsAcceptorOptions): Promis
           ? new ConclaveError('CV_SOCKET_IN_USE', `another process listens on port ${port}`, {
               cause,
             })
-          : new ConclaveError('CV_ARGUMENT_INVALID', `cannot listen on ${host}:${port}`, { cause }),
+          : new ConclaveError(
+              'CV_ARGUMENT_INVALID',
+              `cannot listen on ${host}:${port}: ${cause.code ?? 'unknown error'}`,
+              cause.code === 'EACCES' ? { cause, hint: LOW_PORT_HINT } : { cause },
+            ),
       );
     });
     server.listen({ host, port, exclusive: true }, () => {
