@@ -76,10 +76,6 @@ async function begin(call: Call, client: ConclaveClient): Promise<'begun' | 'pla
   const { stderr, stdout } = call.io;
   const isDryRun = call.flags.isOn('dryRun');
   const { signal } = call.tools;
-  if (running !== null && evict.length === 0 && !isDryRun) {
-    await stderr.write(`goes on; left to do: ${running.openSteps.join(', ') || 'its end'}\n`);
-    return 'begun';
-  }
   const plan = await client.compromise.begin({ evict, endsAdmins, isDryRun: true }, { signal });
   if (isDryRun) {
     const { admins, evicted, tokens } = plan;
@@ -88,6 +84,11 @@ async function begin(call: Call, client: ConclaveClient): Promise<'begun' | 'pla
     if (checkDoneOptions(call) === 'text') await stdout.write(`${text}\n`);
     else await printDone(call, { text, data: { evicted, tokens, admins, openSteps: left } });
     return 'planned';
+  }
+  // Nobody new: what it did at its beginning is done, and what was made since then stays.
+  if (running !== null && plan.evicted.length === 0) {
+    await stderr.write(`goes on; left to do: ${running.openSteps.join(', ') || 'its end'}\n`);
+    return 'begun';
   }
   await stderr.write(`${planLines(plan).join('\n')}\n`);
   await confirm(call, 'Begin?');
