@@ -1,6 +1,6 @@
 import type { Clock } from '@conclave/kernel';
 import { Bucket } from './bucket.js';
-import type { GateRates } from './gate-rates.js';
+import type { GateRules, Lane } from './gate-rates.js';
 import * as limits from './limits.js';
 
 /** Why a connection is closed before its handshake. */
@@ -28,50 +28,66 @@ export function rateUnit(address: string): string {
   return `${groups.slice(0, NETWORK_GROUPS).join(':')}::/64`;
 }
 
+interface LaneState {
+  readonly bucket: Bucket;
+  connectionCount: number;
+}
+
 /**
- * Decides which connections are worth a handshake: a rate per address and of all, then the number of
- * open connections, then the unfinished ones of the address. Addresses in memory are bounded; one with
- * unfinished connections is never forgotten.
+ * Decides which connections are worth a handshake: a rate per address and of its lane, then the
+ * number of open connections of the lane, then the unfinished ones of the address. Addresses in
+ * memory are bounded; one with unfinished connections is never forgotten.
  */
 export class AcceptGate {
   readonly #clock: Clock;
-  readonly #rates: GateRates;
-  readonly #total: Bucket;
+  readonly #rules: GateRules;
+  readonly #lanes: Readonly<Record<Lane, LaneState>>;
   readonly #addresses = new Map<string, AddressState>();
-  #connectionCount = 0;
 
-  constructor(clock: Clock, rates: GateRates) {
+  constructor(clock: Clock, rules: GateRules) {
     this.#clock = clock;
-    this.#rates = rates;
-    this.#total = new Bucket(rates.total, clock.monotonic());
+    this.#rules = rules;
+    const now = clock.monotonic();
+    const state = (lane: Lane): LaneState => ({
+      bucket: new Bucket(rules.lanes[lane].rate, now),
+      connectionCount: 0,
+    });
+    this.#lanes = { manager: state('manager'), known: state('known'), new: state('new') };
   }
 
   get connectionCount(): number {
-    return this.#connectionCount;
+    const { manager, known, new: others } = this.#lanes;
+    return manager.connectionCount + known.connectionCount + others.connectionCount;
   }
 
   /** Counts the connection when it returns `undefined`; then `settled` and `closed` are owed. */
-  admit(address: string): GateRefusal | undefined {
+  admit(address: string, lane: Lane): GateRefusal | undefined {
     const now = this.#clock.monotonic();
     const state = this.#stateOf(rateUnit(address), now);
+    const { bucket, connectionCount } = this.#lanes[lane];
     // The address first: one that is too fast must not use up what all share.
-    if (!state.bucket.take(now) || !this.#total.take(now)) return 'rate';
-    if (this.#connectionCount >= limits.CONNECTION_COUNT_MAX) return 'connections';
+    if (!state.bucket.take(now) || !bucket.take(now)) return 'rate';
+    if (connectionCount >= this.#rules.lanes[lane].connectionCountMax) return 'connections';
     if (state.pending >= limits.PENDING_PER_ADDRESS_MAX) return 'pending';
     state.pending += 1;
-    this.#connectionCount += 1;
+    this.#lanes[lane].connectionCount += 1;
     return undefined;
   }
 
   /** The handshake of an admitted connection is over, well or not. Once per connection. */
   settled(address: string): void {
-    const state = this.#addresses.get(rateUnit(address));
-    if (state !== undefined && state.pending > 0) state.pending -= 1;
+    if (!this.#rules.isAnonymous) this.#settle(address);
   }
 
   /** An admitted connection is closed. Once per connection. */
-  closed(): void {
-    this.#connectionCount -= 1;
+  closed(address: string, lane: Lane): void {
+    this.#lanes[lane].connectionCount -= 1;
+    if (this.#rules.isAnonymous) this.#settle(address);
+  }
+
+  #settle(address: string): void {
+    const state = this.#addresses.get(rateUnit(address));
+    if (state !== undefined && state.pending > 0) state.pending -= 1;
   }
 
   #stateOf(unit: string, now: number): AddressState {
@@ -79,7 +95,7 @@ export class AcceptGate {
     if (known === undefined && this.#addresses.size >= limits.ADDRESS_COUNT_MAX) {
       this.#forgetQuietest();
     }
-    const state = known ?? { bucket: new Bucket(this.#rates.address, now), pending: 0 };
+    const state = known ?? { bucket: new Bucket(this.#rules.address, now), pending: 0 };
     // A map keeps the order of insertion: the quietest address stays in front.
     this.#addresses.delete(unit);
     this.#addresses.set(unit, state);

@@ -4,28 +4,26 @@ import { statusOf } from '@conclave/wire';
 import type { CallStatus, MethodKind } from '@conclave/wire';
 import { Metadata, ServerInterceptingCall } from '@grpc/grpc-js';
 import type { ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
-import { authorise } from './authority.js';
+import { authorise, callerKind } from './authority.js';
 import type { AuthorityView } from './authority.js';
 import type { ListenerKind } from './authorisation.js';
 import { createContext, readMetadata } from './call-context.js';
 import type { CallContext } from './call-context.js';
+import type { CallerBudget, CallerBudgets } from './caller-budgets.js';
 import type { Connection, OpenCall } from './connection.js';
 import type { Connections } from './connections.js';
-import {
-  encodingOf,
-  endSession,
-  onAnsweredEarly,
-  resetCall,
-  stopRequest,
-} from './grpc-internals.js';
+import { encodingOf, endSession, limitRequest, resetCall } from './grpc-internals.js';
+import type { MessageProgress } from './grpc-internals.js';
 import * as limits from './limits.js';
 import type { CallOutcome, TransportObserver } from './observer.js';
+import { requestBytesMax } from './request-bytes.js';
 import type { StreamWriter } from './stream-writer.js';
 
 /** What one listener admits calls with. */
 export interface AdmissionOptions {
   readonly listener: ListenerKind;
   readonly connections: Connections;
+  readonly budgets: CallerBudgets;
   readonly view: AuthorityView;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -67,7 +65,8 @@ class Call implements OpenCall, AdmittedCall {
   #writer: StreamWriter<unknown> | undefined;
   #readDeadline: TimerHandle | undefined;
   #deadline: TimerHandle | undefined;
-  #farewell: TimerHandle | undefined;
+  readonly #budget: CallerBudget;
+  #heldBytes = 0;
   readonly #startedAt: number;
   #outcome: CallOutcome = 'CANCELLED';
   #isOver = false;
@@ -86,11 +85,6 @@ class Call implements OpenCall, AdmittedCall {
     const parts = readMetadata(metadata);
     this.#recheck = () => authorise({ path, listener: options.listener, peer }, options.view);
     this.#recheck();
-    if (connection.isFull) {
-      endSession(call);
-      connection.destroy();
-      throw new ConclaveError('CV_LIMIT_EXCEEDED', 'a connection has too many calls at once');
-    }
     if (encodingOf(call) !== 'identity') {
       throw new ConclaveError('CV_UNSUPPORTED', 'compressed messages are not accepted');
     }
@@ -98,16 +92,14 @@ class Call implements OpenCall, AdmittedCall {
     this.#startedAt = options.view.clock.monotonic();
     this.#call = call;
     this.#connection = connection;
+    this.#budget = options.budgets.of(peer, callerKind(peer, options.view));
     const { signal } = this.#controller;
     const { trailers } = this;
     this.context = createContext({ ...parts, path, peer, signal, metadata, trailers });
     const kind = options.kindOf(path);
     this.isStream = kind !== 'unary';
     connection.opened(this);
-    onAnsweredEarly(call, () => {
-      // A caller that heard the answer ends by itself; what another one sends is not read for ever.
-      this.#farewell = options.timers.after(limits.CUT_GRACE_MS, () => stopRequest(call));
-    });
+    limitRequest(call, requestBytesMax(path), (progress) => this.#received(progress));
     this.#startDeadlines(kind);
   }
 
@@ -137,7 +129,8 @@ class Call implements OpenCall, AdmittedCall {
     if (this.#isOver && !isQueued) return;
     this.#isOver = true;
     this.#outcome = errorRow(error.code).status;
-    this.#options.logger.info('transport.call-cut', { method: this.context.path, error });
+    const level = this.context.peer.kind === 'anonymous' ? 'debug' : 'info';
+    this.#options.logger[level]('transport.call-cut', { method: this.context.path, error });
     if (!isQueued) this.#sendStatus(error);
     else if (!resetCall(this.#call, error.kind)) this.#connection.destroy();
     this.#controller.abort(error);
@@ -164,7 +157,7 @@ class Call implements OpenCall, AdmittedCall {
     this.#isOver = true;
     this.#readDeadline?.cancel();
     this.#deadline?.cancel();
-    this.#farewell?.cancel();
+    this.#hold(0);
     this.#connection.ended(this);
     if (this.#outcome === 'CANCELLED' && !this.#connection.mayCancel()) {
       endSession(this.#call);
@@ -183,13 +176,28 @@ class Call implements OpenCall, AdmittedCall {
   }
 
   #startDeadlines(kind: MethodKind | undefined): void {
-    const { timers } = this.#options;
+    const { listener, timers } = this.#options;
     const late = (ms: number, message: string): TimerHandle =>
       timers.after(ms, () => this.cut(new ConclaveError('CV_DEADLINE', message)));
     if (kind === 'unary' || kind === 'server-stream') {
-      this.#readDeadline = late(limits.REQUEST_READ_MS_MAX, 'the request took too long to arrive');
+      const readMs =
+        listener === 'join' ? limits.JOIN_REQUEST_READ_MS_MAX : limits.REQUEST_READ_MS_MAX;
+      this.#readDeadline = late(readMs, 'the request took too long to arrive');
     }
     if (kind === 'unary') this.#deadline = late(limits.UNARY_MS_MAX, 'the answer took too long');
+  }
+
+  /** Of a stream counts the message that is on its way, of other calls the request until its end. */
+  #received({ receivedBytes, isComplete }: MessageProgress): void {
+    if (this.#isOver) return;
+    if (this.#hold(isComplete && this.isStream ? 0 : receivedBytes)) return;
+    this.cut(new ConclaveError('CV_LIMIT_EXCEEDED', 'this caller has too much under way'));
+  }
+
+  #hold(bytes: number): boolean {
+    const delta = bytes - this.#heldBytes;
+    this.#heldBytes = bytes;
+    return this.#budget.hold(delta);
   }
 
   #sendStatus(error: ConclaveError, send?: (status: CallStatus) => void): void {
@@ -202,6 +210,18 @@ class Call implements OpenCall, AdmittedCall {
 
 /** Finds the admitted call of a handler by the metadata object that both get. */
 export type AdmittedCalls = WeakMap<Metadata, AdmittedCall>;
+
+/** One line per connection for people: who calls without end must not fill the log. */
+function logRefusal(
+  { connections, logger }: AdmissionOptions,
+  call: ServerInterceptingCallInterface,
+  fields: { readonly method: string; readonly error: unknown },
+): void {
+  const connection = connections.find(call.getConnectionInfo());
+  const isKnown = connection?.peer.kind === 'certificate' || connection?.peer.kind === 'local';
+  const level = isKnown && connection.isFirstRefusal() ? 'info' : 'debug';
+  logger[level]('transport.call-refused', fields);
+}
 
 /**
  * The gate in front of every handler: peer, metadata, encoding and right are checked when the
@@ -220,7 +240,7 @@ export function admissionInterceptor(
             try {
               call = new Call(options, nextCall, { path: method.path, metadata });
             } catch (error) {
-              options.logger.info('transport.call-refused', { method: method.path, error });
+              logRefusal(options, nextCall, { method: method.path, error });
               nextCall.sendStatus(statusOf(error));
               return;
             }

@@ -3,6 +3,7 @@ import type { AdminRole, Clock } from '@conclave/kernel';
 import type { CertificateIdentity } from '@conclave/pki';
 import { authorisationRow } from './authorisation.js';
 import type { Caller, ListenerKind } from './authorisation.js';
+import type { CallerKind } from './caller-budgets.js';
 import type { Peer } from './peer.js';
 
 /** What committed state says now about the holder of a certificate. */
@@ -30,6 +31,8 @@ export interface Authority {
    * removed, demoted or with another serial. Open calls are checked again then. Returns how to stop.
    */
   onChange(listener: () => void): () => void;
+  /** True for an IP address that a manager has in committed state, as far as it is on record. */
+  isManagerAddress(address: string): boolean;
 }
 
 function callersOf(current: CurrentIdentity): readonly Caller[] {
@@ -76,6 +79,15 @@ function authenticate(
     throw new ConclaveError('CV_NODE_REMOVED', 'this node was removed from the cluster');
   }
   throw new ConclaveError('CV_UNAUTHENTICATED', 'the certificate is not accepted any more');
+}
+
+/** In which role the peer calls: that of committed state, when it has one there. */
+export function callerKind(peer: Peer, { authority }: AuthorityView): CallerKind {
+  if (peer.kind !== 'certificate') return peer.kind;
+  const { identity } = peer;
+  return identity.kind === 'admin'
+    ? 'admin'
+    : (authority?.currentIdentity(identity)?.role ?? 'worker');
 }
 
 /** True unless the certificate of the peer does not count any more. */

@@ -1,6 +1,5 @@
-import { byteLength, ConclaveError, limits as kernelLimits } from '@conclave/kernel';
+import { byteLength, ConclaveError, limits } from '@conclave/kernel';
 import type { Metadata } from '@grpc/grpc-js';
-import * as limits from './limits.js';
 import { actorOf } from './peer.js';
 import type { CallActor, Peer } from './peer.js';
 
@@ -25,27 +24,13 @@ function textOf(metadata: Metadata, key: string): string | undefined {
 function idempotencyKey(metadata: Metadata): string | undefined {
   const text = textOf(metadata, IDEMPOTENCY_KEY);
   if (text === undefined) return undefined;
-  if (!PRINTABLE.test(text) || byteLength(text) > kernelLimits.IDEMPOTENCY_KEY_BYTES_MAX) {
+  if (!PRINTABLE.test(text) || byteLength(text) > limits.IDEMPOTENCY_KEY_BYTES_MAX) {
     throw new ConclaveError(
       'CV_ARGUMENT_INVALID',
-      `${IDEMPOTENCY_KEY} must be 1..${kernelLimits.IDEMPOTENCY_KEY_BYTES_MAX} printable letters`,
+      `${IDEMPOTENCY_KEY} must be 1..${limits.IDEMPOTENCY_KEY_BYTES_MAX} printable letters`,
     );
   }
   return text;
-}
-
-function checkSize(metadata: Metadata): void {
-  let size = 0;
-  for (const [key, values] of Object.entries(metadata.toHttp2Headers())) {
-    for (const value of Array.isArray(values) ? values : [values]) {
-      size += key.length + String(value).length;
-    }
-  }
-  if (size <= limits.METADATA_BYTES_MAX) return;
-  throw new ConclaveError(
-    'CV_LIMIT_EXCEEDED',
-    `the metadata of the call is larger than ${limits.METADATA_BYTES_MAX} bytes`,
-  );
 }
 
 /** What a handler knows of its call besides the message. */
@@ -71,10 +56,8 @@ export interface CallMetadata {
 
 /**
  * @throws CV_ARGUMENT_INVALID for a malformed or repeated value of ours.
- * @throws CV_LIMIT_EXCEEDED when all of it is larger than `METADATA_BYTES_MAX`.
  */
 export function readMetadata(metadata: Metadata): CallMetadata {
-  checkSize(metadata);
   return { idempotencyKey: idempotencyKey(metadata) };
 }
 

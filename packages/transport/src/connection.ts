@@ -54,6 +54,8 @@ export class Connection {
   readonly #clock: Clock;
   readonly #cancels: Bucket;
   readonly #isWorker: boolean;
+  #streamCount = 0;
+  #refusalCount = 0;
 
   constructor(peer: Peer, socket: Socket, { clock, timers, isAccepted }: ConnectionRules) {
     this.#clock = clock;
@@ -73,9 +75,25 @@ export class Connection {
     });
   }
 
-  /** No other call may begin. HTTP/2 itself counts the streams of all but workers. */
+  /** No other stream may begin. HTTP/2 itself counts the streams of all but workers. */
   get isFull(): boolean {
-    return this.#isWorker && this.#calls.size >= limits.CALLS_PER_WORKER_MAX;
+    return this.#isWorker && this.#streamCount >= limits.STREAMS_PER_WORKER_MAX;
+  }
+
+  /** A stream has begun; once it is over, `streamClosed` is owed. */
+  streamOpened(): void {
+    this.#streamCount += 1;
+  }
+
+  /** A stream is over on both sides. */
+  streamClosed(): void {
+    this.#streamCount -= 1;
+  }
+
+  /** The first time that a call of this connection was refused: worth a line, unlike the others. */
+  isFirstRefusal(): boolean {
+    this.#refusalCount += 1;
+    return this.#refusalCount === 1;
   }
 
   opened(call: OpenCall): void {

@@ -10,12 +10,16 @@ import { isAccepted } from './authority.js';
 import type { Authority } from './authority.js';
 import { authorisationRow } from './authorisation.js';
 import type { ListenerKind } from './authorisation.js';
+import { CallerBudgets } from './caller-budgets.js';
 import { Connections } from './connections.js';
+import { guardStreams, setHttp2Options } from './grpc-internals.js';
+import type { Http2Options } from './grpc-internals.js';
 import * as limits from './limits.js';
 import type { TransportObserver } from './observer.js';
 import type { Peer } from './peer.js';
 import { grpcHandler } from './run-call.js';
 import type { ServedMethod, ServedService } from './serve.js';
+import { StreamGate } from './stream-gate.js';
 
 /** What every listener needs, whatever its sockets are. */
 export interface GrpcListenerOptions {
@@ -30,21 +34,42 @@ export interface GrpcListenerOptions {
 }
 
 function grpcOptions(kind: ListenerKind): Record<string, number> {
-  const isJoin = kind === 'join';
-  const messageBytesMax = isJoin ? limits.JOIN_MESSAGE_BYTES_MAX : limits.MESSAGE_BYTES_MAX;
+  const [ageMs, graceMs, memoryMib] =
+    kind === 'join'
+      ? [
+          limits.JOIN_CONNECTION_AGE_MS_MAX,
+          limits.JOIN_CONNECTION_AGE_GRACE_MS,
+          limits.JOIN_SESSION_MEMORY_MIB_MAX,
+        ]
+      : [
+          limits.CONNECTION_AGE_MS_MAX,
+          limits.CONNECTION_AGE_GRACE_MS,
+          limits.SESSION_MEMORY_MIB_MAX,
+        ];
   return {
     'grpc.enable_channelz': 0,
-    'grpc.max_receive_message_length': messageBytesMax,
-    'grpc.max_send_message_length': messageBytesMax,
-    'grpc.max_concurrent_streams': limits.STREAMS_PER_CONNECTION_MAX,
+    'grpc.max_receive_message_length': limits.MESSAGE_BYTES_MAX,
+    'grpc.max_send_message_length': limits.MESSAGE_BYTES_MAX,
     'grpc.keepalive_time_ms': limits.KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': limits.KEEPALIVE_ANSWER_MS,
     'grpc.max_connection_idle_ms': limits.IDLE_MS_MAX,
-    'grpc.max_connection_age_ms': isJoin
-      ? limits.JOIN_CONNECTION_AGE_MS_MAX
-      : limits.CONNECTION_AGE_MS_MAX,
-    'grpc.max_connection_age_grace_ms': limits.CONNECTION_AGE_GRACE_MS,
-    'grpc-node.max_session_memory': limits.SESSION_MEMORY_MIB_MAX,
+    'grpc.max_connection_age_ms': ageMs,
+    'grpc.max_connection_age_grace_ms': graceMs,
+    'grpc-node.max_session_memory': memoryMib,
+  };
+}
+
+function http2Options(kind: ListenerKind): Http2Options {
+  return {
+    maxSessionInvalidFrames: limits.INVALID_FRAMES_MAX,
+    maxSessionRejectedStreams: limits.REJECTED_STREAMS_MAX,
+    settings: {
+      maxConcurrentStreams:
+        kind === 'join'
+          ? limits.JOIN_STREAMS_PER_CONNECTION_MAX
+          : limits.STREAMS_PER_CONNECTION_MAX,
+      maxHeaderListSize: limits.METADATA_BYTES_MAX,
+    },
   };
 }
 
@@ -76,11 +101,10 @@ export class GrpcListener {
     const kinds = new Map<string, MethodKind>();
     for (const { method } of methods) kinds.set(method.path, method.kind);
     const admitted: AdmittedCalls = new WeakMap();
+    const gate = { connections: this.connections, budgets: new CallerBudgets(clock), view, timers };
     const admission = {
+      ...gate,
       listener: kind,
-      connections: this.connections,
-      view,
-      timers,
       logger,
       observer: options.observer,
       kindOf: (path: string) => kinds.get(path),
@@ -90,7 +114,10 @@ export class GrpcListener {
       interceptors: [admissionInterceptor(admission, admitted)],
     });
     for (const served of methods) this.#register(served, { admitted, timers });
+    setHttp2Options(this.#server, http2Options(kind));
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const streams = new StreamGate(gate);
+    guardStreams(this.#server, (stream, headers) => streams.admit(stream, headers));
     this.#stopWatching = authority?.onChange(() => this.connections.recheck());
   }
 

@@ -2,9 +2,11 @@ import type { TLSSocket } from 'node:tls';
 import { ConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, Timers } from '@conclave/kernel';
 import { identityOf } from '@conclave/pki';
+import { callerKind, isAccepted } from './authority.js';
 import type { Authority } from './authority.js';
 import { GrpcListener } from './grpc-listener.js';
 import type { IdentitySource } from './identity.js';
+import { KnownAddresses } from './known-addresses.js';
 import * as limits from './limits.js';
 import type { Listener } from './listener.js';
 import type { Peer } from './peer.js';
@@ -33,7 +35,10 @@ export interface ListenClusterOptions extends ListenOptions {
   readonly authority: Authority;
 }
 
-function certifiedPeer(socket: TLSSocket, clusterId: string): Peer {
+function certifiedPeer(
+  socket: TLSSocket,
+  clusterId: string,
+): Extract<Peer, { kind: 'certificate' }> {
   const certificate = socket.getPeerCertificate();
   // An empty object stands for no certificate; without the check it would name nobody.
   const der = certificate.raw as Buffer | undefined;
@@ -104,14 +109,23 @@ async function listenTls(
  * @throws CV_ARGUMENT_INVALID when this host has no such address.
  */
 export function listenCluster(options: ListenClusterOptions): Promise<Listener> {
+  const { authority, clusterId } = options;
+  const addresses = new KnownAddresses((address) => authority.isManagerAddress(address));
   return listenTls(
     new GrpcListener({ ...options, kind: 'cluster' }),
     {
       ...options,
       kind: 'cluster',
-      rates: limits.ACCEPT_RATES,
+      rules: limits.ACCEPT_RULES,
+      laneOf: (address) => addresses.laneOf(address),
     },
-    (socket) => certifiedPeer(socket, options.clusterId),
+    (socket) => {
+      const peer = certifiedPeer(socket, clusterId);
+      if (isAccepted(peer, options)) {
+        addresses.note(peer.address, callerKind(peer, options) === 'manager');
+      }
+      return peer;
+    },
   );
 }
 
@@ -127,7 +141,8 @@ export function listenJoin(options: ListenOptions): Promise<Listener> {
     {
       ...options,
       kind: 'join',
-      rates: limits.JOIN_ACCEPT_RATES,
+      rules: limits.JOIN_ACCEPT_RULES,
+      laneOf: () => 'new',
     },
     (socket) => ({ kind: 'anonymous', address: socket.remoteAddress ?? '' }),
   );

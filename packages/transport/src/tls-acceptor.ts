@@ -7,8 +7,10 @@ import type { SecureContextOptions, Server as TlsServer, TLSSocket } from 'node:
 import { ConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, TimerHandle, Timers } from '@conclave/kernel';
 import { AcceptGate } from './accept-gate.js';
-import type { GateRates } from './gate-rates.js';
+import type { GateRefusal } from './accept-gate.js';
+import type { GateRules, Lane } from './gate-rates.js';
 import { connectionKey } from './connection.js';
+import { HandshakeQueue } from './handshake-queue.js';
 import { secureContextOptions } from './identity.js';
 import type { IdentitySource } from './identity.js';
 import * as limits from './limits.js';
@@ -23,7 +25,9 @@ export interface TlsAcceptorOptions {
   readonly identity: IdentitySource;
   /** On the cluster listener nobody without a certificate under our roots gets through. */
   readonly kind: 'cluster' | 'join';
-  readonly rates: GateRates;
+  readonly rules: GateRules;
+  /** Which way a connection from this address takes. */
+  readonly laneOf: (address: string) => Lane;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -35,9 +39,9 @@ export interface TlsAcceptorOptions {
 interface Pending {
   readonly socket: Socket;
   readonly address: string;
+  readonly lane: Lane;
   /** Ends the connection unless its handshake is over by then. */
-  deadline: TimerHandle;
-  isHandshaking: boolean;
+  readonly deadline: TimerHandle;
 }
 
 /**
@@ -51,14 +55,18 @@ export class TlsAcceptor {
   readonly #tls: TlsServer;
   readonly #tcp: TcpServer;
   readonly #pending = new Map<string, Pending>();
-  readonly #queue: Pending[] = [];
+  readonly #queues: Readonly<Record<Lane, HandshakeQueue<Pending>>>;
   readonly #sockets = new Set<Socket>();
   readonly #stopReload: () => void;
-  #handshakeCount = 0;
 
   private constructor(options: TlsAcceptorOptions) {
     this.#options = options;
-    this.#gate = new AcceptGate(options.clock, options.rates);
+    this.#gate = new AcceptGate(options.clock, options.rules);
+    const queue = (lane: Lane): HandshakeQueue<Pending> =>
+      new HandshakeQueue(options.rules.lanes[lane], options.timers, ({ socket }) => {
+        if (!socket.destroyed) this.#tls.emit('connection', socket);
+      });
+    this.#queues = { manager: queue('manager'), known: queue('known'), new: queue('new') };
     this.#tls = createTlsServer({
       ...this.#context(),
       ALPNProtocols: ['h2'],
@@ -139,36 +147,37 @@ export class TlsAcceptor {
       socket.destroy();
       return;
     }
-    const isQueueFull = this.#queue.length >= limits.HANDSHAKE_QUEUE_MAX;
-    const refusal = isQueueFull ? 'queue' : this.#gate.admit(address);
+    const lane = this.#options.laneOf(address);
+    const refusal = this.#gate.admit(address, lane);
     if (refusal !== undefined) {
-      this.#options.logger.debug('transport.refused', { reason: refusal, address });
-      this.#options.observer?.connectionRefused(this.#options.kind, refusal);
-      socket.destroy();
+      this.#refuse(socket, refusal);
       return;
     }
     const deadline = this.#options.timers.after(limits.HANDSHAKE_MS_MAX, () => socket.destroy());
-    const pending: Pending = { socket, address, deadline, isHandshaking: false };
+    const pending: Pending = { socket, address, lane, deadline };
     this.#pending.set(key, pending);
     this.#sockets.add(socket);
     socket.once('close', () => {
       this.#sockets.delete(socket);
       this.#settle(key, pending);
-      this.#gate.closed();
+      this.#gate.closed(address, lane);
     });
-    this.#queue.push(pending);
-    this.#startHandshakes();
+    // Who says nothing waits for its deadline, and not in anybody's way.
+    socket.once('readable', () => this.#speaks(pending));
   }
 
-  #startHandshakes(): void {
-    while (this.#handshakeCount < limits.HANDSHAKE_COUNT_MAX) {
-      const next = this.#queue.shift();
-      if (next === undefined) return;
-      if (next.socket.destroyed) continue;
-      next.isHandshaking = true;
-      this.#handshakeCount += 1;
-      this.#tls.emit('connection', next.socket);
-    }
+  #speaks(pending: Pending): void {
+    const { socket, lane } = pending;
+    if (socket.destroyed) return;
+    if (socket.readableLength === 0) socket.destroy();
+    else if (!this.#queues[lane].add(pending)) this.#refuse(socket, 'queue');
+  }
+
+  #refuse(socket: Socket, reason: GateRefusal | 'queue'): void {
+    const { kind, logger, observer } = this.#options;
+    logger.debug('transport.refused', { reason, address: socket.remoteAddress });
+    observer?.connectionRefused(kind, reason);
+    socket.destroy();
   }
 
   /** Once per connection: its handshake ended or the connection did. */
@@ -176,10 +185,8 @@ export class TlsAcceptor {
     if (this.#pending.get(key) !== pending) return;
     this.#pending.delete(key);
     pending.deadline.cancel();
+    this.#queues[pending.lane].end(pending);
     this.#gate.settled(pending.address);
-    if (!pending.isHandshaking) return;
-    this.#handshakeCount -= 1;
-    this.#startHandshakes();
   }
 
   #secured(socket: TLSSocket): void {

@@ -4,6 +4,7 @@ import type { AdminRole } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
 import type { AnyMethod } from '@conclave/wire';
 import { AUTHORISATION } from '../src/index.js';
+import type { LaneRules } from '../src/gate-rates.js';
 import * as limits from '../src/limits.js';
 
 const paths = Object.values(loadWire()).flatMap((service) =>
@@ -131,12 +132,24 @@ describe('limits', () => {
   test('fit each other', () => {
     expect(limits.STREAM_WINDOW_BYTES).toBeLessThan(limits.STREAM_QUEUE_BYTES_MAX);
     expect(limits.MESSAGE_BYTES_MAX).toBeLessThan(limits.SESSION_MEMORY_BYTES_MAX);
-    expect(limits.HANDSHAKE_COUNT_MAX).toBeLessThan(limits.HANDSHAKE_QUEUE_MAX);
-    expect(limits.HANDSHAKE_QUEUE_MAX).toBeLessThan(limits.CONNECTION_COUNT_MAX);
+    const lanes = Object.values(limits.ACCEPT_RULES.lanes);
+    const sum = (of: (lane: LaneRules) => number): number =>
+      lanes.reduce((total, lane) => total + of(lane), 0);
+    // At 2 ms each they take half of the loop.
+    expect(sum(({ rate }) => rate.perSecond)).toBeLessThanOrEqual(250);
+    expect(sum(({ handshakeCountMax }) => handshakeCountMax)).toBeLessThanOrEqual(16);
+    for (const lane of lanes) {
+      expect(lane.handshakeCountMax).toBeLessThan(lane.waitingCountMax);
+      expect(lane.waitingCountMax).toBeLessThan(lane.connectionCountMax);
+    }
+    expect(limits.JOIN_MESSAGE_BYTES_MAX).toBeLessThan(limits.REQUEST_BYTES_DEFAULT);
+    expect(limits.SESSION_BYTES_MAX).toBeLessThan(limits.WORKER_HELD_BYTES_MAX);
+    expect(limits.MESSAGE_BYTES_MAX).toBeLessThan(limits.ADMIN_HELD_BYTES_MAX);
+    expect(limits.HANDSHAKE_TURN_MS).toBeLessThan(limits.HANDSHAKE_MS_MAX);
     expect(limits.KEEPALIVE_ANSWER_MS).toBeLessThan(limits.KEEPALIVE_MS);
     expect(limits.CUT_GRACE_MS).toBeLessThan(1_000);
     expect(limits.STREAMS_PER_CONNECTION_MAX).toBeLessThan(limits.CANCEL_RATE.burst);
-    expect(limits.CALLS_PER_WORKER_MAX).toBeLessThan(limits.WORKER_CANCEL_RATE.burst);
+    expect(limits.STREAMS_PER_WORKER_MAX).toBeLessThan(limits.WORKER_CANCEL_RATE.burst);
     expect(limits.CONNECTION_AGE_GRACE_MS).toBeLessThan(limits.CONNECTION_AGE_MS_MAX);
     expect(limits.CALL_MS_DEFAULT).toBeLessThan(limits.UNARY_MS_MAX);
   });

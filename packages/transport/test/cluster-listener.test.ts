@@ -1,4 +1,5 @@
 import type { ClientHttp2Session, OutgoingHttpHeaders } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { loadWire } from '@conclave/wire';
 import { openChannel, ReplaceableIdentity, transportLimits } from '../src/index.js';
@@ -116,6 +117,30 @@ describe('who may connect', () => {
     await within(10_000, isGone);
     expect(await rawCall(newest, {})).toHaveProperty('grpc-status');
     expect(sessions.slice(1).every((session) => !session.destroyed)).toBe(true);
+  });
+});
+
+describe('a place for a handshake', () => {
+  test.each([
+    ['says nothing', Buffer.alloc(0)],
+    ['begins to speak and stops', Buffer.of(22)],
+  ])('is not kept by who %s', async (_what, bytes) => {
+    const listener = await cluster.listen(bench.server, bench.services());
+    const idle = Array.from({ length: transportLimits.PENDING_PER_ADDRESS_MAX - 2 }, () => {
+      const socket = connectTcp({ host: '127.0.0.1', port: listener.port });
+      socket.on('error', () => undefined);
+      socket.write(bytes);
+      return socket;
+    });
+    await Promise.all(
+      idle.map((socket) => new Promise((resolve) => socket.once('connect', resolve))),
+    );
+    const made = cluster.channel(listener, await cluster.admin('ann'));
+    expect(await within(transportLimits.HANDSHAKE_MS_MAX, getInfo(made))).toBeDefined();
+    expect(idle.map(({ destroyed }) => destroyed)).not.toContain(true);
+    for (const socket of idle) socket.destroy();
+    made.close();
+    await listener.close();
   });
 });
 
@@ -266,8 +291,9 @@ describe('what a call may look like', () => {
     expect(await rawCall(session, { 'x-large': 'x'.repeat(15_000) })).toMatchObject({
       'grpc-status': '0',
     });
-    const answer = await rawCall(session, { 'x-large': 'x'.repeat(17_000) });
-    expect(answer).toMatchObject({ 'grpc-status': '8' });
+    const larger = rawCall(session, { 'x-large': 'x'.repeat(17_000) });
+    await expect(larger).rejects.toThrow('NGHTTP2_ENHANCE_YOUR_CALM');
+    expect(bench.calls).toEqual(['GetInfo']);
   });
 
   test('no malformed message', async () => {

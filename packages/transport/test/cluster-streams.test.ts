@@ -60,8 +60,8 @@ describe('deadlines', () => {
     const socket = connectTls({ ...rawOptions(identity), port: quiet.port });
     await new Promise((resolve) => socket.once('secureConnect', resolve));
     const isClosed = closed(socket);
-    // The first is the deadline of the handshake, which the server may still be at.
-    while (manual.started < 2) await new Promise((resolve) => setImmediate(resolve));
+    // The first two belong to the handshake, which the server may still be at.
+    while (manual.started < 3) await new Promise((resolve) => setImmediate(resolve));
     manual.advance(transportLimits.FIRST_CALL_MS_MAX);
     await within(10_000, isClosed);
     const closing = quiet.close();
@@ -310,20 +310,58 @@ describe('rubbish', () => {
     await listener.close();
   });
 
-  test('a worker that holds more calls than it may loses the connection', async () => {
+  test.each(['/conclave.v1.Nothing/Such', '/conclave.v1.Managers/GetRing'])(
+    'a call of %s that was given up before it was seen is not answered',
+    async (path) => {
+      const identity = await cluster.node('worker', 'w-gives-up');
+      const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });
+      bench.later(() => raw.destroy());
+      raw.greet();
+      // One record of TLS: beginning and reset of all of them are there before the loop turns.
+      raw.write(resetCalls(path, 1, 200));
+      await within(20_000, raw.closed);
+      const admin = bench.channel(await cluster.admin('ann'));
+      expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
+    },
+  );
+
+  test('a worker gets no more streams at once than it may have, and keeps those', async () => {
     const identity = await cluster.node('worker', 'w-holds');
     const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });
     bench.later(() => raw.destroy());
     raw.greet();
-    const max = transportLimits.CALLS_PER_WORKER_MAX;
+    const max = transportLimits.STREAMS_PER_WORKER_MAX;
     for (let count = 0; count < max; count += 1) {
       raw.call(2 * count + 1, '/conclave.v1.Dispatcher/Session');
     }
     while (bench.signals.length < max) await new Promise((resolve) => setImmediate(resolve));
     expect(raw.socket.destroyed).toBe(false);
-    raw.call(2 * max + 1, '/conclave.v1.Dispatcher/Session');
-    await within(10_000, raw.closed);
-    expect(bench.signals).toHaveLength(max);
+    const refused = (id: number): boolean =>
+      raw.frames.some(
+        ({ type, streamId, payload }) =>
+          type === FRAME.reset &&
+          streamId === id &&
+          payload.readUInt32BE() === constants.NGHTTP2_REFUSED_STREAM,
+      );
+    const last = 2 * max + 1;
+    raw.call(last, '/conclave.v1.Dispatcher/Session');
+    await within(
+      10_000,
+      raw.until(() => refused(last)),
+    );
+    expect(raw.socket.destroyed).toBe(false);
+    expect(bench.signals.map(({ aborted }) => aborted)).toEqual(Array(max).fill(false));
+    // One that ends makes room for another.
+    raw.frame({ type: FRAME.reset, flags: 0, streamId: 1, payload: Buffer.of(0, 0, 0, 8) });
+    raw.call(last + 2, '/conclave.v1.Dispatcher/Session');
+    while (bench.signals.length === max) await new Promise((resolve) => setImmediate(resolve));
+    expect(refused(last + 2)).toBe(false);
+    // Who only asks for more loses the connection.
+    for (let count = 0; !raw.socket.destroyed; count += 1) {
+      raw.call(last + 4 + 2 * count, '/conclave.v1.Dispatcher/Session');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(bench.signals).toHaveLength(max + 1);
   });
 
   test('a client that cancels now and then keeps its connection', async () => {

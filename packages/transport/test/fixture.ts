@@ -85,6 +85,10 @@ export class FakeAuthority implements Authority {
     return () => this.#listeners.delete(listener);
   }
 
+  isManagerAddress(): boolean {
+    return false;
+  }
+
   set(id: string, current: CurrentIdentity | undefined): void {
     if (current === undefined) this.known.delete(id);
     else this.known.set(id, current);

@@ -29,6 +29,8 @@ export class StateAuthority implements Authority {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #knownManagers: ReadonlyMap<string, KnownManager>;
+  /** Hosts of the addresses of managers; made anew after a change of one. */
+  #managerHosts: ReadonlySet<string> | undefined;
 
   constructor(parts: {
     readonly replicated: ReplicatedState;
@@ -40,6 +42,11 @@ export class StateAuthority implements Authority {
     this.#clock = parts.clock;
     this.#timers = parts.timers;
     this.#knownManagers = new Map(parts.known.map((known) => [known.nodeId, known]));
+    this.#replicated.listen((event) => {
+      if (event.kind === 'replaced' || event.batch.changes.some(isOfManager)) {
+        this.#managerHosts = undefined;
+      }
+    });
   }
 
   /** @inheritdoc */
@@ -98,6 +105,22 @@ export class StateAuthority implements Authority {
     };
   }
 
+  /** @inheritdoc */
+  isManagerAddress(address: string): boolean {
+    this.#managerHosts ??= this.#currentManagerHosts();
+    return this.#managerHosts.has(address);
+  }
+
+  #currentManagerHosts(): ReadonlySet<string> {
+    const { state } = this.#replicated;
+    const known = state.cluster() === undefined ? [...this.#knownManagers.values()] : [];
+    const hosts = known.map(({ address }) => hostOf(address));
+    for (const { manager } of state.nodes()) {
+      if (manager !== undefined) hosts.push(hostOf(manager.clusterAddress));
+    }
+    return new Set(hosts);
+  }
+
   #accepts(row: NodeRow | AdminRow, identity: CertificateIdentity): boolean {
     const { certificate, previousCertificate, previousUntilMs } = row;
     if (isOnRecord(certificate, identity)) return true;
@@ -134,6 +157,16 @@ function mayTakeAway(change: Change): boolean {
     return hasLostSerial(change) || change.after?.isRevoked === true;
   }
   return change.kind === 'node' && (hasLostSerial(change) || hasOtherRole(change));
+}
+
+function isOfManager(change: Change): boolean {
+  if (change.kind !== 'node') return false;
+  return change.before?.manager !== undefined || change.after?.manager !== undefined;
+}
+
+/** The part of `host:port` or `[host]:port` that is a name or an IP address. */
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
 }
 
 function hasOtherRole({ before, after }: Extract<Change, { kind: 'node' }>): boolean {

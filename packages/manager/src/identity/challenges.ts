@@ -4,7 +4,7 @@ import type { Clock, Random } from '@conclave/kernel';
 const NONCE_BYTES = 32;
 /** Milliseconds in which a challenge must come back. */
 const LIFE_MS = 30_000;
-/** Open challenges; the oldest go first. */
+/** Open challenges: more than the transport lets all callers ask for in that time. The oldest go. */
 const OPEN_MAX = 10_000;
 
 /** Nonces that were handed out and may come back once. */

@@ -167,6 +167,19 @@ describe('with state', () => {
     expect(isAccepted(worker, 'serial-two')).toBe(true);
   });
 
+  test('addresses of managers are those on record, also after a change', () => {
+    expect(authority.isManagerAddress('127.0.0.1')).toBe(true);
+    expect(authority.isManagerAddress('10.0.0.7')).toBe(false);
+    cluster.apply({
+      kind: 'node.addresses',
+      id: FOUNDER_ID,
+      clusterAddress: '[2001:db8::7]:7420',
+      joinAddress: '10.0.0.7:7421',
+    });
+    expect(authority.isManagerAddress('2001:db8::7')).toBe(true);
+    expect(authority.isManagerAddress('10.0.0.7')).toBe(false);
+  });
+
   test('the certificate before the replaced one is not accepted any more', () => {
     cluster.apply(renewal(worker, 'serial-one', 'serial-two'));
     cluster.apply(renewal(worker, 'serial-two', 'serial-three'));
