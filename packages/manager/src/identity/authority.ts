@@ -20,6 +20,12 @@ export interface KnownManager {
 const RECHECK_MS = 500;
 
 /**
+ * Milliseconds from the first use of a certificate until its predecessor opens no connection any
+ * more: what began with the old one at that moment may finish.
+ */
+const FIRST_USE_GRACE_MS = 10_000;
+
+/**
  * Who may do what right now, from committed state: the node or administrator exists, has this role,
  * and the serial of the certificate is one that its record accepts. Until a joining manager has
  * received the state, only the managers that its join answer named are known.
@@ -29,6 +35,10 @@ export class StateAuthority implements Authority {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #knownManagers: ReadonlyMap<string, KnownManager>;
+  /** When each certificate was first seen here. Its row is made anew with a snapshot only. */
+  readonly #firstUseMs = new WeakMap<CertificateRow, number>();
+  /** One object per connection: those that were accepted keep their streams while they overlap. */
+  readonly #connected = new WeakSet<CertificateIdentity>();
   /** Hosts of the addresses of managers; made anew after a change of one. */
   #managerHosts: ReadonlySet<string> | undefined;
 
@@ -123,8 +133,23 @@ export class StateAuthority implements Authority {
 
   #accepts(row: NodeRow | AdminRow, identity: CertificateIdentity): boolean {
     const { certificate, previousCertificate, previousUntilMs } = row;
-    if (isOnRecord(certificate, identity)) return true;
-    return isOnRecord(previousCertificate, identity) && this.#clock.now() <= previousUntilMs;
+    const now = this.#clock.now();
+    if (isOnRecord(certificate, identity)) {
+      if (!this.#firstUseMs.has(certificate)) this.#firstUseMs.set(certificate, now);
+    } else if (
+      !isOnRecord(previousCertificate, identity) ||
+      now > previousUntilMs ||
+      (!this.#connected.has(identity) && this.#isInUse(certificate, now))
+    ) {
+      return false;
+    }
+    this.#connected.add(identity);
+    return true;
+  }
+
+  #isInUse(certificate: CertificateRow, now: number): boolean {
+    const sinceMs = this.#firstUseMs.get(certificate);
+    return sinceMs !== undefined && now > sinceMs + FIRST_USE_GRACE_MS;
   }
 }
 

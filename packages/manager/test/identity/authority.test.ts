@@ -159,12 +159,29 @@ describe('with state', () => {
 
   test('a replaced certificate is accepted for the overlap and not a moment longer', async () => {
     cluster.apply(renewal(worker, 'serial-one', 'serial-two'));
-    expect(isAccepted(worker, 'serial-two')).toBe(true);
     await cluster.time.advance(600_000, settle);
     expect(isAccepted(worker, 'serial-one')).toBe(true);
     await cluster.time.advance(1, settle);
     expect(isAccepted(worker, 'serial-one')).toBe(false);
     expect(isAccepted(worker, 'serial-two')).toBe(true);
+  });
+
+  test('the first use of the new certificate ends the old one, but for open connections', async () => {
+    const open = holder(worker, 'serial-one');
+    const goesOn = (): boolean => authority.currentIdentity(open)?.isSerialCurrent === true;
+    expect(goesOn()).toBe(true);
+    cluster.apply(renewal(worker, 'serial-one', 'serial-two'));
+    await cluster.time.advance(60_000, settle);
+    expect(isAccepted(worker, 'serial-one')).toBe(true);
+    expect(isAccepted(worker, 'serial-two')).toBe(true);
+    // What connects at the same moment may still have the old one.
+    await cluster.time.advance(10_000, settle);
+    expect(isAccepted(worker, 'serial-one')).toBe(true);
+    await cluster.time.advance(1, settle);
+    expect(isAccepted(worker, 'serial-one')).toBe(false);
+    expect(goesOn()).toBe(true);
+    await cluster.time.advance(530_000, settle);
+    expect(goesOn()).toBe(false);
   });
 
   test('addresses of managers are those on record, also after a change', () => {
