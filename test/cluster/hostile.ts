@@ -1,5 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { connect as connectHttp2 } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -106,6 +108,43 @@ export function silent(host: Host, port: number, localAddress: string): Promise<
     socket.once('connect', () => resolve(socket));
     socket.once('close', () => resolve(socket));
   });
+}
+
+/** Calls that never come to their end. */
+export interface UnfinishedCalls {
+  readonly path: string;
+  readonly count: number;
+  /** Announced for each message; all but the last byte are sent as far as the other side takes it. */
+  readonly messageBytes: number;
+}
+
+/** Opens one connection and such calls over it; gives them up only when it is destroyed. */
+export async function beginCalls(
+  options: ConnectionOptions,
+  { path, count, messageBytes }: UnfinishedCalls,
+): Promise<ClientHttp2Session> {
+  const socket = connectTls({ ALPNProtocols: ['h2'], rejectUnauthorized: false, ...options });
+  const session = connectHttp2('https://x', { createConnection: () => socket });
+  session.on('error', () => undefined);
+  await new Promise<void>((resolve) => {
+    session.once('remoteSettings', () => resolve());
+    session.once('close', () => resolve());
+  });
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(messageBytes, 1);
+  const message = Buffer.concat([head, Buffer.alloc(messageBytes - 1)]);
+  for (let number = 0; number < count && !session.destroyed; number += 1) {
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream.on('error', () => undefined);
+    stream.resume();
+    stream.write(message);
+  }
+  return session;
 }
 
 /** What a TLS client sends first: who has it asks for handshakes without computing any. */

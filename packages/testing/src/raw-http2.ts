@@ -117,6 +117,8 @@ export class RawHttp2 {
 
   private constructor(socket: TLSSocket) {
     this.socket = socket;
+    // Small frames are what it sends; each would wait for the acknowledgement of the one before.
+    socket.setNoDelay(true);
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         resolve();
