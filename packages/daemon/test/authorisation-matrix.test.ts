@@ -354,7 +354,7 @@ describe('who may call what on a real manager', () => {
     for (const [number, { tls }] of identities
       .filter((identity) => outsiders.includes(identity.name))
       .entries()) {
-      const session = open(tlsOptions(manager.clusterPort, 100 + number, tls));
+      const session = open(tlsOptions(manager.clusterPort, { number, part: 9 }, tls));
       for (const { path } of [get, rollback]) {
         const answers: Answer[] = [];
         for (const message of [...messages, Buffer.of(0xff)]) {
