@@ -90,16 +90,25 @@ function challengeFor(
   cluster: ClusterRow,
   row: RecoveryRow,
 ): Uint8Array {
-  return sealToRecipient({
-    publicKey: row.publicKey,
-    context: recoveryContext(cluster.id, row.generation),
-    plaintext: SecretBytes.take(answerOf(deps, row)),
-    random: deps.random,
-  });
+  const plaintext = SecretBytes.take(answerOf(deps, row));
+  try {
+    return sealToRecipient({
+      publicKey: row.publicKey,
+      context: recoveryContext(cluster.id, row.generation),
+      plaintext,
+      random: deps.random,
+    });
+  } finally {
+    plaintext.wipe();
+  }
 }
 
 /** What only a manager with the ring and the owner of the staged key can know. */
 function answerOf(deps: ControlDependencies, { publicKey }: RecoveryRow): Uint8Array {
   const value = SecretBytes.take(Uint8Array.from(publicKey));
-  return deps.ring().digestValue({ secretId: CHALLENGE_LABEL, value });
+  try {
+    return deps.ring().digestValue({ secretId: CHALLENGE_LABEL, value });
+  } finally {
+    value.wipe();
+  }
 }
