@@ -62,13 +62,11 @@ export class LeaderDuties {
     }
     await this.#liveness.managerSeen(managerId);
     await Promise.all(
-      opened.map(({ nodeId, sessionId, hostname, platformOs, version, executors }) =>
+      opened.map(({ nodeId, sessionId, version, executors }) =>
         this.#liveness
           .sessionOpened({
             nodeId,
             sessionId,
-            hostname,
-            platformOs,
             daemonVersion: version.slice(0, limits.OBJECT_NAME_LENGTH_MAX),
             executors,
           })

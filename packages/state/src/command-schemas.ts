@@ -93,8 +93,6 @@ const observation: Parser<NodeObservation> = fields<NodeObservation>({
   session: optional(
     fields<NonNullable<NodeObservation['session']>>({
       id: text,
-      hostname: text,
-      platformOs: text,
       daemonVersion: text,
       executors: list(text),
     }),

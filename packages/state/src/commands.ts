@@ -293,12 +293,10 @@ export interface NodeObservation {
   readonly id: string;
   readonly state: 'READY' | 'DOWN';
   readonly message: string;
-  /** With a new session: its identity and what the agent said of itself. */
+  /** With a new session: its identity, and what the agent may say of itself. */
   readonly session:
     | {
         readonly id: string;
-        readonly hostname: string;
-        readonly platformOs: string;
         readonly daemonVersion: string;
         readonly executors: readonly string[];
       }

@@ -1,6 +1,8 @@
+import { limits } from '@conclave/kernel';
 import type { CommandResult } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, isStale, refused, stale } from './scope.js';
+import type { Tables } from './tables.js';
 
 /** First entry of a cluster: its row and the node that made it. */
 export function createCluster(scope: Scope, command: CommandOf<'cluster.create'>): CommandResult {
@@ -107,4 +109,16 @@ export function setAddresses(scope: Scope, command: CommandOf<'node.addresses'>)
   const manager = { ...row.manager, clusterAddress, joinAddress };
   journal.put(tables.nodes, { ...row, manager, objectVersion: index });
   return done(scope, { id: row.id, unchanged: false });
+}
+
+/** Why there cannot be another manager. Hosts that wait for approval do not count: they are none. */
+export function refuseAnotherManager(tables: Tables): CommandResult | undefined {
+  const managers = [...tables.nodes.values()].filter(
+    ({ manager, waiting, wantedRole }) =>
+      waiting === undefined && (manager !== undefined || wantedRole === 'manager'),
+  );
+  if (managers.length < limits.MANAGER_COUNT_MAX) return undefined;
+  return refused('CV_LIMIT_EXCEEDED', `more than ${limits.MANAGER_COUNT_MAX} managers`, {
+    limit: limits.MANAGER_COUNT_MAX,
+  });
 }

@@ -1,5 +1,6 @@
 import { limits } from '@conclave/kernel';
 import { refuseCertificate } from './certificates.js';
+import { refuseAnotherManager } from './membership.js';
 import type { NodeObservation } from './commands.js';
 import type { CommandResult, NodeRow, TokenRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
@@ -68,6 +69,8 @@ export function approveNode(scope: Scope, command: CommandOf<'node.approve'>): C
       { id: row.id },
     );
   }
+  const refusal = manager === undefined ? undefined : refuseAnotherManager(tables);
+  if (refusal !== undefined) return refusal;
   journal.put(tables.nodes, { ...row, manager, waiting: undefined, objectVersion: index });
   return done(scope, { id: row.id, unchanged: false });
 }
@@ -92,13 +95,7 @@ function refuseManager(
   if (tables.raftIds.has(String(manager.raftId))) {
     return invalid('raftId', 'a manager has or had this Raft id');
   }
-  const managers = [...tables.nodes.values()].filter(
-    (row) => row.manager !== undefined || row.wantedRole === 'manager',
-  );
-  if (managers.length < limits.MANAGER_COUNT_MAX) return undefined;
-  return refused('CV_LIMIT_EXCEEDED', `more than ${limits.MANAGER_COUNT_MAX} managers`, {
-    limit: limits.MANAGER_COUNT_MAX,
-  });
+  return refuseAnotherManager(tables);
 }
 
 /** Changes what an operator decides about a node: availability and labels. */
@@ -170,11 +167,13 @@ function observe(scope: Scope, seen: NodeObservation): 'applied' | 'unchanged' |
     journal.put(tables.nodes, { ...observed, objectVersion: index });
     return 'applied';
   }
-  const { id: sessionId, ...description } = seen.session;
+  // What it is called, and what placement goes by, is that of the join: an agent might lie.
+  const { id: sessionId, daemonVersion, executors } = seen.session;
   const sessionCount = row.sessionCount + 1;
   journal.put(tables.nodes, {
     ...observed,
-    ...description,
+    daemonVersion,
+    executors,
     sessionId,
     sessionCount,
     objectVersion: index,

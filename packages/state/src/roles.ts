@@ -1,6 +1,5 @@
-import { limits } from '@conclave/kernel';
 import { refuseCertificate } from './certificates.js';
-import { refuseWithout } from './membership.js';
+import { refuseAnotherManager, refuseWithout } from './membership.js';
 import type { CommandResult, NodeRow } from './rows.js';
 import type { CommandOf, Scope } from './scope.js';
 import { done, refused } from './scope.js';
@@ -35,13 +34,7 @@ function refusePromotion({ tables }: Scope, row: NodeRow): CommandResult | undef
   if (row.role === 'manager') {
     return inUse('the node is a manager that is being demoted: wait until it is a worker', row.id);
   }
-  const managers = [...tables.nodes.values()].filter(
-    (one) => one.manager !== undefined || one.wantedRole === 'manager',
-  );
-  if (managers.length < limits.MANAGER_COUNT_MAX) return undefined;
-  return refused('CV_LIMIT_EXCEEDED', `more than ${limits.MANAGER_COUNT_MAX} managers`, {
-    limit: limits.MANAGER_COUNT_MAX,
-  });
+  return refuseAnotherManager(tables);
 }
 
 function refuseDemotion(scope: Scope, row: NodeRow): CommandResult | undefined {

@@ -203,6 +203,22 @@ describe('joining', () => {
     }
     bench.no('CV_LIMIT_EXCEEDED', join('m99', 'tm', { manager: managerFields(99) }));
   });
+
+  test('hosts that wait for approval keep no manager out, and are bounded when approved', () => {
+    const bench = clusterBench();
+    const token = tokenFields('ta', { role: 'manager', needsApproval: true, usesLeft: 100 });
+    bench.ok({ kind: 'token.create', token });
+    for (let number = 0; number <= limits.MANAGER_COUNT_MAX; number += 1) {
+      bench.ok(join(`a${number}`, 'ta', { manager: managerFields(100 + number) }));
+    }
+    for (let number = 2; number < limits.MANAGER_COUNT_MAX; number += 1) {
+      bench.ok(join(`m${number}`, 'tm', { manager: managerFields(number) }));
+    }
+    bench.ok({ kind: 'node.approve', id: 'a0' });
+    bench.no('CV_LIMIT_EXCEEDED', { kind: 'node.approve', id: 'a1' });
+    expect(bench.state.nodeById('a1')?.waiting).toBeDefined();
+    bench.no('CV_LIMIT_EXCEEDED', join('m99', 'tm', { manager: managerFields(99) }));
+  });
 });
 
 describe('tokens', () => {
@@ -336,8 +352,6 @@ describe('a node', () => {
     bench.ok(join('w1', 'tw'));
     const session = {
       id: 'session-1',
-      hostname: 'renamed',
-      platformOs: 'linux',
       daemonVersion: '9',
       executors: ['container'],
     };
@@ -361,8 +375,7 @@ describe('a node', () => {
     expect(bench.ok({ kind: 'nodes.observe', nodes: [again] })).toMatchObject({ unchanged: 1 });
     bench.ok({ kind: 'nodes.observe', nodes: [ready] });
     expect(bench.state.nodeById('w1')).toMatchObject({ sessionCount: 2, stateAtMs: since });
-    expect(bench.state.nodeByHostname('renamed')).toHaveLength(1);
-    expect(bench.state.nodeByHostname('host-w1')).toEqual([]);
+    expect(bench.state.nodeByHostname('host-w1')).toHaveLength(1);
   });
 
   test('has a membership and addresses when it is a manager', () => {

@@ -133,12 +133,11 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     this.#beats.opened({
       nodeId,
       sessionId: id,
-      hostname: hello.hostname,
-      platformOs: hello.platformOs,
       version: hello.version,
       executors: hello.executors,
     });
     this.#options.logger.info('session.opened', { nodeId });
+    this.#lookAtName(nodeId, hello);
     try {
       await session.run(messages);
     } finally {
@@ -166,6 +165,13 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     this.#context.taskReports.close();
     this.#context.receipts.close();
     for (const session of this.#sessions.values()) session.cut(stopping());
+  }
+
+  /** A host keeps the name that it joined with; another one may be a mistake, or a lie. */
+  #lookAtName(nodeId: string, hello: AgentHello): void {
+    const hostname = this.#options.replicated.state.nodeById(nodeId)?.hostname ?? '';
+    if (hello.hostname === hostname) return;
+    this.#options.logger.warn('session.other-hostname', { nodeId, hostname });
   }
 
   async #readHello(messages: AsyncIterator<AgentMessage>): Promise<AgentHello> {

@@ -33,8 +33,6 @@ export interface LivenessOptions {
 export interface OpenedSession {
   readonly nodeId: string;
   readonly sessionId: string;
-  readonly hostname: string;
-  readonly platformOs: string;
   readonly daemonVersion: string;
   readonly executors: readonly string[];
 }

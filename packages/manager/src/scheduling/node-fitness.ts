@@ -1,4 +1,4 @@
-import type { NodeRow, ServiceSpec } from '@conclave/state';
+import type { NodeRow, ServiceSpec, State } from '@conclave/state';
 import { parseConstraints, satisfies } from './constraints.js';
 import type { Constraint } from './constraints.js';
 
@@ -15,6 +15,10 @@ const DOWN = refusal('down');
 const UNSEEN = refusal('not connected yet');
 const DRAINED = refusal('drained');
 const PAUSED = refusal('paused');
+const NAMESAKE: Refusal = {
+  one: 'has the host name of a node that joined before it',
+  many: 'have the host name of a node that joined before them',
+};
 
 /** A node that runs tasks, and is to go on doing so: managers have none. */
 export function isForTasks(node: NodeRow): boolean {
@@ -25,8 +29,10 @@ export function isForTasks(node: NodeRow): boolean {
 export class NodeFitness {
   readonly #constraints: readonly Constraint[];
   readonly #runtime: string;
+  readonly #nodes: Pick<State, 'nodeByHostname'>;
 
-  constructor(spec: ServiceSpec) {
+  constructor(spec: ServiceSpec, nodes: Pick<State, 'nodeByHostname'>) {
+    this.#nodes = nodes;
     this.#constraints = parseConstraints(spec.constraints);
     this.#runtime = spec.runtime;
   }
@@ -46,6 +52,7 @@ export class NodeFitness {
   refusalOfKind(node: NodeRow): Refusal {
     for (const constraint of this.#constraints) {
       if (!satisfies(node, constraint)) return constraintRefusal(constraint);
+      if (isByHostname(constraint) && this.#isNamesake(node)) return NAMESAKE;
     }
     if (node.executors.includes(this.#runtime)) return undefined;
     return {
@@ -53,6 +60,25 @@ export class NodeFitness {
       many: `cannot run a ${this.#runtime}`,
     };
   }
+
+  /**
+   * True for a node whose host name an older one has: a host says itself what it is called when it
+   * joins, and must not get the tasks of another one by that.
+   */
+  #isNamesake(node: NodeRow): boolean {
+    const { createdAtMs, hostname, id } = node;
+    return this.#nodes
+      .nodeByHostname(hostname)
+      .some(
+        (other) =>
+          other.waiting === undefined &&
+          (other.createdAtMs < createdAtMs || (other.createdAtMs === createdAtMs && other.id < id)),
+      );
+  }
+}
+
+function isByHostname({ attribute, isEqual }: Constraint): boolean {
+  return attribute === 'node.hostname' && isEqual;
 }
 
 function constraintRefusal(constraint: Constraint): NonNullable<Refusal> {

@@ -64,7 +64,7 @@ function finderOf(
 ): (task: PendingTask) => Found {
   const { view, loads, failures, nowMs } = context;
   if (service.spec.mode === 'global') {
-    const fitness = new NodeFitness(service.spec);
+    const fitness = new NodeFitness(service.spec, view);
     return ({ nodeId }) => {
       const node = view.nodeById(nodeId);
       if (node === undefined) return { why: 'its node was removed' };
@@ -74,7 +74,7 @@ function finderOf(
   }
   const placement = new Placement({
     service,
-    nodes: view.nodes(),
+    view,
     tasks,
     loads,
     failures,

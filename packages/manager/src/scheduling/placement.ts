@@ -1,5 +1,5 @@
 import { isOnNode } from '@conclave/state';
-import type { NodeRow, ServiceRow, TaskRow } from '@conclave/state';
+import type { ServiceRow, State, TaskRow } from '@conclave/state';
 import type { FailureMemory } from './failure-memory.js';
 import { explain, NodeFitness } from './node-fitness.js';
 import type { Refusal } from './node-fitness.js';
@@ -12,7 +12,7 @@ export interface NodeLoads {
 /** What placement reads. */
 export interface PlacementInput {
   readonly service: ServiceRow;
-  readonly nodes: Iterable<NodeRow>;
+  readonly view: Pick<State, 'nodes' | 'nodeByHostname'>;
   /** All tasks of the service. */
   readonly tasks: Iterable<TaskRow>;
   readonly loads: NodeLoads;
@@ -44,8 +44,8 @@ export class Placement {
       if (isOnNode(task.state)) counts.set(task.nodeId, (counts.get(task.nodeId) ?? 0) + 1);
     }
     this.#perNodeMax = service.spec.replicasPerNodeMax;
-    const fitness = new NodeFitness(service.spec);
-    for (const node of input.nodes) {
+    const fitness = new NodeFitness(service.spec, input.view);
+    for (const node of input.view.nodes()) {
       const refusal = fitness.refusalOfNew(node);
       if (refusal !== undefined) {
         this.#refuse(refusal);

@@ -6,7 +6,14 @@ import type { RoundPlan } from './round-plan.js';
 /** The queries of the state that scheduling uses. */
 export type SchedulingView = Pick<
   State,
-  'services' | 'serviceById' | 'tasks' | 'tasksOfService' | 'tasksOfNode' | 'nodes' | 'nodeById'
+  | 'services'
+  | 'serviceById'
+  | 'tasks'
+  | 'tasksOfService'
+  | 'tasksOfNode'
+  | 'nodes'
+  | 'nodeById'
+  | 'nodeByHostname'
 >;
 
 /** What planning one round reads and writes. */

@@ -52,7 +52,7 @@ class ServicePlanner {
   constructor(context: RoundContext, service: ServiceRow) {
     this.#context = context;
     this.#service = service;
-    this.#fitness = new NodeFitness(service.spec);
+    this.#fitness = new NodeFitness(service.spec, context.view);
     const runsWhatIsAsked = currentTest(service);
     this.#rules = {
       service,

@@ -183,12 +183,12 @@ export class TestControl {
     return this.#apply({ ...base, ...body });
   }
 
-  addWorker(name: string): string {
+  addWorker(name: string, hostname = name): string {
     const id = workerId(name);
     this.apply({
       kind: 'node.join',
       tokenId: 'token',
-      node: nodeFields(id, name, this.time.now()),
+      node: nodeFields(id, hostname, this.time.now()),
     });
     this.observe(id, 'READY');
     return id;
@@ -244,8 +244,6 @@ export class TestControl {
         ? undefined
         : {
             id: createId(this.random),
-            hostname: this.state.nodeById(id)?.hostname ?? '',
-            platformOs: 'linux',
             daemonVersion: '0.1.0',
             executors: ['process'],
           };

@@ -48,24 +48,7 @@ describe('nodes', () => {
 
   test('a host name that two nodes have is not enough', async () => {
     control.addWorker('w1');
-    const twin = control.addWorker('w2');
-    control.apply({
-      kind: 'nodes.observe',
-      nodes: [
-        {
-          id: twin,
-          state: 'READY',
-          message: '',
-          session: {
-            id: 's',
-            hostname: 'w1',
-            platformOs: 'linux',
-            daemonVersion: '',
-            executors: [],
-          },
-        },
-      ],
-    });
+    control.addWorker('w2', 'w1');
     await expect(control.nodes.get({ node: 'w1' }, CALL)).rejects.toMatchObject({
       code: 'CV_ARGUMENT_INVALID',
       message: 'node is a host name of 2 nodes: give the id',

@@ -186,16 +186,14 @@ export class TestCluster {
 
   /** Joins a worker and makes it READY. */
   addWorker(id: string, labels: Readonly<Record<string, string>> = {}, hostname = id): void {
-    const node = { ...nodeFields(id, this.time.now()), labels, manager: undefined };
+    const node = { ...nodeFields(id, this.time.now()), hostname, labels, manager: undefined };
     this.mustApply({ kind: 'node.join', tokenId: 'token', node });
-    this.ready(id, hostname);
+    this.ready(id);
   }
 
-  ready(id: string, hostname: string = id): void {
+  ready(id: string): void {
     const session = {
       id: createId(this.random),
-      hostname,
-      platformOs: 'linux',
       daemonVersion: '0.1.0',
       executors: ['process'],
     };

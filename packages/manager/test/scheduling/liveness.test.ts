@@ -87,15 +87,13 @@ describe('liveness', () => {
     const index = await liveness.sessionOpened({
       nodeId: 'w1',
       sessionId: 'new',
-      hostname: 'renamed',
-      platformOs: 'linux',
       daemonVersion: '2',
       executors: ['process'],
     });
     expect(index).toBe(cluster.state.appliedIndex);
     expect(liveness.heartbeats([old], 'm1')).toEqual([old.sessionId]);
     expect(liveness.heartbeats([{ nodeId: 'w1', sessionId: 'new' }], 'm1')).toEqual([]);
-    expect(cluster.state.nodeById('w1')).toMatchObject({ hostname: 'renamed', sessionCount: 2 });
+    expect(cluster.state.nodeById('w1')).toMatchObject({ hostname: 'w1', sessionCount: 2 });
     await cluster.advance(20_000);
     expect(liveness.heartbeats([{ nodeId: 'w1', sessionId: 'new' }], 'm1')).toEqual(['new']);
     expect(liveness.heartbeats([{ nodeId: 'gone', sessionId: 's' }], 'm1')).toEqual(['s']);
@@ -122,7 +120,7 @@ describe('liveness', () => {
   test('a new session brings a DOWN node back', async () => {
     liveness.start();
     await cluster.advance(20_000);
-    const session = { hostname: 'w1', platformOs: 'linux', daemonVersion: '', executors: [] };
+    const session = { daemonVersion: '', executors: [] };
     await liveness.sessionOpened({ nodeId: 'w1', sessionId: 's', ...session });
     expect(stateOf('w1')).toBe('READY');
     await cluster.advance(4_400);
@@ -134,7 +132,7 @@ describe('liveness', () => {
 
   test('sessions that open together share an entry', async () => {
     liveness.start();
-    const session = { hostname: 'w', platformOs: 'linux', daemonVersion: '', executors: [] };
+    const session = { daemonVersion: '', executors: [] };
     const nodes = ['w1', 'w2', 'w1', 'w2'];
     await Promise.all(
       nodes.map((nodeId, n) => liveness.sessionOpened({ nodeId, sessionId: `s${n}`, ...session })),

@@ -25,6 +25,23 @@ describe('a replicated service', () => {
     expect(new Set(cluster.wanted(id).map((task) => task.slot)).size).toBe(60);
   });
 
+  test('pinned to a host name stays with the node that had it first', async () => {
+    const cluster = await threeWorkers();
+    await cluster.advance(1_000);
+    cluster.addWorker('a1', {}, 'w2');
+    const id = cluster.create({ replicas: 2, constraints: ['node.hostname==w2'] });
+    await cluster.obey();
+    expect(countByNode(cluster, id)).toEqual({ w2: 2 });
+    cluster.down('w2');
+    await cluster.settle();
+    expect(cluster.wanted(id).map(({ message }) => message)).toEqual(
+      Array(2).fill(expect.stringContaining('1 has the host name of a node that joined before it')),
+    );
+    cluster.mustApply({ kind: 'node.remove', id: 'w2', force: true });
+    await cluster.obey();
+    expect(countByNode(cluster, id)).toEqual({ a1: 2 });
+  });
+
   test('creates and assigns in one entry', async () => {
     const cluster = await threeWorkers();
     cluster.create({ replicas: 3 });

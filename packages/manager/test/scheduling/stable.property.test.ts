@@ -88,7 +88,7 @@ class Run {
     if (taken.kind === 'join' && id === undefined) this.#join(taken.node);
     if (id === undefined) return;
     if (taken.kind === 'down') cluster.down(id);
-    if (taken.kind === 'ready') cluster.ready(id, taken.node);
+    if (taken.kind === 'ready') cluster.ready(id);
     if (taken.kind === 'availability') cluster.updateNode(id, { availability: taken.to });
     if (taken.kind === 'zone') cluster.updateNode(id, { labelsSet: { zone: taken.to } });
     if (taken.kind !== 'remove') return;

@@ -272,7 +272,7 @@ function nodeBody(bench: Bench, outline: Outline): CommandBody {
       return { kind: 'node.join', tokenId, node: nodeFields(id, { certificate, manager }) };
     }
     case 'observe': {
-      const description = { hostname: 'h', platformOs: 'linux', daemonVersion: '1', executors: [] };
+      const description = { daemonVersion: '1', executors: [] };
       const session = c === 0 ? { id: `session-${b}`, ...description } : undefined;
       const state = b < 6 ? 'READY' : 'DOWN';
       return { kind: 'nodes.observe', nodes: [{ id, state, message: '', session }] };

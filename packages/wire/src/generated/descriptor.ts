@@ -758,10 +758,8 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   SessionOpened: [
     { name: 'nodeId', id: 1, type: 'string', label: 'one' },
     { name: 'sessionId', id: 2, type: 'string', label: 'one' },
-    { name: 'hostname', id: 3, type: 'string', label: 'one' },
-    { name: 'platformOs', id: 4, type: 'string', label: 'one' },
-    { name: 'version', id: 5, type: 'string', label: 'one' },
-    { name: 'executors', id: 6, type: 'string', label: 'repeated' },
+    { name: 'version', id: 3, type: 'string', label: 'one' },
+    { name: 'executors', id: 4, type: 'string', label: 'repeated' },
   ],
   SessionsRequest: [
     { name: 'opened', id: 1, type: 'SessionOpened', label: 'repeated' },

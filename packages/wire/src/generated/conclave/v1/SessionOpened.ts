@@ -3,8 +3,6 @@
 export interface SessionOpenedInput {
   'nodeId'?: (string) | undefined;
   'sessionId'?: (string) | undefined;
-  'hostname'?: (string) | undefined;
-  'platformOs'?: (string) | undefined;
   'version'?: (string) | undefined;
   'executors'?: readonly (string)[] | undefined;
 }
@@ -12,8 +10,6 @@ export interface SessionOpenedInput {
 export interface SessionOpened {
   'nodeId': (string);
   'sessionId': (string);
-  'hostname': (string);
-  'platformOs': (string);
   'version': (string);
   'executors': (string)[];
 }
