@@ -286,8 +286,6 @@ describe('a newer session of the node', () => {
     const observe = (id: string): void => {
       const session = {
         id,
-        hostname: 'host',
-        platformOs: 'linux',
         daemonVersion: '1',
         executors: [],
       };
@@ -322,8 +320,6 @@ describe('a newer session of the node', () => {
       message: '',
       session: {
         id: end.sessionId,
-        hostname: 'host',
-        platformOs: 'linux',
         daemonVersion: '1',
         executors: [],
       },
