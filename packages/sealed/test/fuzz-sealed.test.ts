@@ -6,10 +6,12 @@ import {
   agentHello,
   agentOpen,
   createRecipientKeyPair,
+  createRecoveryKit,
   KeyRing,
   managerAccept,
   openFromRecipient,
   openSealed,
+  parseRecoveryText,
   parseToken,
   PURPOSE,
   RECIPIENT_ALGORITHM,
@@ -36,7 +38,12 @@ const damages = fc.array(
 
 const isRefusal = (error: unknown): boolean =>
   isConclaveError(error) &&
-  ['CV_ENVELOPE_FORGED', 'CV_TOKEN_INVALID', 'CV_ARGUMENT_INVALID'].includes(error.code);
+  [
+    'CV_ENVELOPE_FORGED',
+    'CV_TOKEN_INVALID',
+    'CV_ARGUMENT_INVALID',
+    'CV_RECOVERY_KEY_INVALID',
+  ].includes(error.code);
 
 /** Something that reads bytes from outside, and bytes that it reads. */
 interface Reader {
@@ -108,6 +115,21 @@ function frames(): Reader {
   return { valid: session.sealed, read: (frame) => open().read(frame) };
 }
 
+/** White space and capital letters mean nothing: what reads as the same key was not changed. */
+function recoveryText(text: SecretBytes | undefined): Reader {
+  if (text === undefined) throw new Error('no text');
+  const valid = bytesOf(text);
+  const { secret: kept, ...known } = parseRecoveryText(valid);
+  return {
+    valid,
+    read: (typed) => {
+      const { secret, ...said } = parseRecoveryText(typed);
+      const isSame = secret.equals(kept) && JSON.stringify(said) === JSON.stringify(known);
+      return isSame ? undefined : said;
+    },
+  };
+}
+
 const READERS: Readonly<Record<string, () => Reader>> = {
   'a join token': () => ({
     valid: createToken({
@@ -118,6 +140,9 @@ const READERS: Readonly<Record<string, () => Reader>> = {
     }).text,
     read: parseToken,
   }),
+  'a recovery key': () => recoveryText(createRecoveryKit(random).texts[0]),
+  'a share of a recovery key': () =>
+    recoveryText(createRecoveryKit(random, { threshold: 2, count: 3 }).texts[1]),
   'a ring': () => ({
     valid: bytesOf(KeyRing.create(random).rotate(random).encode()),
     read: (bytes) => KeyRing.decode(secretFrom(bytes)),

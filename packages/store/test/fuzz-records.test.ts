@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isConclaveError } from '@conclave/kernel';
@@ -7,6 +10,8 @@ import { singleEpoch } from '../src/cipher.js';
 import type { StoreCipher } from '../src/cipher.js';
 import { CHAIN_START, decodeEntryRecord, encodeEntryRecord } from '../src/entry-record.js';
 import { decodeHead, encodeHead } from '../src/head-record.js';
+import { decodeEpochs, encodeEpochs } from '../src/epoch-file.js';
+import { Witness } from '../src/witness.js';
 import { entry, RANDOM } from './fixture.js';
 
 const damages = fc.array(
@@ -63,5 +68,58 @@ describe('hostile bytes instead of', () => {
       }),
       { numRuns: FUZZ_RUNS },
     );
+  });
+
+  test('the keys of the epochs', () => {
+    const key = SecretBytes.take(new Uint8Array(32).fill(9));
+    const place = { clusterId: 'cluster', nodeId: 'node', key, random: RANDOM };
+    const epochs = [1, 2].map((epoch) => ({ epoch, key: SecretBytes.random(RANDOM, 32) }));
+    const valid = encodeEpochs(place, epochs);
+    fc.assert(
+      fc.property(damages, fc.uint8Array({ maxLength: 200 }), (how, invented) => {
+        const bytes = damaged(valid, how);
+        const opened = decodeHostile(() => decodeEpochs(place, bytes), isRefusal);
+        if (!Buffer.from(bytes).equals(valid)) expect(opened).toBeUndefined();
+        expect(decodeHostile(() => decodeEpochs(place, invented), isRefusal)).toBeUndefined();
+      }),
+      { numRuns: FUZZ_RUNS },
+    );
+  });
+
+  test('the witness', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'conclave-fuzz-witness-'));
+    const path = join(folder, 'witness');
+    const key = SecretBytes.take(new Uint8Array(32).fill(9));
+    const readBack = async (): Promise<number | undefined> => {
+      const witness = await Witness.open(path, key);
+      try {
+        return await witness.read();
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        return undefined;
+      } finally {
+        await witness.close();
+      }
+    };
+    const first = await Witness.open(path, key);
+    first.note(7);
+    await first.close();
+    const valid = await readFile(path);
+    expect(await readBack()).toBe(7);
+    try {
+      await fc.assert(
+        fc.asyncProperty(damages, async (how) => {
+          const bytes = damaged(valid, how);
+          await writeFile(path, bytes);
+          const seen = await readBack();
+          // What follows the record is not read; an empty file says that none was noted.
+          const isWhole = Buffer.from(bytes.subarray(0, valid.length)).equals(valid);
+          expect(seen).toBe(isWhole ? 7 : bytes.length === 0 ? 0 : undefined);
+        }),
+        { numRuns: Math.min(FUZZ_RUNS, 5_000) },
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

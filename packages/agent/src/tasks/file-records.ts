@@ -11,14 +11,15 @@ import {
 import { assert, isId } from '@conclave/kernel';
 
 import type { Position } from '../assignment/assembler.js';
+import { isPosition, isTaskRecord } from './record-shape.js';
 import type { TaskRecord, TaskRecords } from './task-record.js';
 
 const FORMAT = 2;
 
 /**
  * Records as small files in a folder of the run folder, which is in memory. Those of another start
- * of the host, of another member that this host was, of another format or damaged ones count as
- * absent: their tasks are wiped.
+ * of the host, of another member that this host was, of another format, of another shape or damaged ones
+ * count as absent: their tasks are wiped.
  */
 export class FileRecords implements TaskRecords {
   readonly #folder: string;
@@ -43,8 +44,8 @@ export class FileRecords implements TaskRecords {
     for (const name of readdirSync(this.#folder).toSorted()) {
       const taskId = name.slice(0, -'.json'.length);
       if (!isId(taskId)) continue;
-      const record = this.#read<TaskRecord>(name);
-      if (record?.taskId === taskId) records.push(record);
+      const record = this.#read(name);
+      if (isTaskRecord(record) && record.taskId === taskId) records.push(record);
       else this.remove(taskId);
     }
     return records;
@@ -60,9 +61,8 @@ export class FileRecords implements TaskRecords {
   }
 
   loadPosition(): Position | undefined {
-    const position = this.#read<Position>('position');
-    const isValid = Number.isSafeInteger(position?.epoch) && Number.isSafeInteger(position?.index);
-    return isValid ? position : undefined;
+    const position = this.#read('position');
+    return isPosition(position) ? position : undefined;
   }
 
   savePosition(position: Position): void {
@@ -81,13 +81,13 @@ export class FileRecords implements TaskRecords {
     renameSync(`${path}.next`, path);
   }
 
-  #read<T>(name: string): T | undefined {
+  #read(name: string): unknown {
     const path = `${this.#folder}/${name}`;
     if (!existsSync(path)) return undefined;
     try {
       const file = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
       const isOurs = file['format'] === FORMAT && file['owner'] === this.#owner;
-      return isOurs ? (file['content'] as T) : undefined;
+      return isOurs ? file['content'] : undefined;
     } catch {
       return undefined;
     }

@@ -84,6 +84,7 @@ function slotOf(fields: readonly Uint8Array[]): Slot {
   const known = SLOT_KINDS.find((candidate) => candidate === word);
   if (known === undefined || time.length !== TIME_BYTES) throw damaged();
   const createdAtMs = Number(new DataView(time.buffer, time.byteOffset).getBigUint64(0));
+  if (!Number.isSafeInteger(createdAtMs)) throw damaged();
   return {
     id: textOf(id),
     kind: known,
