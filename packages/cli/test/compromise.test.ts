@@ -50,6 +50,7 @@ class Site {
     const w1 = control.addWorker('wone');
     control.addWorker('wtwo');
     for (const name of ['a', 'b']) await control.set(name, `value of ${name}`);
+    await control.set('a', 'another value');
     const bindings = [bindingMessage({ secretName: 'a' })];
     const spec = specMessage({ bindings });
     const { service } = await control.services.create({ spec, idempotencyKey: '' } as never, CALL);
@@ -118,10 +119,13 @@ class Site {
         return;
       case 'rewrapping': {
         const { keyId } = ringRotation;
-        const versions = [...control.state.secrets()].map(({ id: secretId }) => {
+        const all = [...control.state.secrets()].flatMap(({ id }) =>
+          control.state.secretVersions(id),
+        );
+        const versions = all.map(({ secretId, version }) => {
           return {
             secretId,
-            version: 1,
+            version,
             wrappedDek: new Uint8Array(90),
             digest: new Uint8Array(32),
           };
@@ -261,18 +265,19 @@ const kinds = (kind: string): number =>
 
 interface Told {
   readonly evicted: readonly { readonly hostname: string }[];
-  readonly exposed: readonly { readonly secretName: string; readonly hostname: string }[];
+  readonly exposed: readonly {
+    readonly hostname: string;
+    readonly secretName: string;
+    readonly version: number;
+  }[];
 }
 
 function expectDone(text: string): void {
   const told = JSON.parse(text) as Told;
   expect(told).toMatchObject({ root: 2, keyId: 2 });
   expect(told.evicted.map(({ hostname }) => hostname)).toEqual(['mthree', 'wone']);
-  expect(told.exposed.map(({ hostname, secretName }) => `${hostname} ${secretName}`)).toEqual([
-    'mthree a',
-    'mthree b',
-    'wone a',
-  ]);
+  const exposed = told.exposed.map((row) => `${row.hostname} ${row.secretName} v${row.version}`);
+  expect(exposed.toSorted()).toEqual(['mthree a v1', 'mthree a v2', 'mthree b v1', 'wone a v2']);
   const cluster = site.control.state.cluster();
   expect(cluster).toMatchObject({ compromise: undefined, rootGeneration: 2, ringKeyId: 2 });
   expect(cluster).toMatchObject({ oldRecoveryOn: [], stagedRecovery: undefined });

@@ -29,9 +29,13 @@ async function exposedOf(
     found.push({ nodeId, hostname, secretName, version });
   };
   if (isManager) {
-    for await (const { name, versions } of client.secrets.list({ signal })) {
-      for (const { createdAtMs, destroyed, version } of versions) {
-        if (!destroyed && createdAtMs <= of.startedAtMs) add(name, version);
+    // A list names the current version only.
+    for await (const { id } of client.secrets.list({ signal })) {
+      const secret = await client.secrets
+        .get(id, { signal })
+        .catch(nothingFor('CV_SECRET_NOT_FOUND'));
+      for (const { createdAtMs, destroyed, version } of secret?.versions ?? []) {
+        if (!destroyed && createdAtMs <= of.startedAtMs) add(secret?.name ?? '', version);
       }
     }
     return found;
@@ -45,6 +49,14 @@ async function exposedOf(
     if (!isConclaveError(error) || error.code !== 'CV_NODE_NOT_FOUND') throw error;
   }
   return found;
+}
+
+/** What has gone meanwhile is not an error. */
+function nothingFor(code: string): (error: unknown) => undefined {
+  return (error) => {
+    if (isConclaveError(error) && error.code === code) return undefined;
+    throw error;
+  };
 }
 
 const namesOf = (nodes: readonly EvictedNode[]): string =>
