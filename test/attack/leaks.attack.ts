@@ -33,6 +33,7 @@ const markerOf = (text: string): Marker => ({ name: text.slice(0, 7), bytes: Buf
 const secretName = (name: string): string => `${NAMES.secret}/${name}`;
 const serviceName = (name: string): string => `${name}-${NAMES.service}`;
 
+// Attack rows R01, R05, R07.
 describe('the whole life of a cluster that logs all it can', () => {
   let cluster: Cluster;
   let work: string;

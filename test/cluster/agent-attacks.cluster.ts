@@ -68,6 +68,7 @@ async function contentLeft(task: Task): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
+// Attack row G03.
 describe('the end of a task takes its file from every process of the host', () => {
   const ends: [string, string[], (task: Task) => Promise<unknown>][] = [
     ['it exits', ['sh', '-c', 'sleep 4'], () => Promise.resolve()],
@@ -102,6 +103,7 @@ describe('the end of a task takes its file from every process of the host', () =
     }
   });
 
+  // Attack row G07.
   test('a mount that is kept in another namespace is empty there, and the agent says so', async () => {
     const task = await one('kept-mount', [], SLEEP);
     const path = join(cluster.folderOf(task), 'files/view/s');
@@ -153,6 +155,7 @@ print('ready', len(held), mapped[:3], flush=True)
 time.sleep(1000)
 `;
 
+  // Attack row G13.
   test('that maps and opens its secret hundreds of times loses it all the same', async () => {
     const task = await one('hostile', [], ['python3', '-c', HOSTILE]);
     await eventually('it is ready', async () =>
@@ -177,6 +180,7 @@ time.sleep(1000)
     expect(readdirSync(`/proc/${daemon}/fd`).length).toBeLessThanOrEqual(opened + 10);
   });
 
+  // Attack row G15.
   test('has no descriptor of the agent, and no socket', async () => {
     const task = await one('descriptors', [], SLEEP);
     const pid = await cluster.pidOf(task);
@@ -191,6 +195,7 @@ time.sleep(1000)
   });
 });
 
+// Attack row G09.
 describe('an agent that is killed with fifty mounts', () => {
   const pids = new Map<string, number>();
 
@@ -295,6 +300,7 @@ describe('an agent that does not come back', () => {
   });
 });
 
+// Attack row G23.
 describe('an agent that sleeps', () => {
   test('wakes up, opens a session again, and gives up what runs elsewhere by now', async () => {
     await cluster.whole();

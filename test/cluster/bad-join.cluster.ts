@@ -98,6 +98,7 @@ describe('tokens that do not admit', () => {
     await expectNothingHappened();
   });
 
+  // Attack row J05.
   test('expired, revoked and used ones are refused with one and the same text', async () => {
     const expiring = await cluster.token('worker', '--ttl', '1s');
     const revoked = await cluster.token('worker');
@@ -144,6 +145,7 @@ describe('addresses that are not the cluster', () => {
     await expectNothingHappened();
   });
 
+  // Attack row J01.
   test('whoever listens there sees no byte of the token', async () => {
     const token = await cluster.token('worker');
     const seen: Buffer[] = [];

@@ -267,6 +267,7 @@ describe('an unlock command', () => {
     await behave('good');
   });
 
+  // Attack row K11.
   test('is refused as a slot when others could replace it, or it does not give the key back', async () => {
     const { seed } = cluster;
     const add = (path: string): ReturnType<Host['conclave']> =>

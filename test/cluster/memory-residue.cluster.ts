@@ -61,6 +61,7 @@ async function expectNoCopy(): Promise<void> {
 
 let tasks: Task[] = [];
 
+// Attack row M01.
 test('a thousand secrets are delivered; no copy is in the memory of manager or agent', async () => {
   for (const [size, count] of SIZES) {
     for (let number = 0; number < count; number += 1) names.push(`s/${size}-${number}`);

@@ -88,6 +88,7 @@ describe('a daemon that was started by its name', () => {
     expect(await readFile(cluster.seed.logFile, 'utf8')).not.toContain('Debugger listening');
   });
 
+  // Attack row M09.
   test('takes the names of a prototype for ordinary names, also when it reads them again', async () => {
     const { seed } = cluster;
     const named = [

@@ -219,6 +219,7 @@ describe('the end of a task', () => {
     expect(bench.executor.events.filter((event) => event === `start ${task}`)).toHaveLength(1);
   });
 
+  // Attack row G05.
   test('two tasks share a secret; one ends, the other keeps it', async () => {
     const other = bench.id();
     const session = await bench.open();

@@ -189,6 +189,7 @@ describe('an assignment that breaks a rule is refused as a whole', () => {
     ...good(),
     tasks: [{ id: bench.id() }, { id: task, bindings: [bound()], ...rest() }],
   });
+  // Attack row G19.
   const cases: [string, () => FakeAssignment][] = [
     ['a target with a slash', withTask(() => ({ bindings: [bound({ target: '../passwd' })] }))],
     ['a target of dots', withTask(() => ({ bindings: [bound({ target: '..' })] }))],

@@ -9,6 +9,7 @@ import { closeInheritedDescriptors } from '../src/index.js';
 const LIST = 'for fd in /proc/$$/fd/*; do [ -e "$fd" ] && echo "${fd##*/}"; done; true';
 
 describe('inherited descriptors', () => {
+  // Attack row M07.
   test('after closing them a child has its standard streams and nothing else', () => {
     closeInheritedDescriptors();
     const { stdout } = spawnSync('sh', ['-c', LIST], {

@@ -68,6 +68,7 @@ describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost)
 
   const shown = (name: string): string => readFileSync(`${view}/${name}`, 'utf8');
 
+  // Attack row V23.
   test('every byte of a value arrives, with owner and mode', async () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
     const value = SecretBytes.take(bytes.slice());
@@ -118,6 +119,7 @@ describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost)
     expect(realHost().mountInfo()).not.toContain(TASK);
   });
 
+  // Attack rows V05, V07.
   test('a set with a path trick, a duplicate or a special bit changes nothing', async () => {
     await fixture.files.write(TASK, [file('a', 'kept')]);
     const bad = [
@@ -216,6 +218,7 @@ describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost)
     expect(shown('a')).toBe('mine');
   });
 
+  // Attack row V09.
   test('a link planted in place of the view leads no write elsewhere', async () => {
     const outside = `${fixture.areas.runDir}/outside`;
     writeFileSync(outside, 'untouched');
@@ -226,6 +229,7 @@ describeMounts.each(HOSTS)(`files of a task on %s${because}`, (method, makeHost)
 });
 
 describeMounts(`a mount that is held elsewhere${because}`, () => {
+  // Attack row G07.
   test('a copy in another namespace is empty after removal, and reported', async () => {
     const fixture = await openFixture();
     await fixture.files.create(TASK);
@@ -248,6 +252,7 @@ describeMounts(`a mount that is held elsewhere${because}`, () => {
     await fixture.close();
   });
 
+  // Attack row G21.
   test('readers never see a mixed set while ten files change a thousand times', async () => {
     const fixture = await openFixture();
     await fixture.files.create(TASK);

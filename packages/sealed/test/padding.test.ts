@@ -21,6 +21,7 @@ test.each([
   expect(paddedSizeOf(size)).toBe(padded);
 });
 
+// Attack row K15.
 test('padding adds at least one byte and at most an eighth above 1 KiB, and never shrinks', () => {
   fc.assert(
     fc.property(fc.nat({ max: 9_000_000 }), (size) => {

@@ -108,6 +108,7 @@ describe('the scanner finds what is there', () => {
   });
 });
 
+// Attack row M03.
 describe('no trace after', () => {
   test.each([0, 20, 1000, 300_000])('envelopes of %i bytes', (size) => {
     const key = plantedRandom(32);

@@ -26,6 +26,7 @@ const CASES = Array.from({ length: 5 }, (_, offset) => offset + 2).flatMap((coun
   Array.from({ length: count - 1 }, (_, offset) => [offset + 2, count] as const),
 );
 
+// Attack row K07.
 describe('shares', () => {
   test.each(CASES)('every %d of %d make the secret, in any order', (threshold, count) => {
     for (const some of subsets(shares(threshold, count), threshold)) {

@@ -36,6 +36,7 @@ test.each(VECTOR_CASES.filter(({ open }) => open !== undefined))(
   },
 );
 
+// Attack row K01.
 test('every frozen vector has its case', () => {
   expect(Object.keys(frozen).toSorted()).toEqual(VECTOR_CASES.map(({ name }) => name).toSorted());
 });

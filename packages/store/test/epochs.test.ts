@@ -56,6 +56,7 @@ describe('an old copy of the log', () => {
     }
   };
 
+  // Attack row R11.
   test('opens with no key that is left after compaction, and did before', async () => {
     const store = await fixture.open();
     await store.log.load();

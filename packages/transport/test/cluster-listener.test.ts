@@ -92,6 +92,7 @@ describe('who may connect', () => {
     await within(10_000, closed(bench.raw(identity, { ALPNProtocols: undefined })));
   });
 
+  // Attack row T03.
   test('a session is never resumed', async () => {
     const identity = await cluster.admin('ann');
     const sessions: Buffer[] = [];
@@ -160,6 +161,7 @@ describe('what a client demands of the server', () => {
     await other.close();
   });
 
+  // Attack row T05.
   test('a manager: the certificate of a worker does not serve', async () => {
     const pretender = await cluster.listen(
       await cluster.node('worker', 'w-evil'),

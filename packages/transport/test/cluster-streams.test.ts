@@ -40,6 +40,7 @@ afterAll(() => bench.listener.close());
 afterEach(() => bench.reset());
 
 describe('deadlines', () => {
+  // Attack row T07.
   test('a connection that says nothing is closed', async () => {
     const manual = new ManualTimers();
     const quiet = await cluster.listen(bench.server, bench.services(), { timers: manual });
@@ -81,6 +82,7 @@ describe('deadlines', () => {
 });
 
 describe('slow readers', () => {
+  // Attack row T13.
   test('a writer that does not wait is cut, with its memory', async () => {
     const worker = bench.channel(await cluster.node('worker', 'w1'));
     const call = worker.bidi(loadWire().Dispatcher.Session);
@@ -94,6 +96,7 @@ describe('slow readers', () => {
   });
 });
 
+// Attack row A05.
 describe('revocation', () => {
   test('a removed node loses its streams at once', async () => {
     const worker = bench.channel(await cluster.node('worker', 'w-gone'));
@@ -172,6 +175,7 @@ describe('revocation', () => {
     await listener.close();
   });
 
+  // Attack row T03.
   test('a saved session of a removed node is not resumed, and opens no call', async () => {
     const identity = await cluster.node('worker', 'w-saved');
     const saved: Buffer[] = [];
@@ -269,6 +273,7 @@ describe('rubbish', () => {
     expect(await getInfo(admin)).toMatchObject({ clusterId: 'c' });
   });
 
+  // Attack row T09.
   test('thousands of reset streams end their connection, and no other', async () => {
     const identity = await cluster.node('worker', 'w-resets');
     const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });
@@ -325,6 +330,7 @@ describe('rubbish', () => {
     },
   );
 
+  // Attack row T11.
   test('a worker gets no more streams at once than it may have, and keeps those', async () => {
     const identity = await cluster.node('worker', 'w-holds');
     const raw = await RawHttp2.connect({ ...rawOptions(identity), port: bench.listener.port });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { refuseCommandEnvironment, refusedVariables, refuseEnvironment } from '../src/index.js';
 
+// Attack row T15.
 describe('the environment', () => {
   test('an ordinary one is accepted', () => {
     expect(() =>

@@ -76,6 +76,7 @@ describe('the join listener', () => {
     expect(calls).toEqual([]);
   });
 
+  // Attack row J01.
   test('an impostor with the right root in its chain gets not a byte', async () => {
     const received: Buffer[] = [];
     const stranger = await foreign.issue({ kind: 'node', role: 'manager', id: 'm1' });

@@ -48,6 +48,7 @@ afterEach(async () => {
 });
 
 describe('the local socket', () => {
+  // Attack row A21.
   test('serves the administrator of this host, whoever else asks cannot open it', async () => {
     await listen();
     expect(statSync(path).mode & 0o777).toBe(0o600);

@@ -68,6 +68,7 @@ describe('hostile bytes instead of a message', () => {
     );
   });
 
+  // Attack rows V13, V15.
   test('damaged messages are refused, or are messages that encode and decode again', () => {
     fc.assert(
       fc.property(fc.constantFrom(...messages), damages, (of, how) => {

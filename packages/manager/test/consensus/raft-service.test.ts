@@ -123,6 +123,7 @@ describe('messages', () => {
     expect(received).toEqual([]);
   });
 
+  // Attack row A17.
   test('that name another sender than their connection are refused, the whole batch', async () => {
     const messages = [heartbeat(), heartbeat({ from: 3 })];
     await expect(send([batch({ messages })])).rejects.toMatchObject({ code: 'CV_ROLE_FORBIDDEN' });
@@ -163,6 +164,7 @@ describe('messages', () => {
   });
 });
 
+// Attack row T19.
 describe('what was recorded', () => {
   test('on one stream is not taken on another', async () => {
     const recorded = [batch({ messages: [heartbeat()] })];

@@ -232,6 +232,7 @@ describe('a manager', () => {
 });
 
 describe('a token', () => {
+  // Attack row J05.
   test('that is used up, expired, revoked or unknown is refused with the same words', async () => {
     const used = bench.token('worker');
     await bench.join(used);
