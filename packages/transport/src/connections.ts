@@ -5,12 +5,19 @@ import type { ConnectionRules, Endpoints } from './connection.js';
 import * as limits from './limits.js';
 import type { Peer } from './peer.js';
 
-function identityKey(peer: Peer): string | undefined {
-  return peer.kind === 'certificate' ? `${peer.identity.kind}/${peer.identity.id}` : undefined;
+/**
+ * Who shares a number of connections. A certificate that does not count is kept apart: it was stolen
+ * before it was replaced, perhaps, and must not crowd out who has the one that counts.
+ */
+function identityKey(peer: Peer, isAccepted: boolean): string | undefined {
+  if (peer.kind !== 'certificate') return undefined;
+  const { id, kind } = peer.identity;
+  return `${isAccepted ? 'accepted' : 'refused'} ${kind}/${id}`;
 }
 
-function connectionCountMax(peer: Peer): number {
+function connectionCountMax(peer: Peer, isAccepted: boolean): number {
   if (peer.kind !== 'certificate') return limits.CONNECTION_COUNT_MAX;
+  if (!isAccepted) return limits.CONNECTIONS_REFUSED_MAX;
   switch (peer.identity.role) {
     case 'manager':
       return limits.CONNECTIONS_PER_MANAGER_MAX;
@@ -39,7 +46,8 @@ export class Connections {
   /**
    * Takes the connection up until its socket closes. `undefined` when the socket is closed already;
    * the caller destroys it then. An identity with too many loses its oldest one: after a break of
-   * the network that is a dead one, which only keepalive would find otherwise.
+   * the network that is a dead one, which only keepalive would find otherwise. Connections with
+   * certificates that count and those with others push out their own kind only.
    */
   add(peer: Peer, socket: Socket): Connection | undefined {
     const key = connectionKey(socket);
@@ -47,8 +55,7 @@ export class Connections {
     const connection = new Connection(peer, socket, this.#rules);
     this.#byKey.set(key, connection);
     socket.once('close', () => this.#byKey.delete(key));
-    const identity = identityKey(peer);
-    if (identity !== undefined) this.#addToIdentity(identity, connection, socket);
+    this.#addToIdentity(connection, socket);
     return connection;
   }
 
@@ -72,10 +79,14 @@ export class Connections {
     for (const connection of this.#byKey.values()) connection.destroy();
   }
 
-  #addToIdentity(identity: string, connection: Connection, socket: Socket): void {
+  #addToIdentity(connection: Connection, socket: Socket): void {
+    const { peer } = connection;
+    const isAccepted = this.#rules.isAccepted(peer);
+    const identity = identityKey(peer, isAccepted);
+    if (identity === undefined) return;
     const siblings = this.#byIdentity.get(identity) ?? new Set();
     this.#byIdentity.set(identity, siblings);
-    if (siblings.size >= connectionCountMax(connection.peer)) {
+    if (siblings.size >= connectionCountMax(peer, isAccepted)) {
       const [oldest] = siblings;
       if (oldest !== undefined) {
         siblings.delete(oldest);

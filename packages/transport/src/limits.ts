@@ -22,6 +22,8 @@ export const CONNECTIONS_PER_MANAGER_MAX: number = 12;
 export const CONNECTIONS_PER_WORKER_MAX: number = 4;
 /** Commands that one administrator runs at the same time. */
 export const CONNECTIONS_PER_ADMIN_MAX: number = 32;
+/** Connections of one identity by certificates that do not count: enough to be told so. */
+export const CONNECTIONS_REFUSED_MAX: number = 2;
 /**
  * A handshake that does not go on gives its place to the next after this, and has until its deadline
  * all the same: it costs the loop nothing while it waits.

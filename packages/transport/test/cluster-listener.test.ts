@@ -1,6 +1,7 @@
 import type { ClientHttp2Session, OutgoingHttpHeaders } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { identityOf } from '@conclave/pki';
 import { loadWire } from '@conclave/wire';
 import { openChannel, ReplaceableIdentity, transportLimits } from '../src/index.js';
 import type { Channel } from '../src/index.js';
@@ -119,6 +120,29 @@ describe('who may connect', () => {
     expect(await rawCall(newest, {})).toHaveProperty('grpc-status');
     expect(sessions.slice(1).every((session) => !session.destroyed)).toBe(true);
   });
+});
+
+test('a certificate that was replaced crowds out nobody but itself', async () => {
+  const stolen = await cluster.node('worker', 'w-stolen');
+  const identity = await cluster.issue({ kind: 'node', role: 'worker', id: 'w-stolen' });
+  const [certificate] = stolen.certificatesDer;
+  cluster.authority.replaced.add(identityOf(certificate ?? new Uint8Array(0)).serial);
+  const own: ClientHttp2Session[] = [];
+  for (let count = 0; count < transportLimits.CONNECTIONS_PER_WORKER_MAX; count += 1) {
+    own.push(await bench.rawSession(identity));
+  }
+  await Promise.all(own.map((session) => rawCall(session, {})));
+  const others: ClientHttp2Session[] = [];
+  for (let count = 0; count <= transportLimits.CONNECTIONS_REFUSED_MAX; count += 1) {
+    others.push(await bench.rawSession(stolen));
+  }
+  const [oldest] = others;
+  await within(
+    10_000,
+    new Promise((done) => (oldest?.closed === true ? done(1) : oldest?.once('close', done))),
+  );
+  expect(own.filter((session) => session.destroyed)).toEqual([]);
+  await Promise.all(own.map((session) => rawCall(session, {})));
 });
 
 describe('a place for a handshake', () => {

@@ -74,10 +74,14 @@ export const CLUSTER_ID = 'testcluster';
 /** Committed state as a map that tests change. */
 export class FakeAuthority implements Authority {
   readonly known = new Map<string, CurrentIdentity>();
+  /** Serials that records do not accept any more. */
+  readonly replaced = new Set<string>();
   readonly #listeners = new Set<() => void>();
 
   currentIdentity(identity: CertificateIdentity): CurrentIdentity | undefined {
-    return this.known.get(identity.id);
+    const current = this.known.get(identity.id);
+    const isReplaced = this.replaced.has(identity.serial);
+    return current && isReplaced ? { ...current, isSerialCurrent: false } : current;
   }
 
   onChange(listener: () => void): () => void {
