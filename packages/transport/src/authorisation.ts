@@ -90,7 +90,7 @@ export const AUTHORISATION: Readonly<Record<string, Row>> = {
   '/conclave.v1.Nodes/List': READ,
   '/conclave.v1.Nodes/Remove': ADMINISTER,
   '/conclave.v1.Nodes/SetRole': ADMINISTER,
-  '/conclave.v1.Nodes/Update': OPERATE,
+  '/conclave.v1.Nodes/Update': ADMINISTER,
   '/conclave.v1.Raft/Entries': MANAGERS,
   '/conclave.v1.Raft/Messages': MANAGERS,
   '/conclave.v1.Raft/Snapshot': MANAGERS,

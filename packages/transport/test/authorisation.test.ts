@@ -85,14 +85,7 @@ describe('the roles of administrators', () => {
     ['auditor', ['Nodes/Exposure']],
     [
       'operator',
-      [
-        'Nodes/Update',
-        'Services/Create',
-        'Services/Logs',
-        'Services/Remove',
-        'Services/Scale',
-        'Services/Update',
-      ],
+      ['Services/Create', 'Services/Logs', 'Services/Remove', 'Services/Scale', 'Services/Update'],
     ],
     [
       'secret-writer',
