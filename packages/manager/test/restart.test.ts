@@ -160,7 +160,8 @@ class Life {
 
   async rotate(what: 'rotateRing' | 'rotateRoot'): Promise<void> {
     const rotate = this.manager.control.Cluster[what];
-    await this.#done(rotate?.({ idempotencyKey: '' } as never, CALL));
+    const request = { idempotencyKey: '', distrustsFormer: false };
+    await this.#done(rotate?.(request as never, CALL));
   }
 
   /** What the rotation is for, and what a lost version would cost: every value and the root. */
