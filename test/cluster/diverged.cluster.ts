@@ -71,7 +71,7 @@ test('a manager with another state takes no part, says so, keeps its data, and c
   // Also over a restart, and with its data where it was.
   await victim.stop('SIGKILL');
   await victim.start([], 60_000);
-  expect((await localOf(victim)).state).toBe('quarantined');
+  expect((await quarantined(victim)).message).toBe(found.message);
   expect((await stat(join(victim.dataDir, 'raft', 'log'))).isDirectory()).toBe(true);
 
   await leader.ok(['node', 'rm', '--force', '--yes', nodeId]);
