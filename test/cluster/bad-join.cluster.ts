@@ -13,6 +13,9 @@ import type { Refusal } from './support.js';
 
 const testOnDisk = testUnless(await lackOfDisk());
 
+/** How the shell lines of a program end: to Node they are a comment. */
+const LAUNCHER_END = '\n*/;\n';
+
 let cluster: Cluster;
 let spare: Host;
 /** A cluster of its own, for tokens that belong elsewhere. */
@@ -277,13 +280,19 @@ describe('a clock two days off', () => {
   });
 });
 
-/** The time of a host cannot be shifted by a namespace: its programs get another Date. */
+/**
+ * The time of a host cannot be shifted by a namespace: its programs get another Date. They begin as
+ * those of the bundle do, in shell lines that give the process what a daemon insists on.
+ */
 async function hostWithShiftedClock(shiftMs: number): Promise<Host> {
   const folder = await mkdtemp(join(cluster.farm.folder, 'clock-'));
   const runDir = await mkdtemp(join(cluster.farm.memoryFolder, 'clock-'));
   for (const program of ['conclave.js', 'conclaved.js']) {
+    const text = await readFile(join(BUNDLE, program), 'utf8');
+    const launcherEnd = text.indexOf(LAUNCHER_END);
+    if (launcherEnd < 0) throw new Error(`${program} begins with its launcher`);
     const lines = [
-      '#!/usr/bin/env node',
+      text.slice(0, launcherEnd + LAUNCHER_END.length),
       'const now = Date.now;',
       `Date.now = () => now() + ${shiftMs};`,
       `await import(${JSON.stringify(pathToFileURL(join(BUNDLE, program)).href)});`,
