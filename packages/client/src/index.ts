@@ -27,6 +27,8 @@ export {
 } from './credentials.js';
 export type { AdminCredentials, AdminKey, RenewedCredentials } from './credentials.js';
 export type { DeliveryProgress, WaitOptions } from './delivery.js';
+export { localContext } from './local-intake.js';
+export type { SecretCall } from './local-intake.js';
 export type { InitSpec, JoinSpec, LocalApi } from './local.js';
 export type { ListNodesOptions, NodeChange, NodesApi } from './nodes.js';
 export type { AttemptOptions, RpcPort, StreamMethod, UnaryMethod } from './port.js';

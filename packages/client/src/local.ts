@@ -10,6 +10,8 @@ import type {
 } from '@conclave/wire';
 import { read, writeDeadline } from './calls.js';
 import type { CallOptions, ClientContext } from './context.js';
+import { sealToDaemon } from './local-intake.js';
+import type { SecretCall } from './local-intake.js';
 
 /** How the local daemon becomes the first manager. */
 export interface InitSpec {
@@ -69,6 +71,14 @@ export function createLocalApi(context: ClientContext): LocalApi {
     deadlineMs: writeDeadline(context, options),
     signal: options.signal,
   });
+  const seal = async (
+    call: SecretCall,
+    secret: SecretBytes,
+    options: CallOptions,
+  ): Promise<Uint8Array> => {
+    const status = await read(context, { method: wire.Status, request: {} }, options);
+    return sealToDaemon(context, status.intakePublicKey, { call, secret });
+  };
   return {
     status: (options = {}) => read(context, { method: wire.Status, request: {} }, options),
     init: (spec, options = {}) => {
@@ -81,27 +91,17 @@ export function createLocalApi(context: ClientContext): LocalApi {
       return context.port.unary(wire.Init, request, attempt(options));
     },
     join: async (spec, options = {}) => {
-      const token = spec.token.copy();
-      try {
-        const request = token.use((view) => ({
-          address: spec.address,
-          advertise: spec.advertise ?? '',
-          autoUnlock: spec.autoUnlock ?? '',
-          token: view,
-        }));
-        return await context.port.unary(wire.Join, request, attempt(options));
-      } finally {
-        token.wipe();
-      }
+      const request = {
+        address: spec.address,
+        advertise: spec.advertise ?? '',
+        autoUnlock: spec.autoUnlock ?? '',
+        sealedToken: await seal('join', spec.token, options),
+      };
+      return await context.port.unary(wire.Join, request, attempt(options));
     },
     unlock: async (text, options = {}) => {
-      const copy = text.copy();
-      try {
-        const request = copy.use((view) => ({ recoveryText: view }));
-        return await context.port.unary(wire.Unlock, request, attempt(options));
-      } finally {
-        copy.wipe();
-      }
+      const sealedText = await seal('unlock', text, options);
+      return await context.port.unary(wire.Unlock, { sealedText }, attempt(options));
     },
     slots: async (options = {}) =>
       (await read(context, { method: wire.ListSlots, request: {} }, options)).slots,

@@ -1,7 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { ConclaveError } from '@conclave/kernel';
-import { openSealed, parseToken, SecretBytes, signingPublicKey } from '@conclave/sealed';
-import { collect, stage } from './support/fake-port.js';
+import {
+  createRecipientKeyPair,
+  openFromRecipient,
+  openSealed,
+  parseToken,
+  SecretBytes,
+  signingPublicKey,
+} from '@conclave/sealed';
+import { localContext } from '../src/index.js';
+import type { SecretCall } from '../src/index.js';
+import { collect, countingRandom, stage } from './support/fake-port.js';
 
 const answer = (): unknown => ({});
 
@@ -113,21 +122,31 @@ describe('local', () => {
     ]);
   });
 
-  test('join lends the token and leaves no copy behind', async () => {
-    let sent: Uint8Array | undefined;
-    let seen = '';
-    const { client, time } = stage({
-      'Local/Join': ({ request }) => {
-        sent = request.token;
-        seen = new TextDecoder().decode(sent);
-        return { nodeId: 'n' };
-      },
+  test('join and unlock send their secrets sealed to the daemon, each for its call', async () => {
+    await openSealed();
+    const keyPair = createRecipientKeyPair(countingRandom());
+    const { attempts, client, time } = stage({
+      'Local/Status': () => ({ intakePublicKey: keyPair.publicKey }),
+      'Local/Join': () => ({ nodeId: 'n' }),
+      'Local/Unlock': () => ({ isUnlocked: true }),
     });
-    const token = SecretBytes.take(new TextEncoder().encode('cvj1-w'));
-    await time.finish(client.local.join({ address: 'h:1', token }));
-    expect(seen).toBe('cvj1-w');
-    expect(sent?.every((byte) => byte === 0)).toBe(true);
-    expect(token.isWiped).toBe(false);
+    const secret = SecretBytes.take(new TextEncoder().encode('cvj1-w'));
+    await time.finish(client.local.join({ address: 'h:1', token: secret }));
+    await time.finish(client.local.unlock(secret));
+    const [, join, , unlock] = attempts.map(({ request }) => request);
+    const open = (call: SecretCall, sealed?: Uint8Array): SecretBytes =>
+      openFromRecipient({
+        keyPair,
+        context: localContext(call),
+        sealed: sealed ?? new Uint8Array(0),
+        isPadded: true,
+      });
+    expect(open('join', join?.sealedToken).equals(secret)).toBe(true);
+    expect(open('unlock', unlock?.sealedText).equals(secret)).toBe(true);
+    expect(() => open('unlock', join?.sealedToken)).toThrow(
+      expect.objectContaining({ code: 'CV_ENVELOPE_FORGED' }),
+    );
+    expect(secret.isWiped).toBe(false);
   });
 
   test('status is a read', async () => {

@@ -12,7 +12,7 @@ import {
 import type { FounderDescription, Founding, SlotDraft } from '@conclave/manager';
 import { generateNodeKey } from '@conclave/pki';
 import { parseToken } from '@conclave/sealed';
-import type { KeyRing, ParsedToken } from '@conclave/sealed';
+import type { KeyRing, ParsedToken, SecretBytes } from '@conclave/sealed';
 import type { InitRequest, InitResponseInput, JoinClusterRequest } from '@conclave/wire';
 import { advertisedAddresses } from './advertise.js';
 import { holdPorts } from './dial.js';
@@ -194,6 +194,7 @@ async function storeFounder(
  */
 export async function joinMember(
   request: JoinClusterRequest,
+  text: SecretBytes,
   around: Surroundings,
 ): Promise<Joined> {
   if (!isAddress(request.address)) {
@@ -201,7 +202,7 @@ export async function joinMember(
       hint: 'Use the join address that `conclave token create` printed.',
     });
   }
-  const token = readToken(request);
+  const token = text.use(parseToken);
   try {
     const host = await describeHost(request, token, around);
     const rest = await atRestOf(request, token, around);
@@ -214,15 +215,6 @@ export async function joinMember(
     return { identity: joined.identity, opened, notes };
   } finally {
     token.seed.wipe();
-  }
-}
-
-/** The text of the token is a secret: it is overwritten as soon as it was read. */
-function readToken(request: JoinClusterRequest): ParsedToken {
-  try {
-    return parseToken(request.token);
-  } finally {
-    request.token.fill(0);
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ConclaveError, EXIT_CODES, toConclaveError, VERSION } from '@conclave/kernel';
 import { openSealed } from '@conclave/sealed';
+import type { SecretBytes } from '@conclave/sealed';
 import { listenLocal } from '@conclave/transport';
 import type { Listener } from '@conclave/transport';
 import { openLog } from '@conclave/telemetry';
@@ -23,6 +24,7 @@ import { HostWatch } from './host-watch.js';
 import { describeSwap } from './hygiene.js';
 import { IdentityFile } from './identity-file.js';
 import type { MemberIdentity } from './identity-file.js';
+import { LocalIntake } from './local-intake.js';
 import { localServices } from './local-service.js';
 import { LockedMember } from './locked-member.js';
 import type { LockedMemberOptions } from './locked-member.js';
@@ -52,6 +54,7 @@ export class Daemon {
   readonly #startedAtMs: number;
   #end: (code: number) => void = () => undefined;
   readonly #hostWatch: HostWatch;
+  readonly #intake: LocalIntake;
   #local: Listener | undefined;
   #member: Member | undefined;
   #phase: Phase = 'not-initialized';
@@ -66,6 +69,7 @@ export class Daemon {
     this.#around = { ...around, changeRole: this.#changeRole };
     this.#startedAtMs = around.clock.now();
     this.#hostWatch = new HostWatch(around);
+    this.#intake = new LocalIntake(around.random);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -164,8 +168,8 @@ export class Daemon {
   }
 
   /** Makes this host a member of a cluster. */
-  join(request: JoinClusterRequest): Promise<JoinClusterResponseInput> {
-    return this.#exclusively(() => this.#join(request));
+  join(request: JoinClusterRequest, token: SecretBytes): Promise<JoinClusterResponseInput> {
+    return this.#exclusively(() => this.#join(request, token));
   }
 
   /** Takes this host out of its cluster. */
@@ -177,7 +181,7 @@ export class Daemon {
    * Gives a locked manager its recovery key or one share.
    * @throws CV_NOT_LOCKED, CV_RECOVERY_KEY_INVALID, CV_RECOVERY_KEY_WRONG
    */
-  async unlock(text: Uint8Array): Promise<UnlockResponseInput> {
+  async unlock(text: SecretBytes): Promise<UnlockResponseInput> {
     if (this.#member instanceof LockedMember) return await this.#member.unlock(text);
     throw new ConclaveError('CV_NOT_LOCKED', 'this host is not a locked manager');
   }
@@ -193,7 +197,7 @@ export class Daemon {
     await checkRunFolder(config.runDir);
     this.#local = await listenLocal({
       path: join(config.runDir, SOCKET_NAME),
-      services: localServices(this, {
+      services: localServices(this, this.#intake, {
         api: () => controlOf(this.#member),
         selfNodeId: () => this.#nodeId,
       }),
@@ -256,11 +260,11 @@ export class Daemon {
     }
   }
 
-  async #join(request: JoinClusterRequest): Promise<JoinClusterResponseInput> {
+  async #join(request: JoinClusterRequest, token: SecretBytes): Promise<JoinClusterResponseInput> {
     await this.#beginAnew();
     let joined: Joined;
     try {
-      joined = await joinMember(request, this.#around);
+      joined = await joinMember(request, token, this.#around);
     } catch (error) {
       await this.#forget();
       throw error;
@@ -376,6 +380,7 @@ export class Daemon {
       () => this.#local?.close(),
       () => this.#busy,
       () => this.#member?.stop(),
+      () => this.#intake.wipe(),
       () => this.#around.folder.close(),
     );
   }

@@ -106,8 +106,8 @@ export class LockedMember implements Member {
    * @throws CV_RECOVERY_KEY_INVALID, CV_RECOVERY_KEY_WRONG
    * @throws whatever keeps the opened manager from starting
    */
-  async unlock(text: Uint8Array): Promise<UnlockResponseInput> {
-    const parsed = parseRecoveryText(text);
+  async unlock(text: SecretBytes): Promise<UnlockResponseInput> {
+    const parsed = text.use(parseRecoveryText);
     const found = this.#entries.find(({ slot }) =>
       equalBytes(recoveryId(slot.publicKey), parsed.id),
     );

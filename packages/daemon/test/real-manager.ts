@@ -37,6 +37,7 @@ import { DataFolder } from '../src/data-folder.js';
 import { IdentityFile } from '../src/identity-file.js';
 import type { MemberIdentity } from '../src/identity-file.js';
 import { joinCluster } from '../src/join-cluster.js';
+import { LocalIntake } from '../src/local-intake.js';
 import { localServices } from '../src/local-service.js';
 import { ManagerMember } from '../src/manager-member.js';
 import type { Surroundings } from '../src/member.js';
@@ -145,6 +146,7 @@ export class RealManager {
       path: join(folder, 'conclave.sock'),
       services: localServices(
         { ...LOCAL_HOST, slots: () => member.slots },
+        new LocalIntake(SYSTEM_RANDOM),
         {
           api: () => member.control,
           selfNodeId: () => identity.nodeId,

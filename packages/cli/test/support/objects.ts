@@ -151,6 +151,7 @@ export const tokenOf = (part: Partial<Token> = {}): Token => ({
 
 export const localOf = (part: Partial<LocalStatus> = {}): LocalStatus => ({
   state: 'ready',
+  intakePublicKey: Buffer.alloc(0),
   clusterId: 'cluster1',
   nodeId: 'node0',
   role: 'manager',

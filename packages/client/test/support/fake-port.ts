@@ -9,7 +9,8 @@ export interface MessageFields {
   readonly idempotencyKey?: string;
   readonly afterIndex?: number;
   readonly sealedValue?: Uint8Array;
-  readonly token?: Uint8Array;
+  readonly sealedToken?: Uint8Array;
+  readonly sealedText?: Uint8Array;
 }
 
 /** One attempt that reached the port. */

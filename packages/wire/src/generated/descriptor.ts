@@ -290,7 +290,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
   ],
   JoinClusterRequest: [
     { name: 'address', id: 1, type: 'string', label: 'one' },
-    { name: 'token', id: 2, type: 'bytes', label: 'one' },
+    { name: 'sealedToken', id: 2, type: 'bytes', label: 'one' },
     { name: 'advertise', id: 3, type: 'string', label: 'one' },
     { name: 'autoUnlock', id: 4, type: 'string', label: 'one' },
   ],
@@ -392,6 +392,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'swap', id: 15, type: 'string', label: 'one' },
     { name: 'certificateNotAfterMs', id: 16, type: 'uint64', label: 'one' },
     { name: 'process', id: 17, type: 'string', label: 'one' },
+    { name: 'intakePublicKey', id: 18, type: 'bytes', label: 'one' },
   ],
   LocalStatusRequest: [
   ],
@@ -889,7 +890,7 @@ export const MESSAGES: Readonly<Record<string, readonly FieldRow[]>> = {
     { name: 'hostnamePattern', id: 11, type: 'string', label: 'one' },
   ],
   UnlockRequest: [
-    { name: 'recoveryText', id: 1, type: 'bytes', label: 'one' },
+    { name: 'sealedText', id: 1, type: 'bytes', label: 'one' },
   ],
   UnlockResponse: [
     { name: 'isUnlocked', id: 1, type: 'bool', label: 'one' },

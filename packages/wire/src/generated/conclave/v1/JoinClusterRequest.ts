@@ -2,7 +2,10 @@
 
 export interface JoinClusterRequestInput {
   'address'?: (string) | undefined;
-  'token'?: (Uint8Array) | undefined;
+  /**
+   * the text, sealed to the key of Status
+   */
+  'sealedToken'?: (Uint8Array) | undefined;
   'advertise'?: (string) | undefined;
   /**
    * managers: "", "host" or "command:PATH"
@@ -12,7 +15,10 @@ export interface JoinClusterRequestInput {
 
 export interface JoinClusterRequest {
   'address': (string);
-  'token': (Buffer);
+  /**
+   * the text, sealed to the key of Status
+   */
+  'sealedToken': (Buffer);
   'advertise': (string);
   /**
    * managers: "", "host" or "command:PATH"

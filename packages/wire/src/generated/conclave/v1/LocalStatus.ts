@@ -39,6 +39,10 @@ export interface LocalStatusInput {
    * truth about flags, core files and capabilities of the daemon
    */
   'process'?: (string) | undefined;
+  /**
+   * secrets of calls are sealed to it; another one after each start
+   */
+  'intakePublicKey'?: (Uint8Array) | undefined;
 }
 
 export interface LocalStatus {
@@ -80,4 +84,8 @@ export interface LocalStatus {
    * truth about flags, core files and capabilities of the daemon
    */
   'process': (string);
+  /**
+   * secrets of calls are sealed to it; another one after each start
+   */
+  'intakePublicKey': (Buffer);
 }

@@ -2,14 +2,14 @@
 
 export interface UnlockRequestInput {
   /**
-   * secret: the text of a recovery key or share
+   * that of a recovery key or share, sealed to the key of Status
    */
-  'recoveryText'?: (Uint8Array) | undefined;
+  'sealedText'?: (Uint8Array) | undefined;
 }
 
 export interface UnlockRequest {
   /**
-   * secret: the text of a recovery key or share
+   * that of a recovery key or share, sealed to the key of Status
    */
-  'recoveryText': (Buffer);
+  'sealedText': (Buffer);
 }
