@@ -4,6 +4,8 @@ import type { SessionsRequest } from '@conclave/wire';
 import { ConclaveError, limits } from '@conclave/kernel';
 import { Membership } from './consensus/membership.js';
 import type { MembershipPort } from './consensus/membership.js';
+import { StrangerLeader } from './consensus/stranger-leader.js';
+import type { StrangerLeaderPort } from './consensus/stranger-leader.js';
 import { RingRotation } from './keys/ring-rotation.js';
 import type { RingHolder } from './keys/ring-rotation.js';
 import { RootRotation } from './keys/root-rotation.js';
@@ -15,6 +17,7 @@ export interface LeaderDutiesOptions {
   readonly state: State;
   readonly propose: (body: CommandBody) => Promise<CommandResult>;
   readonly membership: MembershipPort;
+  readonly strangerLeader: StrangerLeaderPort;
   readonly keys: RingHolder;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -30,6 +33,7 @@ export class LeaderDuties {
   readonly #scheduler: Scheduler;
   readonly #liveness: Liveness;
   readonly #membership: Membership;
+  readonly #strangerLeader: StrangerLeader;
   readonly #rotation: RingRotation;
   readonly #rootRotation: RootRotation;
   readonly #unwatch: () => void;
@@ -38,6 +42,11 @@ export class LeaderDuties {
     this.#scheduler = new Scheduler(options);
     this.#liveness = new Liveness(options);
     this.#membership = new Membership(options.membership, options.timers, options.logger);
+    this.#strangerLeader = new StrangerLeader(
+      options.strangerLeader,
+      options.timers,
+      options.logger,
+    );
     this.#rotation = new RingRotation(options);
     this.#rootRotation = new RootRotation(options);
     this.#unwatch = options.state.watch(({ changes }) => {
@@ -50,6 +59,7 @@ export class LeaderDuties {
     this.#liveness.start();
     this.#scheduler.start();
     this.#membership.start();
+    this.#strangerLeader.start();
     this.#rotation.start();
     this.#rootRotation.start();
   }
@@ -83,6 +93,7 @@ export class LeaderDuties {
     this.#scheduler.stop();
     this.#liveness.stop();
     this.#membership.stop();
+    this.#strangerLeader.stop();
     this.#rotation.stop();
     this.#rootRotation.stop();
   }

@@ -8,6 +8,8 @@ import { LeaderDuties } from './leader-duties.js';
 /** What taking up duties needs. */
 export interface LeadershipOptions {
   readonly keys: RingHolder;
+  /** True when a manager says that it does not know this one. */
+  readonly isStrangerTo: (raftId: number) => boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -95,6 +97,13 @@ export class Leadership {
       ...this.#options,
       state: host.state,
       propose,
+      strangerLeader: {
+        selfRaftId: () => host.raftId,
+        voters: () => host.confState().voters,
+        activeVoters: () => host.activeVoters(),
+        isStrangerTo: this.#options.isStrangerTo,
+        transferLeadership: async (to) => void (await host.transferLeadership(to)),
+      },
       membership: {
         state: () => host.state,
         confState: () => host.confState(),

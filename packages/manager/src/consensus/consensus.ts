@@ -93,7 +93,10 @@ export class Consensus {
     });
     void this.#comparison.diverged.then(() => this.stop());
     this.#links = this.#createLinks();
-    this.#leadership = new Leadership(options);
+    this.#leadership = new Leadership({
+      ...options,
+      isStrangerTo: (raftId) => this.#links.failureTo(raftId)?.code === 'CV_UNAUTHENTICATED',
+    });
     const roleChanges = new RoleChanges(clock);
     this.#unlisten = this.replicated.listen((event) => {
       if (mayRemoveManagers(event)) this.#forgetRemoved();

@@ -243,12 +243,13 @@ export class RaftHost {
     );
   }
 
-  /** Hands leadership to the most advanced other voter, when there is one. */
-  async transferLeadership(): Promise<boolean> {
+  /** Hands leadership to this voter, or to the most advanced other one, when it is there. */
+  async transferLeadership(to?: number): Promise<boolean> {
     const { progress, config } = this.#node.status();
     let best: { id: number; match: number } | undefined;
     for (const [id, view] of progress) {
       if (id === this.raftId || !config.voters[0].has(id) || !view.recentActive) continue;
+      if (to !== undefined && id !== to) continue;
       if (best === undefined || view.match > best.match) best = { id, match: view.match };
     }
     if (best === undefined) return false;
