@@ -112,7 +112,6 @@ async function createClusterRow(
     settings: {
       secretValueBytesMax: limits.SECRET_VALUE_BYTES_DEFAULT,
       heartbeatPeriodMs: limits.HEARTBEAT_PERIOD_MS,
-      raftTimeScale: 1,
       certificates: limits.CERTIFICATES_DEFAULT,
     },
   };

@@ -60,7 +60,6 @@ export const actor: Parser<Actor> = fields<Actor>({
 export const settings: Parser<ClusterSettings> = fields<ClusterSettings>({
   secretValueBytesMax: count,
   heartbeatPeriodMs: count,
-  raftTimeScale: count,
   certificates: fields<CertificateSettings>({
     managerLifeMs: count,
     workerLifeMs: count,

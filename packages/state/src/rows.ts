@@ -76,8 +76,6 @@ export interface ClusterSettings {
   readonly secretValueBytesMax: number;
   /** Milliseconds. */
   readonly heartbeatPeriodMs: number;
-  /** Multiplies the Raft timing, 1..50. */
-  readonly raftTimeScale: number;
   readonly certificates: CertificateSettings;
 }
 

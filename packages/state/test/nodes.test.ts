@@ -36,7 +36,6 @@ const cluster: CommandBody = {
     settings: {
       secretValueBytesMax: 1024,
       heartbeatPeriodMs: 1500,
-      raftTimeScale: 1,
       certificates: limits.CERTIFICATES_DEFAULT,
     },
   },

@@ -47,7 +47,6 @@ beforeEach(() => {
       settings: {
         secretValueBytesMax: 1024,
         heartbeatPeriodMs: 1500,
-        raftTimeScale: 1,
         certificates: limits.CERTIFICATES_DEFAULT,
       },
     },

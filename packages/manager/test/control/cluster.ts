@@ -351,7 +351,6 @@ export class TestControl {
         settings: {
           secretValueBytesMax: VALUE_BYTES_MAX,
           heartbeatPeriodMs: 1_500,
-          raftTimeScale: 1,
           certificates: limits.CERTIFICATES_DEFAULT,
         },
       },

@@ -144,7 +144,6 @@ export class TestCluster {
         settings: {
           secretValueBytesMax: 1024,
           heartbeatPeriodMs: 1_500,
-          raftTimeScale: 1,
           certificates: limits.CERTIFICATES_DEFAULT,
         },
       },

@@ -35,7 +35,6 @@ function clusterBodies(): CommandBody[] {
   const settings = {
     secretValueBytesMax: 1024,
     heartbeatPeriodMs: 1500,
-    raftTimeScale: 1,
     certificates: limits.CERTIFICATES_DEFAULT,
   };
   return [
