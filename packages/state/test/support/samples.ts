@@ -15,8 +15,6 @@ import {
 const certificate = { serial: 'ab', notAfterMs: 9, publicKeyHash: 'cd', root: 1, notBeforeMs: 0 };
 const session = {
   id: 'session',
-  hostname: 'host',
-  platformOs: 'linux',
   daemonVersion: '1',
   executors: ['process', 'container'],
 };
