@@ -101,6 +101,7 @@ export class Leadership {
         selfRaftId: () => host.raftId,
         voters: () => host.confState().voters,
         activeVoters: () => host.activeVoters(),
+        sinceIndexOf: (raftId) => host.state.managerSinceIndex(raftId),
         isStrangerTo: this.#options.isStrangerTo,
         transferLeadership: async (to) => void (await host.transferLeadership(to)),
       },

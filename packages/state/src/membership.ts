@@ -18,7 +18,11 @@ export function createCluster(scope: Scope, command: CommandOf<'cluster.create'>
   }
   journal.put(tables.cluster, { ...command.cluster, objectVersion: index });
   journal.put(tables.nodes, { ...command.node, objectVersion: index });
-  journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: command.node.id });
+  journal.put(tables.raftIds, {
+    raftId: manager.raftId,
+    nodeId: command.node.id,
+    sinceIndex: index,
+  });
   return done(scope, { id: command.cluster.id, nodeId: command.node.id });
 }
 

@@ -49,7 +49,7 @@ export function joinNode(scope: Scope, command: CommandOf<'node.join'>): Command
     objectVersion: index,
   });
   if (manager !== undefined) {
-    journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: node.id });
+    journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: node.id, sinceIndex: index });
   }
   return done(scope, { id: node.id, role, raftId: manager?.raftId ?? 0 });
 }
@@ -72,6 +72,9 @@ export function approveNode(scope: Scope, command: CommandOf<'node.approve'>): C
   const refusal = manager === undefined ? undefined : refuseAnotherManager(tables);
   if (refusal !== undefined) return refusal;
   journal.put(tables.nodes, { ...row, manager, waiting: undefined, objectVersion: index });
+  if (manager !== undefined) {
+    journal.put(tables.raftIds, { raftId: manager.raftId, nodeId: row.id, sinceIndex: index });
+  }
   return done(scope, { id: row.id, unchanged: false });
 }
 

@@ -181,6 +181,11 @@ export class Queries {
     return this.#tables.raftIds.has(String(raftId));
   }
 
+  /** Log index with which the owner of a Raft id became a manager; undefined: nobody has it. */
+  managerSinceIndex(raftId: number): number | undefined {
+    return this.#tables.raftIds.get(String(raftId))?.sinceIndex;
+  }
+
   /** True for a node that was removed, as long as that is on record; never for any other. */
   isRemovedNode(id: string): boolean {
     return this.#tables.removedNodes.has(id);

@@ -71,7 +71,9 @@ export function equipNode(scope: Scope, command: CommandOf<'node.equip'>): Comma
     sessionId: '',
     objectVersion: index,
   });
-  if (row.manager === undefined) journal.put(tables.raftIds, { raftId, nodeId: row.id });
+  if (row.manager === undefined) {
+    journal.put(tables.raftIds, { raftId, nodeId: row.id, sinceIndex: index });
+  }
   return done(scope, { id: row.id, raftId });
 }
 

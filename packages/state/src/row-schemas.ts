@@ -280,7 +280,11 @@ export const nodeFields: Fields<NodeRow> = {
 };
 
 /** A {@link RaftIdRow}. */
-export const raftIdRow: Parser<RaftIdRow> = fields<RaftIdRow>({ raftId: count, nodeId: text });
+export const raftIdRow: Parser<RaftIdRow> = fields<RaftIdRow>({
+  raftId: count,
+  nodeId: text,
+  sinceIndex: count,
+});
 
 /** A {@link RemovedNodeRow}. */
 export const removedNodeRow: Parser<RemovedNodeRow> = fields<RemovedNodeRow>({

@@ -18,6 +18,8 @@ import { GroupIndex, NameIndex, Table } from './table.js';
 export interface RaftIdRow {
   readonly raftId: number;
   readonly nodeId: string;
+  /** Log index with which the node became a manager. */
+  readonly sinceIndex: number;
 }
 
 /** A node that was removed, so that managers can tell it so for certain. */

@@ -8,6 +8,8 @@ export interface StrangerLeaderPort {
   voters(): readonly number[];
   /** Voters, this one included, that were heard of within the last election timeout. */
   activeVoters(): ReadonlySet<number>;
+  /** Log index with which a member became a manager; undefined: not on record. */
+  sinceIndexOf(raftId: number): number | undefined;
   /** True when a manager says that it does not know this one. */
   isStrangerTo(raftId: number): boolean;
   /** Hands leadership to this voter; resolves when it has been tried. */
@@ -21,9 +23,8 @@ const LOOKS_BEFORE_TRANSFER = 3;
 
 /**
  * Leader only. A voter that was away while this manager joined has no record of it, refuses its
- * messages, and could not learn of it: what would tell it comes from the leader. An older manager is
- * known to it, and Raft ids grow with every join; so leadership goes to the oldest that answers.
- * Nothing happens when this one is the oldest, so that it cannot go round in circles.
+ * messages, and could not learn of it: what would tell it comes from the leader. It knows an older
+ * manager sooner than a younger one, so leadership goes to the oldest that answers. Nothing happens when this one is the oldest, so that it cannot go round in circles.
  */
 export class StrangerLeader {
   readonly #port: StrangerLeaderPort;
@@ -58,11 +59,16 @@ export class StrangerLeader {
     const refusing = port.voters().filter((id) => id !== self && port.isStrangerTo(id));
     this.#looks = refusing.length === 0 ? 0 : this.#looks + 1;
     if (this.#looks < LOOKS_BEFORE_TRANSFER) return false;
-    const older = [...port.activeVoters()].filter((id) => id < self && !refusing.includes(id));
-    if (older.length === 0) return false;
+    const oldest = this.#oldestOf([...port.activeVoters()].filter((id) => !refusing.includes(id)));
+    if (oldest === undefined || oldest === self) return false;
     this.#looks = 0;
     this.#logger.warn('leader.unknown-to-voter', { raftId: refusing[0] });
-    await port.transferLeadership(Math.min(...older));
+    await port.transferLeadership(oldest);
     return false;
+  }
+
+  #oldestOf(raftIds: readonly number[]): number | undefined {
+    const age = (raftId: number): number => this.#port.sinceIndexOf(raftId) ?? Infinity;
+    return raftIds.toSorted((left, right) => age(left) - age(right))[0];
   }
 }
