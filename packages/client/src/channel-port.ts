@@ -1,3 +1,4 @@
+import { identityOf } from '@conclave/pki';
 import type { Channel } from '@conclave/transport';
 import type { Method } from '@conclave/wire';
 import type { RpcPort, StreamMethod, UnaryMethod } from './port.js';
@@ -22,6 +23,10 @@ export function channelPort(channel: Channel): RpcPort {
       channel.unary(unaryOf(method), request, { timeoutMs: deadlineMs, idempotencyKey, signal }),
     stream: (method, request, { deadlineMs, signal }) =>
       channel.serverStream(streamOf(method), request, { timeoutMs: deadlineMs, signal }),
+    peerId: () => {
+      const der = channel.peerCertificateDer;
+      return der === undefined ? undefined : identityOf(der).id;
+    },
     close: () => channel.close(),
   };
 }

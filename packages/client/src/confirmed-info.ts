@@ -1,4 +1,4 @@
-import { ConclaveError, isConclaveError, toHex } from '@conclave/kernel';
+import { ConclaveError, equalBytes, isConclaveError } from '@conclave/kernel';
 import { loadWire } from '@conclave/wire';
 import type { ClusterInfo } from '@conclave/wire';
 import { readDeadline } from './calls.js';
@@ -26,35 +26,57 @@ export function confirmedInfo(
   return withRetry(context, retry, (deadlineMs) => mostSay(each(), { deadlineMs, signal }));
 }
 
+/** What one manager said. */
+interface Voice {
+  readonly managerId: string;
+  readonly info: ClusterInfo;
+}
+
 /** Settles as soon as enough agree: the others may be down. */
 function mostSay(
   ports: readonly Promise<RpcPort>[],
   attempt: AttemptOptions,
 ): Promise<ClusterInfo> {
-  const neededCount = Math.floor(ports.length / 2) + 1;
-  const voices = new Map<string, number>();
+  const voices: Voice[] = [];
   const failures: unknown[] = [];
   return new Promise((resolve, reject) => {
-    let openCount = ports.length;
-    const hear = (info: ClusterInfo): void => {
-      const said = toHex(info.intakePublicKey);
-      const count = (voices.get(said) ?? 0) + 1;
-      voices.set(said, count);
-      if (count === neededCount) resolve(info);
-    };
-    const close = (): void => {
-      openCount -= 1;
-      if (openCount > 0) return;
-      const heardCount = ports.length - failures.length;
-      reject(heardCount < neededCount ? tooFew(failures, ports.length) : noneOfMost());
+    const count = (): void => {
+      const isOver = voices.length + failures.length === ports.length;
+      const heardCount = new Set(voices.map(({ managerId }) => managerId)).size;
+      // Two addresses may be one manager; those that are silent may each be another one.
+      const managerCount = isOver ? heardCount + failures.length : ports.length;
+      const info = majorityOf(voices, managerCount);
+      if (info !== undefined) resolve(info);
+      else if (isOver) {
+        reject(heardCount > managerCount / 2 ? noneOfMost() : tooFew(failures, managerCount));
+      }
     };
     for (const port of ports) {
-      void port
-        .then((open) => open.unary(loadWire().Cluster.GetInfo, {}, attempt))
-        .then(hear, (error: unknown) => void failures.push(error))
-        .then(close);
+      void ask(port, attempt)
+        .then(
+          (voice) => void voices.push(voice),
+          (error: unknown) => void failures.push(error),
+        )
+        .then(count);
     }
   });
+}
+
+async function ask(port: Promise<RpcPort>, attempt: AttemptOptions): Promise<Voice> {
+  const open = await port;
+  const info = await open.unary(loadWire().Cluster.GetInfo, {}, attempt);
+  return { managerId: open.peerId?.() ?? '', info };
+}
+
+/** What more than half of so many managers say; each has one voice, however often it answers. */
+function majorityOf(voices: readonly Voice[], managerCount: number): ClusterInfo | undefined {
+  const agreed = voices.find(({ info }) => {
+    const same = voices.filter((other) =>
+      equalBytes(other.info.intakePublicKey, info.intakePublicKey),
+    );
+    return new Set(same.map(({ managerId }) => managerId)).size > managerCount / 2;
+  });
+  return agreed?.info;
 }
 
 /** What a manager said tells more than that another one cannot be reached. */

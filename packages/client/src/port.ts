@@ -39,6 +39,8 @@ export interface RpcPort {
     request: Request,
     options: AttemptOptions,
   ): AsyncIterable<Response>;
+  /** Node id of the manager that answered last; absent, or undefined before: not known. */
+  readonly peerId?: (() => string | undefined) | undefined;
   /** A port to each manager that this one chooses among; absent: it leads to one daemon. */
   readonly each?: (() => readonly Promise<RpcPort>[]) | undefined;
   /** Ends every call with `CV_CANCELLED`; may be called again. */

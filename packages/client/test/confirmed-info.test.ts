@@ -35,10 +35,13 @@ function portOf(manager: Manager, sent: Uint8Array[]): RpcPort {
 }
 
 /** Sets a value over a port that meets the first of the managers; answers what was sent. */
-async function set(managers: readonly Manager[]): Promise<Uint8Array> {
+async function set(managers: readonly Manager[], names = 'abc'): Promise<Uint8Array> {
   const time = new VirtualTime();
   const sent: Uint8Array[] = [];
-  const ports = managers.map((manager) => portOf(manager, sent));
+  const ports = managers.map((manager, place) => ({
+    ...portOf(manager, sent),
+    peerId: () => names[place],
+  }));
   const [first] = ports;
   if (first === undefined) throw new Error('no manager');
   const port = { ...first, each: () => ports.map((one) => Promise.resolve(one)) };
@@ -83,6 +86,14 @@ describe('a value', () => {
       code: 'CV_PEER_UNREACHABLE',
       message: expect.stringContaining('1 of the 3 managers') as unknown,
     });
+  });
+
+  test('one manager has one voice, at however many addresses', async () => {
+    const ring = honest();
+    await expect(set([foreign(), foreign(), ring], 'aab')).rejects.toMatchObject({
+      code: 'CV_STATE_STALE',
+    });
+    expect(opens(ring, await set([ring, ring], 'aa'))().size).toBe(5);
   });
 
   test('is not sealed when they do not agree', async () => {
