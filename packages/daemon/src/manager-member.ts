@@ -346,7 +346,7 @@ function holderOf(keys: ManagerKeys, store: LevelStore): LocalKeyHolder {
       return keys.localKey;
     },
     renew: (commit) =>
-      keys.renewLocalKey({ commit, reseal: (fresh, put) => store.resealEpochs(fresh, put) }),
+      keys.renewLocalKey({ commit, reseal: (fresh, steps) => store.resealEpochs(fresh, steps) }),
   };
 }
 

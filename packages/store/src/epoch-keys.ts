@@ -24,6 +24,14 @@ export interface EpochRecords {
   keys(range: Range): AsyncIterable<Uint8Array>;
 }
 
+/** How the file is stored under another key, with other files. */
+export interface ResealSteps {
+  /** Keeps the content beside the file; when it fails nothing has changed. */
+  readonly keep: (content: Uint8Array) => Promise<void>;
+  /** Makes what was kept the file; after it has failed nobody knows which of the two is. */
+  readonly put: () => Promise<void>;
+}
+
 /**
  * The storage keys E_1..E_m of one store, sealed in one small file. Each snapshot begins a new
  * epoch; when compaction has removed the last record of the oldest, its key is taken out of the
@@ -121,18 +129,22 @@ export class EpochKeys implements StorageKeys {
   }
 
   /**
-   * Begins an epoch, whatever their number, and seals all keys under another key. `put` makes the
-   * content the file; after it has failed nobody knows which of the two is on the disk, and the file
-   * is not changed any more.
+   * Begins an epoch, whatever their number, and seals all keys under another key. After `put` has
+   * failed the file is not changed any more; after `keep` has failed it can be tried again.
    */
-  reseal(key: SecretBytes, put: (content: Uint8Array) => Promise<void>): Promise<void> {
+  reseal(key: SecretBytes, { keep, put }: ResealSteps): Promise<void> {
     return this.#inTurn(async () => {
       const place = { ...this.#place, key };
-      const keys = [...this.#keys, { epoch: this.current.epoch + 1, key: this.#fresh() }];
+      const next = { epoch: this.current.epoch + 1, key: this.#fresh() };
+      const keys = [...this.#keys, next];
       try {
-        await put(encodeEpochs(place, keys));
+        await keep(encodeEpochs(place, keys));
+        await put().catch((error: unknown) => {
+          this.#failure = { error };
+          throw error;
+        });
       } catch (error) {
-        this.#failure = { error };
+        next.key.wipe();
         throw error;
       }
       this.#place = place;

@@ -1,6 +1,7 @@
 export { singleEpoch } from './cipher.js';
 export type { EpochKey, StorageKeys, StoreCipher } from './cipher.js';
 export type { EpochFile, EpochFilePlace } from './epoch-file.js';
+export type { ResealSteps } from './epoch-keys.js';
 export { LevelLogStore } from './level-log-store.js';
 export type { LogDatabase, LogOperation, LogWitness } from './level-log-store.js';
 export { LevelSnapshotStore } from './level-snapshot-store.js';

@@ -6,6 +6,7 @@ import { Level } from 'level';
 import type { Database } from './database.js';
 import type { EpochFile, EpochFilePlace } from './epoch-file.js';
 import { EpochKeys } from './epoch-keys.js';
+import type { ResealSteps } from './epoch-keys.js';
 import { storeFailure } from './errors.js';
 import { LevelLogStore } from './level-log-store.js';
 import { LevelSnapshotStore } from './level-snapshot-store.js';
@@ -92,10 +93,10 @@ export class LevelStore {
 
   /**
    * Begins an epoch and seals the keys of all epochs under another key, which the caller wipes after
-   * this store is closed. `put` makes the content the file.
+   * this store is closed.
    */
-  resealEpochs(key: SecretBytes, put: (content: Uint8Array) => Promise<void>): Promise<void> {
-    return this.#epochs.reseal(key, put);
+  resealEpochs(key: SecretBytes, steps: ResealSteps): Promise<void> {
+    return this.#epochs.reseal(key, steps);
   }
 
   /** Closes the database; idempotent. Writes that are open end first. */

@@ -1,6 +1,6 @@
 import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openSealed, SecretBytes } from '@conclave/sealed';
 import type { LoadedLog } from 'raft-ts/node';
 import { EpochKeys } from '../src/epoch-keys.js';
@@ -198,7 +198,14 @@ describe('another key for the file of the keys', () => {
     await store.log.write({ entries: [entry(1)] }, { sync: true });
     await fixture.copy('raft', 'stolen');
     const fresh = SecretBytes.take(new Uint8Array(32).fill(8));
-    await store.resealEpochs(fresh, (content) => fixture.put('raft', 'epochs', content));
+    let kept: Uint8Array | undefined;
+    await store.resealEpochs(fresh, {
+      keep: (content) => {
+        kept = content;
+        return Promise.resolve();
+      },
+      put: () => fixture.put('raft', 'epochs', kept),
+    });
     expect(store.epochs).toEqual([1, 2]);
     await store.log.write({ entries: [entry(2)] }, { sync: true });
     await store.close();
@@ -218,15 +225,38 @@ describe('another key for the file of the keys', () => {
     await again.close();
   });
 
-  test('when it cannot be stored, no key changes any more', async () => {
+  const done = (): Promise<void> => Promise.resolve();
+  const fails = (): Promise<void> => Promise.reject(new Error('the disk is full'));
+
+  test('when it cannot be put in force, no key changes any more', async () => {
     const store = await fixture.open();
     await store.log.load();
     const fresh = SecretBytes.take(new Uint8Array(32).fill(8));
-    const put = (): Promise<void> => Promise.reject(new Error('the disk is full'));
-    await expect(store.resealEpochs(fresh, put)).rejects.toThrow('the disk is full');
+    const steps = { keep: done, put: fails };
+    await expect(store.resealEpochs(fresh, steps)).rejects.toThrow('the disk is full');
     const write = store.snapshots.write(nameAt(1), [Buffer.from('one')]);
     await expect(write).rejects.toMatchObject({ cause: { message: 'the disk is full' } });
     expect(store.epochs).toEqual([1]);
     await store.close();
+  });
+
+  test('when it cannot be kept beside, goes on under the old one and can be tried again', async () => {
+    const store = await fixture.open();
+    await store.log.load();
+    const fresh = SecretBytes.take(new Uint8Array(32).fill(8));
+    const put = jest.fn(done);
+    await expect(store.resealEpochs(fresh, { keep: fails, put })).rejects.toThrow('is full');
+    expect(put).not.toHaveBeenCalled();
+    expect(store.epochs).toEqual([1]);
+    await store.snapshots.write(nameAt(1), [Buffer.from('one')]);
+    expect(store.epochs).toEqual([1, 2]);
+    await store.resealEpochs(fresh, { keep: done, put });
+    expect(store.epochs).toEqual([1, 2, 3]);
+    await store.close();
+    // What the snapshot began is under the old one: the put above stored nothing.
+    const again = await fixture.open();
+    expect(again.epochs).toEqual([1, 2]);
+    expect(await contentOf(again.snapshots, 1)).toBe('one');
+    await again.close();
   });
 });

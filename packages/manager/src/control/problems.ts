@@ -110,7 +110,7 @@ function oldRecoveryProblem(hostname: string): ProblemInput {
   return {
     code: 'recovery-key-old',
     message: `manager ${hostname} still opens with the recovery key before`,
-    next: `start and unlock it, or: conclave node rm ${hostname} --force`,
+    next: `start or restart it and unlock it, or: conclave node rm ${hostname} --force`,
   };
 }
 

@@ -7,7 +7,8 @@ export interface LocalKeyHolder {
   /**
    * Replaces it by a fresh one, with a new storage epoch: all key files are sealed under the fresh
    * one and kept beside, `commit` stores slots that open it, and from that moment on they are in
-   * force. A crash at any point leaves one set that the slots open.
+   * force. A crash at any point leaves one set that the slots open. When it fails before `commit`
+   * nothing has changed, and it can be tried again.
    */
   renew(commit: (fresh: SecretBytes) => Promise<void>): Promise<void>;
 }

@@ -8,6 +8,7 @@ import {
   signingPublicKey,
 } from '@conclave/sealed';
 import type { KeyRing, RecipientKeyPair, SigningKey } from '@conclave/sealed';
+import type { ResealSteps } from '@conclave/store';
 import type { FileVault } from './file-vault.js';
 import {
   LOCAL_FILE,
@@ -59,11 +60,8 @@ export function createLocalKey(random: Random): SecretBytes {
 
 /** What replacing the local key takes besides the keys themselves. */
 export interface LocalKeySteps {
-  /** Seals the keys of the log under the fresh key, with a new epoch, and gives them to `put`. */
-  readonly reseal: (
-    fresh: SecretBytes,
-    put: (epochs: Uint8Array) => Promise<void>,
-  ) => Promise<void>;
+  /** Seals the keys of the log under the fresh key, with a new epoch, and takes both steps. */
+  readonly reseal: (fresh: SecretBytes, steps: ResealSteps) => Promise<void>;
   /** Stores slots that open the fresh key and no other. */
   readonly commit: (fresh: SecretBytes) => Promise<void>;
 }
@@ -86,7 +84,7 @@ export class ManagerKeys {
   #ring: KeyRing | undefined;
   /** Changes of the files happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
-  /** A change of the local key failed: nobody knows which one the slots on the disk open. */
+  /** The switch to another local key failed: nobody knows which one the slots on the disk open. */
   #isTorn = false;
 
   private constructor(fields: {
@@ -213,21 +211,16 @@ export class ManagerKeys {
 
   /**
    * Puts a fresh local key in the place of the one in use; see `LocalKeyHolder.renew`.
-   * @throws whatever a step failed with; only a new start tells then which of the two is in force
+   * @throws whatever a step failed with. From `commit` on only a new start tells then which of the
+   * two is in force; before it the old one is, and it can be tried again.
    */
   renewLocalKey({ reseal, commit }: LocalKeySteps): Promise<void> {
     return this.#inTurn(async () => {
-      const fresh = createLocalKey(this.#random);
       const old = this.localKey;
+      const fresh = createLocalKey(this.#random);
       try {
-        await reseal(fresh, async (epochs) => {
-          const set = this.#filesUnder(fresh, epochs);
-          await writeNextFiles(this.#vault, set);
-          await commit(fresh);
-          await placeNextFiles(this.#vault, set);
-        });
+        await reseal(fresh, this.#switchTo(fresh, commit));
       } catch (error) {
-        this.#isTorn = true;
         fresh.wipe();
         throw error;
       }
@@ -262,6 +255,26 @@ export class ManagerKeys {
       local: this.#sealLocal(localKey),
       ring: ring === undefined ? new Uint8Array(0) : sealRingFile(this.#place(localKey), ring),
       epochs,
+    };
+  }
+
+  /** The files under the fresh key, and what puts them in force together with its slots. */
+  #switchTo(fresh: SecretBytes, commit: LocalKeySteps['commit']): ResealSteps {
+    let set: KeyFileSet | undefined;
+    return {
+      keep: (epochs) => {
+        set = this.#filesUnder(fresh, epochs);
+        return writeNextFiles(this.#vault, set);
+      },
+      put: async () => {
+        try {
+          await commit(fresh);
+          await placeNextFiles(this.#vault, required(set, 'the kept files'));
+        } catch (error) {
+          this.#isTorn = true;
+          throw error;
+        }
+      },
     };
   }
 

@@ -171,6 +171,20 @@ describe('info and status', () => {
     ]);
   });
 
+  test('names a manager that has not let go of the recovery key before, which may run', async () => {
+    const recovery = { publicKey: new Uint8Array(32), threshold: 0, shareHashes: [] };
+    control.apply({ kind: 'recovery.stage', recovery });
+    control.apply({ kind: 'recovery.sealed', id: CALL.selfNodeId, generation: 2 });
+    control.apply({ kind: 'recovery.confirm', generation: 2 });
+    expect((await control.cluster.getStatus({}, CALL)).problems).toEqual([
+      {
+        code: 'recovery-key-old',
+        message: 'manager alpha still opens with the recovery key before',
+        next: 'start or restart it and unlock it, or: conclave node rm alpha --force',
+      },
+    ]);
+  });
+
   test('says why tasks wait and which updates are paused', async () => {
     const spec = specMessage({ name: 'web' });
     const { service } = await control.services.create({ spec, idempotencyKey: '' }, CALL);

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import {
   createRecipientKeyPair,
   createRecoveryKit,
@@ -11,6 +11,7 @@ import {
   unsealEnvelope,
 } from '@conclave/sealed';
 import type { RecoveryRow } from '@conclave/state';
+import type { ResealSteps } from '@conclave/store';
 import type { FileVault } from '../../src/keys/file-vault.js';
 import { EPOCH_FILE } from '../../src/keys/key-files.js';
 import type { LocalKeyHolder } from '../../src/keys/local-key.js';
@@ -64,6 +65,8 @@ class Disk implements FileVault {
 /** What the store does with the file of its keys: its content is the number of the epoch. */
 class Epochs {
   epoch: number;
+  /** The keys that were to seal it. */
+  readonly resealed: SecretBytes[] = [];
   readonly #disk: Disk;
   #key: SecretBytes;
 
@@ -91,18 +94,20 @@ class Epochs {
 
   advance(): Promise<void> {
     this.epoch += 1;
-    return this.#disk.write(EPOCH_FILE, this.#sealed());
+    return this.#disk.write(EPOCH_FILE, Epochs.#sealed(this.#key, this.epoch));
   }
 
-  async reseal(fresh: SecretBytes, put: (content: Uint8Array) => Promise<void>): Promise<void> {
+  async reseal(fresh: SecretBytes, { keep, put }: ResealSteps): Promise<void> {
+    this.resealed.push(fresh);
+    await keep(Epochs.#sealed(fresh, this.epoch + 1));
+    await put();
     this.#key = fresh;
     this.epoch += 1;
-    await put(this.#sealed());
   }
 
-  #sealed(): Uint8Array {
-    const plaintext = SecretBytes.take(Uint8Array.of(this.epoch));
-    return sealEnvelope({ ...Epochs.#envelope(this.#key), plaintext, random });
+  static #sealed(key: SecretBytes, epoch: number): Uint8Array {
+    const plaintext = SecretBytes.take(Uint8Array.of(epoch));
+    return sealEnvelope({ ...Epochs.#envelope(key), plaintext, random });
   }
 }
 
@@ -123,7 +128,7 @@ async function start(disk: Disk, privateKeys: readonly SecretBytes[]): Promise<R
       return keys.localKey;
     },
     renew: (commit) =>
-      keys.renewLocalKey({ commit, reseal: (fresh, put) => epochs.reseal(fresh, put) }),
+      keys.renewLocalKey({ commit, reseal: (fresh, steps) => epochs.reseal(fresh, steps) }),
   };
   return { keys, slots, epochs, holder };
 }
@@ -233,8 +238,24 @@ describe('a recovery key that is replaced', () => {
     }
   });
 
+  test('that failed before the switch changed nothing, and is tried again', async () => {
+    const { keys, slots, epochs, holder } = await start(disk, [first.key]);
+    disk.left = 0;
+    await expect(slots.setRecovery(holder, [second.row])).rejects.toThrow('the machine is off');
+    disk.left = Infinity;
+    expect(epochs.resealed.map(({ isWiped }) => isWiped)).toEqual([true]);
+    await keys.saveRing(keys.requireRing());
+    await epochs.advance();
+    expect((await start(disk.copy(), [first.key])).epochs.epoch).toBe(2);
+    expect(await slots.setRecovery(holder, [second.row])).toBe(true);
+    const again = await start(disk, [second.key]);
+    expect(again.epochs.epoch).toBe(3);
+    expect(again.keys.requireRing().intakePublicKey()).toEqual(mark);
+    await expect(start(disk, [first.key])).rejects.toThrow('none of the keys');
+  });
+
   test('that failed half way lets nothing be changed before a restart', async () => {
-    const { keys, slots, holder } = await start(disk, [first.key]);
+    const { keys, slots, epochs, holder } = await start(disk, [first.key]);
     // The slots are stored; what follows is not.
     disk.left = 2;
     await expect(slots.setRecovery(holder, [second.row])).rejects.toThrow('the machine is off');
@@ -244,6 +265,13 @@ describe('a recovery key that is replaced', () => {
     const { publicKey } = createRecipientKeyPair(random);
     const draft = { kind: 'host', detail: '', publicKey, data: new Uint8Array(0) } as const;
     await expect(slots.add(holder, draft)).rejects.toMatchObject(torn);
+    // Another try makes no other key, and the one that the first has made is gone.
+    const drawn = jest.spyOn(random, 'bytes');
+    const commit = (): Promise<void> => Promise.resolve();
+    await expect(holder.renew(commit)).rejects.toMatchObject(torn);
+    expect(drawn).not.toHaveBeenCalled();
+    drawn.mockRestore();
+    expect(epochs.resealed.map(({ isWiped }) => isWiped)).toEqual([true]);
     expect((await start(disk, [second.key])).keys.ring).toBeDefined();
   });
 });
