@@ -174,8 +174,8 @@ const RENEW: CommandSpec = {
   details: [
     'Every command that works does this by the way once half of the life is over, unless ' +
       'CONCLAVE_RENEW is `never`. Works while the certificate is valid and the administrator is not ' +
-      'ended. The one before is accepted for 10 more minutes. Addresses of managers in the context ' +
-      'are brought up to date.',
+      'ended. The one before ends with the first use of the new one, and after 10 minutes. Addresses ' +
+      'of managers in the context are brought up to date.',
   ],
   examples: ['conclave --context ann admin renew'],
   options: DONE_OPTIONS,

@@ -39,7 +39,8 @@ const UPDATE: CommandSpec = {
   details: [
     'Lives count for every certificate that is issued from now on. Nodes whose certificate was to ' +
       'live longer than the new life renew it within a quarter of that, at a random moment; what ' +
-      'they had is accepted for 10 more minutes. Administrators keep the life they were made with.',
+      'they had ends with the first use of the new one, and after 10 minutes. Administrators keep the ' +
+      'life they were made with.',
     'A node renews between half and three quarters of the life: a quarter of it is the longest that ' +
       'the managers may be without a quorum before nodes lose their certificates. Below an hour is ' +
       'for trying things out.',

@@ -7,7 +7,8 @@ const ATTEMPTS_MAX = 2;
 
 /**
  * Says that this manager's state is confirmed: a leader with a quorum answered a read within the
- * last lease, and had the same state. Without it nothing newly assigned is delivered; what agents hold stays untouched.
+ * last lease, and had the same state. Without it nothing newly assigned is delivered; what agents
+ * hold stays untouched.
  */
 export class Lease {
   readonly #clock: Clock;

@@ -154,8 +154,9 @@ export class StateAuthority implements Authority {
 }
 
 /**
- * True when this is the certificate on record. Serial and key: who holds a key of a root makes certificates with any serial, and serials are no
- * secret, but they are on record for a key that he does not have.
+ * True when this is the certificate on record. Serial and key: who holds a key of a root makes
+ * certificates with any serial, and serials are no secret, but they are on record for a key that he
+ * does not have.
  */
 export function isOnRecord(
   known: CertificateRow | undefined,
