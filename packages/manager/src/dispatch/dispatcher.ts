@@ -91,6 +91,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
       sessions: () => this.#livingSessions(),
       beat: options.beat,
       onInvalid: (sessionId) => this.#cutById(sessionId),
+      onRemoved: () => this.#cutAll(removed()),
       timers,
       logger,
     });
@@ -164,7 +165,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     this.#unlisten();
     this.#context.taskReports.close();
     this.#context.receipts.close();
-    for (const session of this.#sessions.values()) session.cut(stopping());
+    this.#cutAll(stopping());
   }
 
   /** A host keeps the name that it joined with; another one may be a mistake, or a lie. */
@@ -321,6 +322,11 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
     }
   }
 
+  /** Agents go to another manager. */
+  #cutAll(reason: ConclaveError): void {
+    for (const session of this.#sessions.values()) session.cut(reason);
+  }
+
   #cutById(id: string): void {
     for (const session of this.#sessions.values()) {
       if (session.id === id) session.cut(replaced());
@@ -378,6 +384,10 @@ const replaced = (): ConclaveError =>
   new ConclaveError('CV_SESSION_INVALID', 'a newer session of this node replaced this one');
 
 const stopping = (): ConclaveError => new ConclaveError('CV_NO_LEADER', 'this manager is stopping');
+
+/** Not the code of the leader's answer: to an agent that would speak of the agent. */
+const removed = (): ConclaveError =>
+  new ConclaveError('CV_NO_LEADER', 'this manager was removed from the cluster');
 
 const silent = (): ConclaveError =>
   new ConclaveError('CV_DEADLINE', 'the agent missed its heartbeats');

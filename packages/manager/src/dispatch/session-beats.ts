@@ -1,3 +1,4 @@
+import { isConclaveError } from '@conclave/kernel';
 import type { Logger, TimerHandle, Timers } from '@conclave/kernel';
 import type { SessionNameInput, SessionsRequestInput } from '@conclave/wire';
 import { BEAT_MS, CLOSED_WAITING_MAX } from './limits.js';
@@ -23,6 +24,8 @@ export interface SessionBeatsOptions {
   ) => Promise<{ readonly invalid: readonly string[] }>;
   /** The leader says that this session does not count any more. */
   readonly onInvalid: (sessionId: string) => void;
+  /** The leader says that this manager is out of the cluster: no session counts. */
+  readonly onRemoved: () => void;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -96,6 +99,7 @@ export class SessionBeats {
     } catch (error) {
       this.#options.logger.debug('session.beat-failed', { error });
       this.#restore({ opened, alive, closed });
+      if (isConclaveError(error) && error.code === 'CV_NODE_REMOVED') this.#options.onRemoved();
       return;
     } finally {
       this.#isBeating = false;

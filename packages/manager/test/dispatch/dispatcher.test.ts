@@ -4,7 +4,7 @@ import { agentHello, agentOpen, verifyTranscript } from '@conclave/sealed';
 import type { TaskReport } from '@conclave/state';
 import type { AgentHelloInput, ManagerAccept, SessionsRequestInput } from '@conclave/wire';
 import { Dispatcher } from '../../src/dispatch/dispatcher.js';
-import { HELLO_WAIT_MS, LEASE_MS, UNACKED_MAX } from '../../src/dispatch/limits.js';
+import { BEAT_MS, HELLO_WAIT_MS, LEASE_MS, UNACKED_MAX } from '../../src/dispatch/limits.js';
 import { CLUSTER_ID, FoundedCluster, FOUNDER_ID, settle, SYSTEM } from '../founded-cluster.js';
 import { seededRandom } from '../scheduling/cluster.js';
 import { contextOf, ReceivingAgent, Workload } from './agent-side.js';
@@ -21,6 +21,7 @@ class Bench {
   invalid: string[] = [];
   hasLeader = true;
   commitFailure: Error | undefined;
+  beatFailure: Error | undefined;
 
   constructor(cluster: FoundedCluster) {
     this.cluster = cluster;
@@ -41,6 +42,7 @@ class Bench {
       },
       beat: (sessions) => {
         this.beats.push(sessions);
+        if (this.beatFailure !== undefined) return Promise.reject(this.beatFailure);
         return Promise.resolve({ invalid: this.invalid });
       },
       clock: time,
@@ -266,6 +268,18 @@ describe('a session', () => {
     expect(end.ending).toBeUndefined();
     await bench.pass(2_000);
     expect(end.ending).toEqual({ code: 'CV_DEADLINE' });
+  });
+
+  test('at a manager that was removed ends, and says nothing against the agent', async () => {
+    const end = bench.connect(node);
+    await bench.pass();
+    bench.beatFailure = new ConclaveError('CV_NO_LEADER', 'there is no leader');
+    await bench.pass(BEAT_MS);
+    expect(end.ending).toBeUndefined();
+    bench.beatFailure = new ConclaveError('CV_NODE_REMOVED', 'this node was removed');
+    await bench.pass(BEAT_MS);
+    expect(end.ending).toEqual({ code: 'CV_NO_LEADER' });
+    expect(bench.dispatcher.sessionCount).toBe(0);
   });
 });
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { SILENT_LOGGER } from '@conclave/kernel';
+import { ConclaveError, SILENT_LOGGER } from '@conclave/kernel';
 import type { SessionsRequestInput } from '@conclave/wire';
 import { BEAT_MS, CLOSED_WAITING_MAX } from '../../src/dispatch/limits.js';
 import { SessionBeats } from '../../src/dispatch/session-beats.js';
@@ -12,6 +12,7 @@ let beats: SessionBeats;
 let said: SessionsRequestInput[];
 let invalid: string[];
 let cut: string[];
+let removals: number;
 let answer: () => Promise<void>;
 const living = new Map<string, { isHeard: boolean }>();
 
@@ -20,6 +21,7 @@ beforeEach(() => {
   said = [];
   invalid = [];
   cut = [];
+  removals = 0;
   answer = () => Promise.resolve();
   living.clear();
   beats = new SessionBeats({
@@ -30,6 +32,7 @@ beforeEach(() => {
       return { invalid };
     },
     onInvalid: (id) => void cut.push(id),
+    onRemoved: () => void (removals += 1),
     timers: time,
     logger: SILENT_LOGGER,
   });
@@ -87,6 +90,16 @@ describe('a beat', () => {
 });
 
 describe('a beat that fails', () => {
+  test.each([
+    ['CV_NODE_REMOVED', 1],
+    ['CV_NO_LEADER', 0],
+    ['CV_PEER_UNREACHABLE', 0],
+  ] as const)('with %s says %i times that this manager is out', async (code, times) => {
+    answer = () => Promise.reject(new ConclaveError(code, 'no'));
+    await pass();
+    expect(removals).toBe(times);
+  });
+
   test('is said again by the next: no heartbeat is lost', async () => {
     answer = () => Promise.reject(new Error('no leader'));
     open('a');
