@@ -173,8 +173,8 @@ export class ManagerMember implements Member {
 
   #message(): string {
     if (this.#manager.isLeader) return 'leads the managers';
-    if (this.#manager.leaderNodeId !== '') return 'follows the leader';
     if (this.#manager.isRefused) return REMOVED;
+    if (this.#manager.leaderNodeId !== '') return 'follows the leader';
     return this.#manager.ownRole.isWaiting ? WAITS : 'knows no leader';
   }
 
