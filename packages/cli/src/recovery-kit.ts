@@ -59,7 +59,7 @@ async function saveOrDiscard(call: Call, made: MadeKit, error: unknown): Promise
   if (isOutcomeOpen(error)) {
     const what = 'It is not known whether this key is in force: keep it until that is clear.';
     await call.io.stderr.write(`${what}\n${kitText(made)}\n`);
-  } else if (made.path !== undefined) await remove(made.path);
+  } else if (made.path !== undefined) await removeFile(made.path);
   throw error;
 }
 
@@ -73,7 +73,8 @@ async function saveUntold(call: Call, made: MadeKit, cause: unknown): Promise<ne
   );
 }
 
-async function remove(path: string): Promise<void> {
+/** Takes the file of a key away that nothing relies on. */
+export async function removeFile(path: string): Promise<void> {
   const { rm } = await import('node:fs/promises');
   await rm(path, { force: true });
 }
@@ -133,7 +134,7 @@ export async function writeNewFile(path: string, texts: readonly SecretBytes[]):
     }
     await file.sync();
   } catch (cause) {
-    await remove(path);
+    await removeFile(path);
     const code = (cause as NodeJS.ErrnoException).code ?? '';
     throw new ConclaveError(
       'CV_OUTPUT_FAILED',

@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -35,6 +35,8 @@ type Api = ReturnType<typeof createControlApi>;
 /** The control API of a real manager, whose rotations go one step on with each call. */
 class Site {
   readonly control: TestControl;
+  /** The call that goes wrong; empty: none. */
+  failsAt = '';
   readonly #api: Api;
 
   private constructor(control: TestControl) {
@@ -67,6 +69,7 @@ class Site {
     const carryOut = (method: AnyMethod, request: unknown): unknown => {
       this.#goOn();
       const [service = '', name = ''] = method.path.replace('/conclave.v1.', '').split('/');
+      if (`${service}.${name}` === this.failsAt) throw new Error('out of order');
       const handler = `${name.charAt(0).toLowerCase()}${name.slice(1)}`;
       const message = method.decodeRequest(method.encodeRequest(request));
       const handlers = this.#api[service as keyof Api];
@@ -328,6 +331,33 @@ describe('cluster compromise-recovery', () => {
     const { code, io } = await compromise(FILE());
     expect([code, io.stderr.text]).toEqual([0, expect.stringMatching(/^goes on; left to do: /)]);
     expectDone(io.stdout.text);
+  });
+
+  test('names for a manager what was set before it was out, also of a later run', async () => {
+    await compromise(['--evict', 'wone', ...FILE()], { kill: { call: 12, when: 'after' } });
+    site.control.time.jump(60_000);
+    await site.control.set('b', 'set behind the begin');
+    const { code, io } = await compromise(['--evict', 'mthree', ...FILE()]);
+    expect([code, io.stderr.text]).toEqual([0, expect.stringMatching(/mthree is out/)]);
+    expect((JSON.parse(io.stdout.text) as Told).exposed).toContainEqual(
+      expect.objectContaining({ hostname: 'mthree', secretName: 'b', version: 2 }),
+    );
+  });
+
+  test('stages no key that it cannot keep, and keeps no file of one that was not staged', async () => {
+    await writeFile(keyFile, 'something else');
+    const { code, io } = await compromise([...EVICT, ...FILE()]);
+    expect([code, io.stderr.text]).toEqual([64, expect.stringContaining('EEXIST')]);
+    expect(await readFile(keyFile, 'utf8')).toBe('something else');
+    expect(kinds('recovery.stage')).toBe(0);
+    await rm(keyFile);
+    site.failsAt = 'Cluster.StageRecovery';
+    expect((await compromise(FILE())).code).not.toBe(0);
+    await expect(readFile(keyFile)).rejects.toMatchObject({ code: 'ENOENT' });
+    site.failsAt = '';
+    const again = await compromise(FILE());
+    expect(again.code).toBe(0);
+    expectDone(again.io.stdout.text);
   });
 
   test('shows the key on a terminal and has it typed back', async () => {

@@ -78,6 +78,14 @@ export function revokeAdmin(scope: Scope, command: CommandOf<'admin.revoke'>): C
   return done(scope, { id: row.id, unchanged: false });
 }
 
+/** Ends all administrators. */
+export function endAdmins({ tables, journal, index }: Scope): void {
+  for (const admin of tables.admins.values()) {
+    if (admin.isRevoked) continue;
+    journal.put(tables.admins, { ...admin, isRevoked: true, objectVersion: index });
+  }
+}
+
 /**
  * Why the author of an entry may change nothing: an administrator who was ended by an earlier one.
  * Order in the log is what counts, whatever a manager had admitted meanwhile.

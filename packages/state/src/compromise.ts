@@ -1,3 +1,4 @@
+import { endAdmins } from './admins.js';
 import type { CommandResult, CompromiseRow, CompromiseStep, EvictedNode, NodeRow } from './rows.js';
 import { refuseWithout } from './membership.js';
 import { strikeNode } from './nodes.js';
@@ -34,7 +35,7 @@ export function beginCompromise(
 }
 
 function recordOf(
-  { atMs, by }: CommandOf<'compromise.begin'>,
+  { atMs, by, ...asked }: CommandOf<'compromise.begin'>,
   before: CompromiseRow | undefined,
   rows: readonly NodeRow[],
 ): CompromiseRow {
@@ -43,11 +44,13 @@ function recordOf(
     if (evicted.some((known) => known.id === id)) continue;
     evicted.push({ id, hostname, isManager: manager !== undefined });
   }
+  const endsAdmins = asked.endsAdmins || before?.endsAdmins === true;
   const isSameTrust = evicted.slice(before?.evicted.length).every(({ isManager }) => !isManager);
   // A manager has had every key that was made before it left: they are made anew once more.
-  if (before !== undefined && isSameTrust) return { ...before, evicted };
+  if (before !== undefined && isSameTrust) return { ...before, evicted, endsAdmins };
   return {
     evicted,
+    endsAdmins,
     isRootAsked: false,
     isRingAsked: false,
     recoveryGeneration: 0,
@@ -84,13 +87,6 @@ function evict(scope: Scope, row: NodeRow): void {
     manager: { ...manager, membership: 'removing' },
     objectVersion: index,
   });
-}
-
-function endAdmins({ tables, journal, index }: Scope): void {
-  for (const admin of tables.admins.values()) {
-    if (admin.isRevoked) continue;
-    journal.put(tables.admins, { ...admin, isRevoked: true, objectVersion: index });
-  }
 }
 
 /** What is left of a recovery, in the order in which it is to be done. */

@@ -1,4 +1,5 @@
 import { limits } from '@conclave/kernel';
+import { endAdmins } from './admins.js';
 import { noteStep } from './compromise-note.js';
 import type {
   CertificateRow,
@@ -117,7 +118,8 @@ export function offerRoot(scope: Scope, command: CommandOf<'root.offer'>): Comma
 
 /**
  * Every node trusts the new root: it is in force, and the key of the one before is gone. Join tokens
- * that are out name the root before and end here.
+ * that are out name the root before and end here. So do the administrators of a recovery that ends
+ * them: what a manager had proposed just before it was evicted comes in behind the recovery's begin.
  */
 export function activateRoot(scope: Scope, command: CommandOf<'root.activate'>): CommandResult {
   const found = rotationIn(scope, 'spreading', command.step);
@@ -126,6 +128,7 @@ export function activateRoot(scope: Scope, command: CommandOf<'root.activate'>):
   const { cluster, rotation } = found;
   if (!hasFollowers(scope, cluster)) return early();
   endTokens(scope);
+  if (cluster.compromise?.endsAdmins === true) endAdmins(scope);
   return write(scope, cluster, {
     rootCertificate: next.certificate,
     rootKeySealed: next.keySealed,

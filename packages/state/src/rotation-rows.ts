@@ -94,6 +94,8 @@ export interface EvictedNode {
 export interface CompromiseRow {
   /** In the order in which they were named. */
   readonly evicted: readonly EvictedNode[];
+  /** Administrators end: when it begins, and those made since then when another root is in force. */
+  readonly endsAdmins: boolean;
   /** Another root was asked for since the nodes have gone. */
   readonly isRootAsked: boolean;
   /** Another version of the key ring was asked for since the nodes have gone. */

@@ -129,6 +129,7 @@ export const clusterFields: Fields<ClusterRow> = {
   compromise: optional(
     fields<CompromiseRow>({
       evicted: list(fields<EvictedNode>({ id: text, hostname: text, isManager: flag })),
+      endsAdmins: flag,
       isRootAsked: flag,
       isRingAsked: flag,
       recoveryGeneration: count,

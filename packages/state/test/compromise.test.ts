@@ -58,6 +58,27 @@ describe('a recovery from a compromise', () => {
     bench.no('CV_UNAUTHENTICATED', begin('w1'), { by: { kind: 'admin', id: 'ann' } });
   });
 
+  test.each([true, false])(
+    'ends those made since then with the root of before: %p',
+    (endsAdmins) => {
+      bench.ok({ kind: 'compromise.begin', evict: ['m3'], endsAdmins });
+      // More of them with another wish: what was asked for once stays.
+      bench.ok(begin('w1'));
+      // Proposed by m3 before it was evicted, with a certificate under the root of before.
+      bench.ok({ kind: 'admin.create', admin: adminFields('eve', { roles: ['admin'] }) });
+      bench.ok({ kind: 'node.remove', id: 'm3', force: true });
+      bench.ok({ kind: 'root.rotate', distrustsFormer: true });
+      const next = { certificate: Uint8Array.of(9), keySealed: Uint8Array.of(9), keyId: 1 };
+      bench.ok({ kind: 'root.offer', next, crossCertificate: Uint8Array.of(9) });
+      for (const { id, certificate } of [...bench.state.nodes()]) {
+        bench.ok({ kind: 'node.root', id, step: 1, serial: certificate.serial });
+      }
+      expect(bench.state.adminById('eve')?.isRevoked).toBe(false);
+      bench.ok({ kind: 'root.activate', step: 1 });
+      expect(bench.state.adminById('eve')?.isRevoked).toBe(endsAdmins);
+    },
+  );
+
   test('takes a manager out of the quorum, and nothing counts before it is struck', () => {
     bench.ok(begin('m3'));
     expect(membershipOf('m3')).toBe('removing');

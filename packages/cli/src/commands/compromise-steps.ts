@@ -1,7 +1,7 @@
 import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import type { CompromiseStatus, ConclaveClient, Recovery } from '@conclave/client';
 import type { Call } from '../command-spec.js';
-import { kitText, readSplit, writeNewFile } from '../recovery-kit.js';
+import { kitText, readSplit, removeFile, writeNewFile } from '../recovery-kit.js';
 import { readRecoveryKey, recoveryKeyIn } from '../recovery-proof.js';
 import { ringText } from './ring.js';
 import { rootText } from './root.js';
@@ -173,7 +173,10 @@ async function confirmKept(steps: Steps): Promise<boolean> {
   });
 }
 
-/** Makes a key here and gives its public half to the cluster; the old key works as before. */
+/**
+ * Makes a key here, puts it into its file when there is one, and gives its public half to the cluster;
+ * the old key works as before.
+ */
 async function makeKey({ call, client }: Steps): Promise<void> {
   const { random, signal } = call.tools;
   const { createRecoveryKit, openSealed } = await import('@conclave/sealed');
@@ -181,8 +184,12 @@ async function makeKey({ call, client }: Steps): Promise<void> {
   const kit = createRecoveryKit(random, readSplit(call.flags.text('recoveryShares')));
   const path = call.flags.text('recoveryKeyFile');
   try {
-    await client.recovery.stage(kit.recipient, { signal });
     if (path !== undefined) await writeNewFile(path, kit.texts);
+    await client.recovery.stage(kit.recipient, { signal }).catch(async (error: unknown) => {
+      // Whether it was staged or not: nothing relies on a key before it is proven.
+      if (path !== undefined) await removeFile(path);
+      throw error;
+    });
     await call.io.stderr.write(`${kitText({ kit, path })}\n`);
   } finally {
     for (const text of kit.texts) text.wipe();

@@ -16,13 +16,15 @@ interface Exposed {
   readonly version: number;
 }
 
-/** Versions that a worker was given, or for a manager all that there were when it was taken out. */
+/**
+ * Versions that a worker was given, or for a manager all that are stored: it had the log until it was
+ * out, which is not on record and may be long behind the begin. One too many does no harm.
+ */
 async function exposedOf(
   call: Call,
   client: ConclaveClient,
-  of: { readonly node: EvictedNode; readonly startedAtMs: number },
+  { hostname, id: nodeId, isManager }: EvictedNode,
 ): Promise<Exposed[]> {
-  const { hostname, id: nodeId, isManager } = of.node;
   const { signal } = call.tools;
   const found: Exposed[] = [];
   const add = (secretName: string, version: number): void => {
@@ -34,8 +36,8 @@ async function exposedOf(
       const secret = await client.secrets
         .get(id, { signal })
         .catch(nothingFor('CV_SECRET_NOT_FOUND'));
-      for (const { createdAtMs, destroyed, version } of secret?.versions ?? []) {
-        if (!destroyed && createdAtMs <= of.startedAtMs) add(secret?.name ?? '', version);
+      for (const { destroyed, version } of secret?.versions ?? []) {
+        if (!destroyed) add(secret?.name ?? '', version);
       }
     }
     return found;
@@ -97,7 +99,7 @@ async function begin(call: Call, client: ConclaveClient): Promise<'begun' | 'pla
     else await printDone(call, { text, data: { evicted, tokens, admins, openSteps: left } });
     return 'planned';
   }
-  // Nobody new: what it did at its beginning is done, and what was made since then stays.
+  // Nobody new: what the begin did is done, and it is not done once more.
   if (running !== null && plan.evicted.length === 0) {
     await stderr.write(`goes on; left to do: ${running.openSteps.join(', ') || 'its end'}\n`);
     return 'begun';
@@ -115,8 +117,7 @@ async function finish(
 ): Promise<void> {
   const { signal } = call.tools;
   const exposed: Exposed[] = [];
-  for (const node of evicted)
-    exposed.push(...(await exposedOf(call, client, { node, startedAtMs })));
+  for (const node of evicted) exposed.push(...(await exposedOf(call, client, node)));
   const lines = exposed.map(
     ({ hostname, secretName, version }) => `  ${secretName} v${version}  (${hostname})`,
   );

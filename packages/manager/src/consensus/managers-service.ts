@@ -70,11 +70,16 @@ export class ManagersService implements Handlers<Services['Managers']> {
 
   /**
    * Each command has an outcome of its own: one that failed says nothing about the others.
-   * @throws CV_ROLE_FORBIDDEN when only tables of before the start took the caller for a manager
+   * @throws CV_ROLE_FORBIDDEN when only tables of before the start took the caller for a manager, or
+   *   somebody else may have it: it leaves the quorum without a say
    */
   async propose(call: CallContext, request: ProposeRequest): Promise<ProposeResponseInput> {
     await this.#options.confirmed();
-    if (this.#options.state().nodeById(callerOf(call).id)?.manager === undefined) {
+    const state = this.#options.state();
+    const { id: callerId } = callerOf(call);
+    // Others that are on their way out still carry out what is asked of them.
+    const isEvicted = state.cluster()?.compromise?.evicted.some(({ id }) => id === callerId);
+    if (isEvicted === true || state.nodeById(callerId)?.manager === undefined) {
       throw new ConclaveError('CV_ROLE_FORBIDDEN', 'the caller is not a manager any more');
     }
     const outcomes = request.commands.map((bytes) => this.#proposeOne(bytes, call.signal));

@@ -11,8 +11,12 @@ let proposed: number;
 
 /** The service of a manager that applies what it had missed as soon as it waits for that. */
 function serviceThatLags(): ManagersService {
+  return serviceThat(() => cluster.apply({ kind: 'node.remove', id: callerId, force: true }));
+}
+
+function serviceThat(appliesMeanwhile: () => unknown): ManagersService {
   const catchUp = (): Promise<void> => {
-    cluster.apply({ kind: 'node.remove', id: callerId, force: true });
+    appliesMeanwhile();
     return Promise.resolve();
   };
   return new ManagersService({
@@ -33,6 +37,13 @@ function serviceThatLags(): ManagersService {
   });
 }
 
+function proposeTo(service: ManagersService): ReturnType<ManagersService['propose']> {
+  const rotate = { kind: 'ring.rotate', atMs: 0, by: SYSTEM, request: undefined } as const;
+  const commands = [Buffer.from(encodeCommand(rotate))];
+  const caller = callOf({ kind: 'node', id: callerId, role: 'manager' } as never);
+  return service.propose(caller, { commands });
+}
+
 beforeEach(async () => {
   cluster = await FoundedCluster.running();
   callerId = cluster.addManager('beta', 2);
@@ -47,13 +58,42 @@ describe('a manager that was removed, asking one whose tables still list it', ()
   });
 
   test('gets no command into the log', async () => {
-    const service = serviceThatLags();
-    const rotate = { kind: 'ring.rotate', atMs: 0, by: SYSTEM, request: undefined } as const;
-    const commands = [Buffer.from(encodeCommand(rotate))];
-    const caller = callOf({ kind: 'node', id: callerId, role: 'manager' } as never);
-    await expect(service.propose(caller, { commands })).rejects.toMatchObject({
+    await expect(proposeTo(serviceThatLags())).rejects.toMatchObject({
       code: 'CV_ROLE_FORBIDDEN',
     });
+    expect(proposed).toBe(0);
+  });
+});
+
+describe('a manager on its way out of the quorum', () => {
+  beforeEach(() => {
+    cluster.apply({
+      kind: 'node.membership',
+      id: callerId,
+      membership: 'voter',
+      ringGeneration: undefined,
+    });
+  });
+
+  test('proposes what is asked of it until it is out', async () => {
+    const service = serviceThat(() =>
+      cluster.apply({
+        kind: 'node.membership',
+        id: callerId,
+        membership: 'removing',
+        ringGeneration: undefined,
+      }),
+    );
+    expect((await proposeTo(service)).outcomes).toHaveLength(1);
+    expect(proposed).toBe(1);
+  });
+
+  test('proposes nothing any more when it was evicted', async () => {
+    const service = serviceThat(() =>
+      cluster.apply({ kind: 'compromise.begin', evict: [callerId], endsAdmins: true }),
+    );
+    await expect(proposeTo(service)).rejects.toMatchObject({ code: 'CV_ROLE_FORBIDDEN' });
+    expect(cluster.state.nodeById(callerId)?.manager?.membership).toBe('removing');
     expect(proposed).toBe(0);
   });
 });
