@@ -71,8 +71,8 @@ describe('a recovery from a compromise', () => {
       const next = { certificate: Uint8Array.of(9), keySealed: Uint8Array.of(9), keyId: 1 };
       bench.ok({ kind: 'root.offer', next, crossCertificate: Uint8Array.of(9) });
       // A copy: each report changes the table.
-    const nodes = [...bench.state.nodes()];
-    for (const { id, certificate } of nodes) {
+      const nodes = [...bench.state.nodes()];
+      for (const { id, certificate } of nodes) {
         bench.ok({ kind: 'node.root', id, step: 1, serial: certificate.serial });
       }
       expect(bench.state.adminById('eve')?.isRevoked).toBe(false);
