@@ -31,7 +31,10 @@ export interface Authority {
    * removed, demoted or with another serial. Open calls are checked again then. Returns how to stop.
    */
   onChange(listener: () => void): () => void;
-  /** True for an IP address that a manager has in committed state, as far as it is on record. */
+  /**
+   * True for an IP address that a manager has in committed state, as far as it is on record. It is a
+   * whole one, without a link, and IPv4 is never written as IPv6.
+   */
   isManagerAddress(address: string): boolean;
 }
 
@@ -81,24 +84,28 @@ function authenticate(
   throw new ConclaveError('CV_UNAUTHENTICATED', 'the certificate is not accepted any more');
 }
 
-/** In which role the peer calls: that of committed state, when it has one there. */
-export function callerKind(peer: Peer, { authority }: AuthorityView): CallerKind {
+function acceptedIdentity(
+  identity: CertificateIdentity,
+  view: AuthorityView,
+): CurrentIdentity | undefined {
+  try {
+    return authenticate(identity, view);
+  } catch {
+    return undefined;
+  }
+}
+
+/** In which role of committed state the peer calls; in none when its certificate does not count. */
+export function callerKind(peer: Peer, view: AuthorityView): CallerKind {
   if (peer.kind !== 'certificate') return peer.kind;
-  const { identity } = peer;
-  return identity.kind === 'admin'
-    ? 'admin'
-    : (authority?.currentIdentity(identity)?.role ?? 'worker');
+  const current = acceptedIdentity(peer.identity, view);
+  if (current === undefined) return 'refused';
+  return current.kind === 'admin' ? 'admin' : (current.role ?? 'worker');
 }
 
 /** True unless the certificate of the peer does not count any more. */
 export function isAccepted(peer: Peer, view: AuthorityView): boolean {
-  if (peer.kind !== 'certificate') return true;
-  try {
-    authenticate(peer.identity, view);
-    return true;
-  } catch {
-    return false;
-  }
+  return callerKind(peer, view) !== 'refused';
 }
 
 function currentCallers(request: CallRequest, view: AuthorityView): readonly Caller[] {

@@ -5,8 +5,12 @@ import type { Rate } from './gate-rates.js';
 import * as limits from './limits.js';
 import type { Peer } from './peer.js';
 
-/** What calls cost whom: a certificate's holder in its role now, or an address without one. */
-export type CallerKind = 'manager' | 'worker' | 'admin' | 'anonymous' | 'local';
+/**
+ * What calls cost whom: a certificate's holder in its role now, or an address without one. A
+ * certificate that does not count is kept apart: it was stolen before it was replaced, perhaps, and
+ * must not use up the ration of who has the one that counts, nor have that of a manager.
+ */
+export type CallerKind = 'manager' | 'worker' | 'admin' | 'refused' | 'anonymous' | 'local';
 
 interface Allowance {
   readonly calls: Rate;
@@ -19,14 +23,17 @@ const UNBOUNDED: Rate = { perSecond: 0, burst: Infinity };
 /** Consensus must never wait for a ration, and whoever opens the socket of a host has the host. */
 const TRUSTED: Allowance = { calls: UNBOUNDED, changes: UNBOUNDED, heldBytesMax: Infinity };
 
+const WORKER: Allowance = {
+  calls: limits.WORKER_CALL_RATE,
+  changes: limits.IDENTITY_CHANGE_RATE,
+  heldBytesMax: limits.WORKER_HELD_BYTES_MAX,
+};
+
 const ALLOWANCES: Readonly<Record<CallerKind, Allowance>> = {
   manager: TRUSTED,
   local: TRUSTED,
-  worker: {
-    calls: limits.WORKER_CALL_RATE,
-    changes: limits.IDENTITY_CHANGE_RATE,
-    heldBytesMax: limits.WORKER_HELD_BYTES_MAX,
-  },
+  worker: WORKER,
+  refused: WORKER,
   admin: {
     calls: limits.ADMIN_CALL_RATE,
     changes: limits.IDENTITY_CHANGE_RATE,
@@ -92,7 +99,7 @@ export class CallerBudget {
 function keyOf(peer: Peer, kind: CallerKind): string {
   switch (peer.kind) {
     case 'certificate':
-      return `${kind}/${peer.identity.id}`;
+      return `${kind}/${peer.identity.kind}/${peer.identity.id}`;
     case 'anonymous':
       return `${kind}/${rateUnit(peer.address)}`;
     case 'local':

@@ -1,9 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CertificateIdentity } from '@conclave/pki';
+import { callerKind } from '../src/authority.js';
 import { CallerBudgets } from '../src/caller-budgets.js';
 import type { CallerKind } from '../src/caller-budgets.js';
 import type { Peer } from '../src/index.js';
 import * as limits from '../src/limits.js';
+import { FakeAuthority } from './fixture.js';
 
 const SESSION = '/conclave.v1.Dispatcher/Session';
 const RENEW = '/conclave.v1.Identity/Renew';
@@ -87,6 +89,53 @@ describe('calls', () => {
     expect(total).toBe(limits.JOIN_CALL_RATE_TOTAL.burst);
     time.ms = 1_000;
     expect(from('10.0.1.1')).toBe(burst);
+  });
+});
+
+describe('a certificate that does not count', () => {
+  const authority = new FakeAuthority();
+  const clock = { now: () => 1_000, monotonic: () => 0 };
+  const kindOf = (peer: Peer): CallerKind => callerKind(peer, { authority, clock });
+  const shown = (id: string, serial: string, fields: object = {}): Peer => {
+    const kind = id === 'ann' ? 'admin' : 'node';
+    const identity = { kind, id, serial, role: 'manager', notAfterMs: 2_000, ...fields };
+    return { kind: 'certificate', identity: identity as CertificateIdentity, address: '10.0.0.1' };
+  };
+  for (const role of ['worker', 'manager'] as const) {
+    authority.set(role, { kind: 'node', id: role, role, isActive: true, isSerialCurrent: true });
+  }
+  const ann = { kind: 'admin', id: 'ann', isActive: true, isSerialCurrent: true } as const;
+  authority.set('ann', { ...ann, adminRoles: ['admin'] });
+  authority.set('gone', { kind: 'node', id: 'gone', isActive: false, isSerialCurrent: true });
+  authority.replaced.add('old');
+
+  test.each([
+    ['worker', 'worker'],
+    ['manager', 'manager'],
+    ['ann', 'admin'],
+  ] as const)('is apart from that of %s which does', (id, kind) => {
+    const { budgets } = budgetsAt();
+    const [old, good] = [shown(id, 'old'), shown(id, 'new')];
+    expect(kindOf(good)).toBe(kind);
+    expect(taken(budgets, { peer: old, kind: kindOf(old), path: SESSION })).toBe(
+      limits.WORKER_CALL_RATE.burst,
+    );
+    expect(taken(budgets, { peer: good, kind: kindOf(good), path: SESSION }, 100)).toBe(100);
+    budgets.of(old, kindOf(old)).hold(limits.ADMIN_HELD_BYTES_MAX);
+    expect(budgets.of(good, kindOf(good)).hold(1)).toBe(true);
+  });
+
+  test('is one that has ended, of who was removed, or of nobody', () => {
+    expect(kindOf(shown('manager', 'new', { notAfterMs: 999 }))).toBe('refused');
+    expect(kindOf(shown('gone', 'new'))).toBe('refused');
+    expect(kindOf(shown('nobody', 'new'))).toBe('refused');
+  });
+
+  test('of a node is apart from that of an administrator with the same id', () => {
+    const { budgets } = budgetsAt();
+    const one = { kind: 'refused', path: SESSION } as const;
+    taken(budgets, { ...one, peer: shown('ann', 'old') });
+    expect(budgets.take(shown('ann', 'old', { kind: 'node' }), 'refused', SESSION)).toBe(true);
   });
 });
 
