@@ -13,12 +13,16 @@ interface AddressState {
 
 const NETWORK_GROUPS = 4;
 
+/** An address of a socket without its link, and as IPv4 when it is IPv4 written as IPv6. */
+export function plainAddress(address: string): string {
+  return /^::ffff:([0-9.]+)$/i.exec(address)?.[1] ?? address.split('%')[0] ?? '';
+}
+
 /** What counts as one address: an IPv4 address, or the first 64 bits of an IPv6 one. */
 export function rateUnit(address: string): string {
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
+  const plain = plainAddress(address);
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail] = plain.split('::');
   const groups = head === '' ? [] : head.split(':');
   if (tail !== undefined) {
     const tailGroups = tail === '' ? [] : tail.split(':');

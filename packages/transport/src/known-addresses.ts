@@ -1,4 +1,4 @@
-import { rateUnit } from './accept-gate.js';
+import { plainAddress, rateUnit } from './accept-gate.js';
 import type { Lane } from './gate-rates.js';
 import * as limits from './limits.js';
 
@@ -22,7 +22,7 @@ export class KnownAddresses {
   readonly #managers = new Set<string>();
   readonly #others = new Set<string>();
 
-  /** @param isManagerAddress true for an address of a manager in committed state */
+  /** @param isManagerAddress true for a whole address of a manager in committed state */
   constructor(isManagerAddress: (address: string) => boolean) {
     this.#isManagerAddress = isManagerAddress;
   }
@@ -37,7 +37,7 @@ export class KnownAddresses {
   /** Which way a connection from this address takes. */
   laneOf(address: string): Lane {
     const unit = rateUnit(address);
-    if (this.#managers.has(unit) || this.#isManagerAddress(unit)) return 'manager';
+    if (this.#managers.has(unit) || this.#isManagerAddress(plainAddress(address))) return 'manager';
     return this.#others.has(unit) ? 'known' : 'new';
   }
 }

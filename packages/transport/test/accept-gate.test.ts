@@ -161,6 +161,13 @@ describe('known addresses', () => {
     ]);
   });
 
+  test('are whole where committed state lists them, also of IPv6', () => {
+    const known = new KnownAddresses((address) => address === '2001:db8::7');
+    expect(known.laneOf('2001:db8::7')).toBe('manager');
+    expect(known.laneOf('2001:db8::7%eth0')).toBe('manager');
+    expect(known.laneOf('2001:db8::8')).toBe('new');
+  });
+
   test('many others do not push a manager out, and are bounded', () => {
     const known = new KnownAddresses(() => false);
     known.note('m', true);

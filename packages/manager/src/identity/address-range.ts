@@ -17,7 +17,7 @@ const MAPPED = /^::ffff:([0-9.]+)$/i;
 export function parseRange(text: string): AddressRange | undefined {
   const [, network = '', bits] = RANGE.exec(text) ?? [];
   const family = familyOf(network);
-  if (family === undefined || /^::ffff:/i.test(network)) return undefined;
+  if (family === undefined || isMapped(network)) return undefined;
   const bitCountMax = family === 'ipv4' ? 32 : 128;
   const bitCount = bits === undefined ? bitCountMax : Number(bits);
   return bitCount <= bitCountMax ? { network, family, bitCount } : undefined;
@@ -35,7 +35,16 @@ export function rangeContains(range: AddressRange | undefined, address: string):
   return list.check(plain, family);
 }
 
-function familyOf(address: string): AddressRange['family'] | undefined {
+/** True for IPv4 written as IPv6, in any of its spellings. */
+function isMapped(address: string): boolean {
+  if (!isIPv6(address)) return false;
+  const list = new BlockList();
+  list.addSubnet('::ffff:0:0', 96, 'ipv6');
+  return list.check(address, 'ipv6');
+}
+
+/** Which kind of IP address this is; undefined for anything else. */
+export function familyOf(address: string): AddressRange['family'] | undefined {
   if (isIPv4(address)) return 'ipv4';
   return isIPv6(address) ? 'ipv6' : undefined;
 }

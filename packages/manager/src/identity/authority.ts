@@ -4,6 +4,7 @@ import type { CertificateIdentity } from '@conclave/pki';
 import type { AdminRow, CertificateRow, Change, NodeRow } from '@conclave/state';
 import type { Authority, CurrentIdentity } from '@conclave/transport';
 import type { ReplicatedState } from '../consensus/replicated-state.js';
+import { AddressSet } from './address-set.js';
 
 /** A member that a joining manager was told of before it has any state of its own. */
 export interface KnownManager {
@@ -40,7 +41,7 @@ export class StateAuthority implements Authority {
   /** One object per connection: those that were accepted keep their streams while they overlap. */
   readonly #connected = new WeakSet<CertificateIdentity>();
   /** Hosts of the addresses of managers; made anew after a change of one. */
-  #managerHosts: ReadonlySet<string> | undefined;
+  #managerHosts: AddressSet | undefined;
 
   constructor(parts: {
     readonly replicated: ReplicatedState;
@@ -121,14 +122,14 @@ export class StateAuthority implements Authority {
     return this.#managerHosts.has(address);
   }
 
-  #currentManagerHosts(): ReadonlySet<string> {
+  #currentManagerHosts(): AddressSet {
     const { state } = this.#replicated;
     const known = state.cluster() === undefined ? [...this.#knownManagers.values()] : [];
     const hosts = known.map(({ address }) => hostOf(address));
     for (const { manager } of state.nodes()) {
       if (manager !== undefined) hosts.push(hostOf(manager.clusterAddress));
     }
-    return new Set(hosts);
+    return new AddressSet(hosts);
   }
 
   #accepts(row: NodeRow | AdminRow, identity: CertificateIdentity): boolean {

@@ -197,6 +197,18 @@ describe('with state', () => {
     expect(authority.isManagerAddress('10.0.0.7')).toBe(false);
   });
 
+  test.each([
+    ['[2001:DB8:0:0::07]:7420', '2001:db8::7', '2001:db8::8'],
+    ['[::ffff:10.0.0.7]:7420', '10.0.0.7', '10.0.0.8'],
+    ['manager.example.org:7420', undefined, 'manager.example.org'],
+  ])('the address %s of a manager is compared by its bits', (clusterAddress, own, other) => {
+    const joinAddress = '10.0.0.7:7421';
+    cluster.apply({ kind: 'node.addresses', id: FOUNDER_ID, clusterAddress, joinAddress });
+    if (own !== undefined) expect(authority.isManagerAddress(own)).toBe(true);
+    expect(authority.isManagerAddress(other)).toBe(false);
+    expect(authority.isManagerAddress('')).toBe(false);
+  });
+
   test('the certificate before the replaced one is not accepted any more', () => {
     cluster.apply(renewal(worker, 'serial-one', 'serial-two'));
     cluster.apply(renewal(worker, 'serial-two', 'serial-three'));

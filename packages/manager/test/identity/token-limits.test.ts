@@ -14,6 +14,7 @@ describe('a range of addresses', () => {
     ['fd00::/8', 'fd12:3456::1', true],
     ['fd00::/8', 'fe80::1', false],
     ['fe80::/10', 'fe80::1%eth0', true],
+    ['FD00:0:0::/48', 'fd00::1', true],
     ['::/0', '10.0.0.1', false],
     // A socket that takes both families shows IPv4 as IPv6: it is the IPv4 range that counts.
     ['10.0.0.0/8', '::ffff:10.1.2.3', true],
@@ -34,6 +35,9 @@ describe('a range of addresses', () => {
     '10.0.0/8',
     '0x0a.0.0.1',
     '::ffff:10.0.0.0/104',
+    '0:0:0:0:0:ffff:10.0.0.0/104',
+    '0::FFFF:10.0.0.1',
+    '::0:ffff:a00:1',
     'fe80::1%eth0',
     'example.org',
     '10.0.0.0/8/8',
