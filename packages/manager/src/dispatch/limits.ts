@@ -14,6 +14,8 @@ export const REPORTS_PER_ENTRY_MAX = 500;
 export const REPORT_BYTES_PER_ENTRY_MAX = 900_000;
 /** Reports in one batch of one agent: as many as agents send, and fewer than fill an entry. */
 export const REPORTS_PER_BATCH_MAX = 256;
+/** Batches of one session that wait for a leader: as many as an agent has on their way. */
+export const UNCONFIRMED_BATCHES_MAX = 4;
 /** Reports waiting at one manager, and their bytes; above, sessions are read more slowly. */
 export const REPORTS_WAITING_MAX = 20_000;
 export const REPORT_BYTES_WAITING_MAX = 16_777_216;

@@ -2,10 +2,11 @@ import { ConclaveError, delay } from '@conclave/kernel';
 import type { State, TaskRow } from '@conclave/state';
 import type { ReceiptReport, TaskReport } from '@conclave/wire';
 import type { DispatchContext } from './dispatch-context.js';
-import { REPORTS_PER_BATCH_MAX, RETRY_MS } from './limits.js';
+import { REPORTS_PER_BATCH_MAX, RETRY_MS, UNCONFIRMED_BATCHES_MAX } from './limits.js';
 import { ReportPace } from './report-pace.js';
 import { toReceipts, toTaskReports } from './report-messages.js';
 import type { Receipt } from './report-messages.js';
+import type { ReportQueue } from './report-queue.js';
 
 /** A batch that was taken. */
 export interface TakenReports {
@@ -15,7 +16,11 @@ export interface TakenReports {
   readonly isFull: boolean;
 }
 
-type About<T> = (task: TaskRow, report: T, state: State) => boolean;
+/** Reports of one kind: where they go, and whether what one is about is there. */
+interface Kind<T> {
+  readonly queue: ReportQueue<T>;
+  readonly isAbout: (task: TaskRow, report: T, state: State) => boolean;
+}
 
 /**
  * The reports of one session on their way to the log. Only what the tables assign to this node gets
@@ -26,6 +31,9 @@ export class SessionReports {
   readonly #context: DispatchContext;
   readonly #signal: AbortSignal;
   readonly #pace: ReportPace;
+  /** Batches that are not in their queue yet, in the order of their arrival. */
+  #unconfirmedCount = 0;
+  #lastConfirmed: Promise<void> = Promise.resolve();
 
   constructor(nodeId: string, context: DispatchContext, signal: AbortSignal) {
     this.#nodeId = nodeId;
@@ -35,44 +43,55 @@ export class SessionReports {
   }
 
   /** @throws CV_LIMIT_EXCEEDED, CV_ARGUMENT_INVALID, CV_ROLE_FORBIDDEN: the session has to end */
-  async takeTasks(reports: readonly TaskReport[]): Promise<TakenReports> {
-    const { taskReports } = this.#context;
-    const known = await this.#known(toTaskReports(this.#nodeId, reports), () => true);
-    const committed = taskReports.add(known, this.#signal);
-    return { committed, isFull: taskReports.isFull };
+  takeTasks(reports: readonly TaskReport[]): Promise<TakenReports> {
+    const queue = this.#context.taskReports;
+    return this.#take(toTaskReports(this.#nodeId, reports), { queue, isAbout: () => true });
   }
 
   /** @throws CV_LIMIT_EXCEEDED, CV_ARGUMENT_INVALID, CV_ROLE_FORBIDDEN: the session has to end */
-  async takeReceipts(reports: readonly ReceiptReport[]): Promise<TakenReports> {
-    const { receipts } = this.#context;
-    const known = await this.#known(toReceipts(this.#nodeId, reports), isAboutFile);
-    const committed = receipts.add(known, this.#signal);
-    return { committed, isFull: receipts.isFull };
+  takeReceipts(reports: readonly ReceiptReport[]): Promise<TakenReports> {
+    const queue = this.#context.receipts;
+    return this.#take(toReceipts(this.#nodeId, reports), { queue, isAbout: isAboutFile });
   }
 
-  /** Those that are about something that this node has; the others are acknowledged, no more. */
-  async #known<T extends { readonly taskId: string }>(
+  /** Those about something that this node has go on; the others are acknowledged, no more. */
+  async #take<T extends { readonly taskId: string }>(
     reports: readonly T[],
-    isAbout: About<T>,
-  ): Promise<readonly T[]> {
+    { queue, isAbout }: Kind<T>,
+  ): Promise<TakenReports> {
     checkBatch(reports.length);
     await this.#pace.take(reports.length, this.#signal);
     for (const { taskId } of reports) this.#checkOwner(taskId);
     const known = (): T[] => reports.filter((one) => this.#isAbout(one, isAbout));
-    const first = known();
-    if (first.length === reports.length) return first;
+    const isComplete = (): boolean => known().length === reports.length;
+    if (this.#unconfirmedCount === 0 && isComplete()) {
+      const committed = queue.add(reports, this.#signal);
+      return { committed, isFull: queue.isFull };
+    }
     // Another manager may have assigned what these tables do not show yet.
-    await this.#confirm();
-    return known();
+    const committed = this.#confirmed(isComplete).then(() => {
+      this.#unconfirmedCount -= 1;
+      return queue.add(known(), this.#signal);
+    });
+    return { committed, isFull: queue.isFull || this.#unconfirmedCount > UNCONFIRMED_BATCHES_MAX };
   }
 
-  #isAbout<T extends { readonly taskId: string }>(report: T, isAbout: About<T>): boolean {
+  #isAbout<T extends { readonly taskId: string }>(report: T, isAbout: Kind<T>['isAbout']): boolean {
     const state = this.#context.state();
     const task = state.taskById(report.taskId);
     return task?.nodeId === this.#nodeId && isAbout(task, report, state);
   }
 
-  /** Until then nothing more is read: an agent that nobody listens to goes to another manager. */
+  /** Resolves when the tables show all that a batch can be about, and not before earlier ones. */
+  #confirmed(isComplete: () => boolean): Promise<void> {
+    this.#unconfirmedCount += 1;
+    this.#lastConfirmed = this.#lastConfirmed.then(async () => {
+      if (!isComplete()) await this.#confirm();
+    });
+    return this.#lastConfirmed;
+  }
+
+  /** Meanwhile the session is read: an agent that is heard is not taken for dead. */
   async #confirm(): Promise<void> {
     while (!this.#signal.aborted) {
       try {

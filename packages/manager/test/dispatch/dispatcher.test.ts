@@ -1,10 +1,16 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { ConclaveError, limits, SILENT_LOGGER } from '@conclave/kernel';
+import { ConclaveError, createId, limits, SILENT_LOGGER } from '@conclave/kernel';
 import { agentHello, agentOpen, verifyTranscript } from '@conclave/sealed';
 import type { TaskReport } from '@conclave/state';
 import type { AgentHelloInput, ManagerAccept, SessionsRequestInput } from '@conclave/wire';
 import { Dispatcher } from '../../src/dispatch/dispatcher.js';
-import { BEAT_MS, HELLO_WAIT_MS, LEASE_MS, UNACKED_MAX } from '../../src/dispatch/limits.js';
+import {
+  BEAT_MS,
+  HELLO_WAIT_MS,
+  LEASE_MS,
+  UNACKED_MAX,
+  UNCONFIRMED_BATCHES_MAX,
+} from '../../src/dispatch/limits.js';
 import { CLUSTER_ID, FoundedCluster, FOUNDER_ID, settle, SYSTEM } from '../founded-cluster.js';
 import { seededRandom } from '../scheduling/cluster.js';
 import { contextOf, ReceivingAgent, Workload } from './agent-side.js';
@@ -388,6 +394,23 @@ describe('what agents say', () => {
     bench.commitFailure = undefined;
     await bench.pass(1_000);
     expect(end.confirmed).toEqual([1]);
+  });
+
+  test('a report about a task that nobody knows does not make its agent silent', async () => {
+    const end = bench.connect(node);
+    await bench.pass();
+    bench.hasLeader = false;
+    const other = { taskId: createId(seededRandom(9)) };
+    for (let batch = 1; batch <= UNCONFIRMED_BATCHES_MAX; batch += 1) end.report(batch, other);
+    for (let second = 0; second < 120; second += 1) {
+      end.stream.send({ heartbeat: { sessionId: end.sessionId } });
+      await bench.pass(1_000);
+    }
+    expect(end.ending).toBeUndefined();
+    expect(end.confirmed).toEqual([]);
+    bench.hasLeader = true;
+    await bench.pass(1_000);
+    expect(end.confirmed).toEqual([1, 2, 3, 4]);
   });
 
   test.each(['taskReports', 'receiptReports'] as const)(

@@ -4,7 +4,7 @@ import { encodeCommand } from '@conclave/state';
 import type { CommandBody } from '@conclave/state';
 import type { ReceiptReport, TaskReport } from '@conclave/wire';
 import type { DispatchContext } from '../../src/dispatch/dispatch-context.js';
-import { REPORTS_PER_BATCH_MAX } from '../../src/dispatch/limits.js';
+import { REPORTS_PER_BATCH_MAX, UNCONFIRMED_BATCHES_MAX } from '../../src/dispatch/limits.js';
 import { receiptSize, taskReportSize } from '../../src/dispatch/report-messages.js';
 import { ReportQueue } from '../../src/dispatch/report-queue.js';
 import { SessionReports } from '../../src/dispatch/session-reports.js';
@@ -112,6 +112,29 @@ describe('reports of an agent', () => {
     await cluster.time.advance(1_000, settle);
     await acknowledged(taken);
     expect(entries).toMatchObject([{ reports: [{ taskId: id }] }]);
+  });
+
+  test('wait in order, a bounded number of batches, while the session is read', async () => {
+    let hasLeader = false;
+    confirm = () => (hasLeader ? Promise.resolve() : Promise.reject(new Error('no leader')));
+    const task = work.task(node, []);
+    const unknown = report(createId(seededRandom(4)));
+    const batches = [[unknown], [report(task)], [unknown, report(task, { state: 'COMPLETE' })]];
+    const taken = await Promise.all(batches.map((batch) => reports.takeTasks(batch)));
+    while (taken.length < UNCONFIRMED_BATCHES_MAX) taken.push(await reports.takeTasks([unknown]));
+    expect(taken.map(({ isFull }) => isFull)).not.toContain(true);
+    const last = await reports.takeTasks([report(task)]);
+    expect(last.isFull).toBe(true);
+    await cluster.time.advance(10_000, settle);
+    expect(entries).toEqual([]);
+    hasLeader = true;
+    await cluster.time.advance(1_000, settle);
+    await Promise.all([...taken, last].map(({ committed }) => committed));
+    const states = entries.flatMap((body) =>
+      body.kind === 'tasks.report' ? body.reports.map(({ state }) => state) : [],
+    );
+    expect(states).toEqual(['RUNNING', 'COMPLETE', 'RUNNING']);
+    expect((await reports.takeTasks([report(task)])).isFull).toBe(false);
   });
 
   test('fit into an entry, however long their texts are', async () => {
