@@ -59,7 +59,7 @@ async function saveOrDiscard(call: Call, made: MadeKit, error: unknown): Promise
   if (isOutcomeOpen(error)) {
     const what = 'It is not known whether this key is in force: keep it until that is clear.';
     await call.io.stderr.write(`${what}\n${kitText(made)}\n`);
-  } else if (made.path !== undefined) await removeFile(made.path);
+  } else if (made.path !== undefined) await remove(made.path);
   throw error;
 }
 
@@ -73,8 +73,7 @@ async function saveUntold(call: Call, made: MadeKit, cause: unknown): Promise<ne
   );
 }
 
-/** Takes the file of a key away that nothing relies on. */
-export async function removeFile(path: string): Promise<void> {
+async function remove(path: string): Promise<void> {
   const { rm } = await import('node:fs/promises');
   await rm(path, { force: true });
 }
@@ -117,15 +116,42 @@ export function readSplit(text: string | undefined): Split | undefined {
   throw usageError(`--recovery-shares must be K/N with 2 <= K <= N <= ${most}, for instance 2/3`);
 }
 
+/** A file of a key that is safe on disk beside the place where it is to be. */
+export interface Draft {
+  readonly keep: () => Promise<void>;
+  readonly drop: () => Promise<void>;
+}
+
+/**
+ * As {@link writeNewFile}, but in its place only when it is kept: what a killed run leaves behind is
+ * in nobody's way.
+ * @throws CV_ARGUMENT_INVALID, CV_OUTPUT_FAILED
+ */
+export async function draftFile(path: string, texts: readonly SecretBytes[]): Promise<Draft> {
+  const { lstat, rename } = await import('node:fs/promises');
+  const isThere = await lstat(path).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) throw notMade('EEXIST');
+  const draft = `${path}.new`;
+  await remove(draft);
+  await writeNewFile(draft, texts);
+  return { keep: () => rename(draft, path), drop: () => remove(draft) };
+}
+
+function notMade(code: string): ConclaveError {
+  return usageError(
+    `--recovery-key-file cannot be made (${code})`,
+    'Name a file that is not there.',
+  );
+}
+
 /** One text per line, in a file that was not there. @throws CV_ARGUMENT_INVALID, CV_OUTPUT_FAILED */
 export async function writeNewFile(path: string, texts: readonly SecretBytes[]): Promise<void> {
   const { open } = await import('node:fs/promises');
   const file = await open(path, 'wx', 0o600).catch((cause: unknown) => {
-    const code = (cause as NodeJS.ErrnoException).code ?? '';
-    throw usageError(
-      `--recovery-key-file cannot be made (${code})`,
-      'Name a file that is not there.',
-    );
+    throw notMade((cause as NodeJS.ErrnoException).code ?? '');
   });
   try {
     for (const text of texts) {
@@ -134,7 +160,7 @@ export async function writeNewFile(path: string, texts: readonly SecretBytes[]):
     }
     await file.sync();
   } catch (cause) {
-    await removeFile(path);
+    await remove(path);
     const code = (cause as NodeJS.ErrnoException).code ?? '';
     throw new ConclaveError(
       'CV_OUTPUT_FAILED',

@@ -353,11 +353,17 @@ describe('cluster compromise-recovery', () => {
     await rm(keyFile);
     site.failsAt = 'Cluster.StageRecovery';
     expect((await compromise(FILE())).code).not.toBe(0);
-    await expect(readFile(keyFile)).rejects.toMatchObject({ code: 'ENOENT' });
+    for (const path of [keyFile, `${keyFile}.new`]) {
+      await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
+    }
     site.failsAt = '';
+    // As a run that was killed leaves it.
+    await writeFile(`${keyFile}.new`, 'half a key');
     const again = await compromise(FILE());
     expect(again.code).toBe(0);
     expectDone(again.io.stdout.text);
+    expect(await readFile(keyFile, 'utf8')).toMatch(/^cvrk1-/);
+    await expect(readFile(`${keyFile}.new`)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   test('shows the key on a terminal and has it typed back', async () => {

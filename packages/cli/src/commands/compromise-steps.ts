@@ -1,7 +1,7 @@
 import { ConclaveError, isConclaveError } from '@conclave/kernel';
 import type { CompromiseStatus, ConclaveClient, Recovery } from '@conclave/client';
 import type { Call } from '../command-spec.js';
-import { kitText, readSplit, removeFile, writeNewFile } from '../recovery-kit.js';
+import { draftFile, kitText, readSplit } from '../recovery-kit.js';
 import { readRecoveryKey, recoveryKeyIn } from '../recovery-proof.js';
 import { ringText } from './ring.js';
 import { rootText } from './root.js';
@@ -174,7 +174,7 @@ async function confirmKept(steps: Steps): Promise<boolean> {
 }
 
 /**
- * Makes a key here, puts it into its file when there is one, and gives its public half to the cluster;
+ * Makes a key here, with a file for it that is written before the cluster hears of the public half;
  * the old key works as before.
  */
 async function makeKey({ call, client }: Steps): Promise<void> {
@@ -184,12 +184,15 @@ async function makeKey({ call, client }: Steps): Promise<void> {
   const kit = createRecoveryKit(random, readSplit(call.flags.text('recoveryShares')));
   const path = call.flags.text('recoveryKeyFile');
   try {
-    if (path !== undefined) await writeNewFile(path, kit.texts);
-    await client.recovery.stage(kit.recipient, { signal }).catch(async (error: unknown) => {
+    const draft = path === undefined ? undefined : await draftFile(path, kit.texts);
+    try {
+      await client.recovery.stage(kit.recipient, { signal });
+      await draft?.keep();
+    } catch (error) {
       // Whether it was staged or not: nothing relies on a key before it is proven.
-      if (path !== undefined) await removeFile(path);
+      await draft?.drop();
       throw error;
-    });
+    }
     await call.io.stderr.write(`${kitText({ kit, path })}\n`);
   } finally {
     for (const text of kit.texts) text.wipe();
