@@ -74,6 +74,13 @@ test('a manager with another state takes no part, says so, keeps its data, and c
   expect((await quarantined(victim)).message).toBe(found.message);
   expect((await stat(join(victim.dataDir, 'raft', 'log'))).isDirectory()).toBe(true);
 
+  // It says nothing to anybody any more, so that it is DOWN soon, and then it can be removed.
+  const { nodes } = await cluster.client(leader);
+  await eventually(
+    'the manager is DOWN',
+    async () => ((await nodes.get(nodeId)).state === 'DOWN' ? true : undefined),
+    NOTICED_MS,
+  );
   await leader.ok(['node', 'rm', '--force', '--yes', nodeId]);
   expect((await victim.conclave(['leave', '--yes'])).stderr).toContain('is not that of the others');
   await victim.ok(['leave', '--yes', '--force']);
