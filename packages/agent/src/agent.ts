@@ -1,6 +1,7 @@
 import { ConclaveError, toConclaveError } from '@conclave/kernel';
 import type { Clock, Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
 import type { Medium, TaskFiles } from '@conclave/memfs';
+import type { RecipientAlgorithm } from '@conclave/sealed';
 import type { Roots } from '@conclave/wire';
 
 import type { Assignment, Position } from './assignment/assembler.js';
@@ -39,6 +40,8 @@ export interface AgentOptions {
   readonly onWantedRole?: (role: string) => void;
   /** Called with the milliseconds that certificates of workers are given now; 0: unknown. */
   readonly onCertificateLife?: (lifeMs: number) => void;
+  /** How the keys of sessions are agreed on; default: the hybrid algorithm. */
+  readonly algorithm?: RecipientAlgorithm | undefined;
   readonly files: TaskFiles;
   /** By runtime. */
   readonly executors: readonly Executor[];
@@ -184,6 +187,7 @@ export class Agent {
         this.#options.onWantedRole?.(wantedRole);
         this.#options.onCertificateLife?.(certificateLifeMs);
       },
+      algorithm: this.#options.algorithm,
       random,
       timers,
       logger,

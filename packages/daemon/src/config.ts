@@ -33,6 +33,7 @@ const FILE = z.strictObject({
   logFormat: z.enum(['json', 'pretty']).optional(),
   allowSwap: z.boolean().optional(),
   allowedTaskUsers: z.array(taskUser).max(limits.ALLOWED_TASK_USERS_MAX).optional(),
+  deliverySealing: z.enum(['hybrid', 'classical']).optional(),
 });
 
 /** Checked settings of a daemon, every default filled in. */
@@ -48,6 +49,8 @@ export interface DaemonConfig {
   readonly allowSwap: boolean;
   /** Users of this host, "uid" or "uid:gid", that a service may name for its tasks. */
   readonly allowedTaskUsers: readonly string[];
+  /** How the keys of sessions are agreed on: X25519 with ML-KEM-768, or X25519 alone. */
+  readonly deliverySealing: 'hybrid' | 'classical';
 }
 
 /** Where defaults come from. */
@@ -187,5 +190,10 @@ export async function readConfig(
     logFormat: oneOf('log format', format, ['json', 'pretty']),
     allowSwap: flags.allowSwap || (file.allowSwap ?? false),
     allowedTaskUsers: file.allowedTaskUsers ?? [],
+    deliverySealing: oneOf(
+      'delivery sealing',
+      flags.deliverySealing ?? file.deliverySealing ?? 'hybrid',
+      ['hybrid', 'classical'],
+    ),
   };
 }

@@ -11,6 +11,7 @@ export interface Flags {
   readonly hostname: string | undefined;
   readonly logLevel: string | undefined;
   readonly logFormat: string | undefined;
+  readonly deliverySealing: string | undefined;
   readonly allowSwap: boolean;
   readonly isInsecureDev: boolean;
   readonly isHelp: boolean;
@@ -30,6 +31,7 @@ Runs the Conclave daemon of this host in the foreground.
   --hostname NAME     name of this host in the cluster (that of the system)
   --log-level LEVEL   debug, info, warn or error (info)
   --log-format FORM   json or pretty (pretty on a terminal, else json)
+  --delivery-sealing HOW  hybrid, or classical as a way back (hybrid)
   --allow-swap        run although memory of this host may be swapped to a disk
   --insecure-dev      run without what conclaved gives its process; for trying out
   --version           print the version
@@ -47,6 +49,7 @@ const OPTIONS = {
   hostname: { type: 'string' },
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
+  'delivery-sealing': { type: 'string' },
   'allow-swap': { type: 'boolean' },
   'insecure-dev': { type: 'boolean' },
   version: { type: 'boolean' },
@@ -69,6 +72,7 @@ export function readFlags(args: readonly string[]): Flags {
       hostname: values.hostname,
       logLevel: values['log-level'],
       logFormat: values['log-format'],
+      deliverySealing: values['delivery-sealing'],
       allowSwap: values['allow-swap'] ?? false,
       isInsecureDev: values['insecure-dev'] ?? false,
       isHelp: values.help ?? false,

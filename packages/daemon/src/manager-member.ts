@@ -351,7 +351,7 @@ function holderOf(keys: ManagerKeys, store: LevelStore): LocalKeyHolder {
 }
 
 function startManager(
-  { folder, clock, timers, random, logger, version }: Surroundings,
+  { config, folder, clock, timers, random, logger, version }: Surroundings,
   { clusterId, nodeId, raftId, managers }: MemberIdentity,
   parts: {
     readonly keys: ManagerKeys;
@@ -377,6 +377,7 @@ function startManager(
     snapshots: store.snapshots,
     known: managers,
     version,
+    allowsClassical: config.deliverySealing === 'classical',
     dial,
     checkRoom: () => room.check(),
     clock,

@@ -7,6 +7,7 @@ import type { ManagerPlace, Standing } from '@conclave/agent';
 import { MountedTaskFiles, openMemoryAreas, SystemMountHost } from '@conclave/memfs';
 import type { MemoryAreas } from '@conclave/memfs';
 import { identityOf } from '@conclave/pki';
+import { RECIPIENT_ALGORITHM } from '@conclave/sealed';
 import type { Channel } from '@conclave/transport';
 import { loadWire } from '@conclave/wire';
 import type { Roots } from '@conclave/wire';
@@ -256,7 +257,10 @@ export class WorkerMember implements Member {
       allowedUsers: this.#around.config.allowedTaskUsers,
     });
     const { clusterId, managers, nodeId } = this.#record.current;
+    const { deliverySealing } = this.#around.config;
     return new Agent({
+      algorithm:
+        deliverySealing === 'classical' ? RECIPIENT_ALGORITHM.x25519 : RECIPIENT_ALGORITHM.xwing,
       clusterId,
       nodeId,
       bootId: readBootId(),

@@ -34,6 +34,7 @@ describe('the configuration', () => {
       logFormat: 'json',
       allowSwap: false,
       allowedTaskUsers: [],
+      deliverySealing: 'hybrid',
     });
     const env = { HOME: '/home/someone', XDG_RUNTIME_DIR: '/run/user/7' };
     const own = await readConfig(readFlags([]), { ...HOST, uid: 7, env, isTerminal: true });

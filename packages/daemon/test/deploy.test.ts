@@ -49,6 +49,7 @@ describe('the example configuration', () => {
       logFormat: 'json',
       allowSwap: false,
       allowedTaskUsers: [],
+      deliverySealing: 'hybrid',
     });
     const keys = [...readFileSync(EXAMPLE, 'utf8').matchAll(/^(\w+):/gm)].map(
       ([, key = '']) => key,

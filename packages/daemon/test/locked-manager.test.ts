@@ -49,6 +49,7 @@ const start = (): Promise<Daemon> =>
     logFormat: 'json',
     allowSwap: true,
     allowedTaskUsers: [],
+    deliverySealing: 'hybrid',
   });
 
 async function stop(): Promise<void> {

@@ -126,6 +126,7 @@ export class RealManager {
         logFormat: 'json',
         allowSwap: true,
         allowedTaskUsers: [],
+        deliverySealing: 'hybrid',
       },
       folder: data,
       identityFile: new IdentityFile(data),

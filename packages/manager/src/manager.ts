@@ -35,6 +35,8 @@ export interface ManagerOptions extends ConsensusOptions {
   readonly slots: KeySlots;
   readonly localKeyHolder: LocalKeyHolder;
   readonly version: string;
+  /** Workers may open sessions under the classical algorithm; default: no. */
+  readonly allowsClassical?: boolean | undefined;
   /** True when something accepts connections at the address. */
   readonly dial: (address: string, timeoutMs: number) => Promise<boolean>;
 }

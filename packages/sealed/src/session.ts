@@ -8,6 +8,7 @@ import {
   encapsulate,
   RECIPIENT_ALGORITHM,
 } from './encapsulation.js';
+import type { RecipientAlgorithm } from './encapsulation.js';
 import { forged } from './envelope.js';
 import { encodeFields } from './fields.js';
 import { FrameOpener, FrameSealer } from './frames.js';
@@ -57,9 +58,12 @@ export interface AgentHello {
   readonly privateKey: SecretBytes;
 }
 
-/** Starts a session with a key pair that lives for it alone. */
-export function agentHello(random: Random): AgentHello {
-  const { publicKey, privateKey } = createRecipientKeyPair(random);
+/**
+ * Starts a session with a key pair that lives for it alone.
+ * @param algorithm the hybrid one unless told otherwise
+ */
+export function agentHello(random: Random, algorithm?: RecipientAlgorithm): AgentHello {
+  const { publicKey, privateKey } = createRecipientKeyPair(random, algorithm);
   return {
     hello: { kemPublicKey: publicKey, nonce: random.bytes(SESSION_NONCE_BYTES) },
     privateKey,
@@ -75,16 +79,18 @@ export interface AcceptedSession {
 }
 
 /**
- * Answers a Hello: agrees on a key with the agent and starts the stream of frames.
- * @throws CV_ARGUMENT_INVALID when the Hello is malformed
+ * Answers a Hello: agrees on a key with the agent and starts the stream of frames. A Hello under the
+ * classical algorithm is answered only where that is allowed.
+ * @throws CV_ARGUMENT_INVALID when the Hello is malformed, or classical without that
  */
 export function managerAccept(request: {
   hello: SessionHello;
   binding: SessionBinding;
   random: Random;
+  allowsClassical?: boolean | undefined;
 }): AcceptedSession {
   const { hello, binding, random } = request;
-  checkHello(hello);
+  checkHello(hello, request.allowsClassical === true);
   const { ciphertext, shared } = encapsulate(hello.kemPublicKey, random);
   const nonce = random.bytes(SESSION_NONCE_BYTES);
   const accept = { ciphertext, nonce, header: random.bytes(STREAM_HEADER_BYTES) };
@@ -157,11 +163,18 @@ function transcriptOf(session: {
   );
 }
 
-/** Only the hybrid algorithm: a peer cannot talk a session down to the classical one. */
-function checkHello({ kemPublicKey, nonce }: SessionHello): void {
-  const isHybrid = algorithmOfPublicKey(kemPublicKey) === RECIPIENT_ALGORITHM.xwing;
-  if (isHybrid && nonce.length === SESSION_NONCE_BYTES) return;
-  throw new ConclaveError('CV_ARGUMENT_INVALID', 'session hello is malformed');
+/** Only the hybrid algorithm, unless told otherwise: a peer cannot talk a session down. */
+function checkHello({ kemPublicKey, nonce }: SessionHello, allowsClassical: boolean): void {
+  const algorithm = algorithmOfPublicKey(kemPublicKey);
+  if (algorithm === undefined || nonce.length !== SESSION_NONCE_BYTES) {
+    throw new ConclaveError('CV_ARGUMENT_INVALID', 'session hello is malformed');
+  }
+  if (algorithm === RECIPIENT_ALGORITHM.xwing || allowsClassical) return;
+  throw new ConclaveError(
+    'CV_ARGUMENT_INVALID',
+    'this manager seals deliveries under the hybrid algorithm only',
+    { hint: 'Set deliverySealing to the same on managers and workers.' },
+  );
 }
 
 function startState(shared: SecretBytes, transcript: Uint8Array, header: Uint8Array): SecretBytes {

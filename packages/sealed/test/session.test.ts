@@ -105,6 +105,16 @@ describe('handshake', () => {
     expect(refusal(() => connect(BINDING, cut)).reason).toBe('malformed');
   });
 
+  test('under the classical algorithm, where the manager allows it', () => {
+    const { hello, privateKey } = agentHello(random, RECIPIENT_ALGORITHM.x25519);
+    const request = { hello, binding: BINDING, random };
+    expect(refusal(() => managerAccept(request)).code).toBe('CV_ARGUMENT_INVALID');
+    const { accept, sealer } = managerAccept({ ...request, allowsClassical: true });
+    const { opener } = agentOpen({ hello, privateKey, accept, binding: BINDING });
+    const frame = sealer.seal({ aad: AAD, plaintext: secretOf('pw') });
+    expect(textOf(opener.open({ aad: AAD, frame }))).toBe('pw');
+  });
+
   test('the manager refuses a malformed or classical Hello', () => {
     const { hello } = agentHello(random);
     const classical = createRecipientKeyPair(random, RECIPIENT_ALGORITHM.x25519).publicKey;

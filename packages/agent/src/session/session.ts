@@ -1,7 +1,7 @@
 import { ConclaveError, delay, jitter, toConclaveError } from '@conclave/kernel';
 import type { Logger, Random, TimerHandle, Timers } from '@conclave/kernel';
 import { agentHello, agentOpen, sessionContext, verifyTranscript } from '@conclave/sealed';
-import type { AgentHello } from '@conclave/sealed';
+import type { AgentHello, RecipientAlgorithm } from '@conclave/sealed';
 import type { AgentMessageInput, ManagerAccept, ManagerMessage, SessionInfo } from '@conclave/wire';
 
 import { AssignmentAssembler } from '../assignment/assembler.js';
@@ -41,6 +41,8 @@ export interface SessionContext {
   readonly openLogs: (send: (message: AgentMessageInput) => Promise<void>) => LogService;
   readonly onAssignment: (assignment: Assignment) => void;
   readonly onInfo: (info: SessionInfo) => void;
+  /** How the key of the session is agreed on; default: the hybrid algorithm. */
+  readonly algorithm?: RecipientAlgorithm | undefined;
   readonly random: Random;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -84,8 +86,8 @@ export class Session {
    * @throws the reason, when it is not an orderly end
    */
   async run(): Promise<void> {
-    const { timers, outbox, random } = this.#context;
-    const hello = agentHello(random);
+    const { timers, outbox, random, algorithm } = this.#context;
+    const hello = agentHello(random, algorithm);
     const deadline = timers.after(ACCEPT_MS_MAX, () => this.close());
     try {
       await this.#sayHello(hello);

@@ -20,6 +20,7 @@ export const DAEMON_COMMAND: CommandSpec = {
     { flags: '--hostname <name>', help: 'name of this host in the cluster (that of the system)' },
     { flags: '--log-level <level>', help: 'error, warn, info or debug' },
     { flags: '--log-format <format>', help: 'json or pretty' },
+    { flags: '--delivery-sealing <how>', help: 'hybrid, or classical as a way back' },
     { flags: '--allow-swap', help: 'run although memory of this host may be swapped to a disk' },
     {
       flags: '--insecure-dev',

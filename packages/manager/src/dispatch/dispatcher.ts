@@ -36,6 +36,8 @@ export interface DispatcherOptions {
   readonly replicated: ReplicatedState;
   readonly keys: ManagerKeys;
   readonly confirm: () => Promise<unknown>;
+  /** Workers may open sessions under the classical algorithm; default: no. */
+  readonly allowsClassical?: boolean | undefined;
   /** Commits what agents reported. */
   readonly commit: (body: CommandBody) => Promise<unknown>;
   /** Tells the leader who lives here; repeated until it answers. */
@@ -218,6 +220,7 @@ export class Dispatcher implements Handlers<Services['Dispatcher']> {
         }),
       },
       random,
+      allowsClassical: this.#options.allowsClassical,
     });
     try {
       await writer.write({
