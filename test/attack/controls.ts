@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -42,10 +43,13 @@ export async function plantControls(
     ...how.group.prefix,
     process.execPath,
     '-e',
-    'const held = Buffer.alloc(64 << 20, process.env.CONTROL); setInterval(() => held, 1000)',
+    'const held = Buffer.alloc(64 << 20, process.env.CONTROL); ' +
+      'console.log(held.length); setInterval(() => held, 1000)',
   ];
   const holder = spawn(shell, words, { env: { PATH: '/usr/bin:/bin', CONTROL: control.swap } });
   try {
+    // Pushed out of its memory while it starts, it would be ended for the lack of it.
+    await once(holder.stdout, 'data');
     await eventually('it is pushed out', async () =>
       (await how.group.squeeze(SQUEEZED_PART)) > MIB ? true : undefined,
     );
